@@ -1,0 +1,1 @@
+//! The proxy: accept loop, Pingora, upstreams.

@@ -1,0 +1,1 @@
+//! What is counted, with closed sets of labels.

@@ -1,0 +1,1 @@
+//! Leak detection: sources, detection, report.

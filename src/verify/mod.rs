@@ -1,0 +1,1 @@
+//! Keeps the engine's snapshot current from the store, and answers with it.

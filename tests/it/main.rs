@@ -1,0 +1,3 @@
+//! The integration tests, in one binary because Pingora links slowly.
+
+mod layering;
