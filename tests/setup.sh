@@ -26,6 +26,7 @@ if [ "$purpose" = bench ]; then
   want nginx nginx-light
   want haproxy haproxy
   want wrk wrk
+  want h2load nghttp2-client
   want ss iproute2
   python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3-venv)
 fi
