@@ -1,0 +1,330 @@
+#!/usr/bin/env python3
+"""CPU per proxied request and added latency of kgate, beside nginx, HAProxy and Envoy, in one run.
+
+One backend; every gateway has one worker, keep-alive and the same policies: a key looked up among
+--keys keys, one rate limit, the credential removed, three identity headers added.
+
+  nginx    static map + limit_req            haproxy  sha2(256) + map + stick table
+  envoy    api_key_auth + local_ratelimit    kgate    its store, two rates, all policies
+  public   kgate on a public route: what the policies cost is the difference
+
+They are measured round by round with wrk, so that a noisy machine is noisy for all; the medians
+are compared. CPU time is what the listening process used (/proc/PID/task/*/schedstat). Latency is
+measured at half of kgate's throughput with h2load, direct to the backend and through kgate, over
+TCP and over a Unix socket. Everything started is stopped; traffic stays on this machine.
+"""
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+BODY = '{"ok":true,"items":[1,2,3,4,5,6,7,8,9,10],"pad":"' + "x" * 50 + '"}'
+PATH = "/v1/products"
+BACKEND, NGINX, HAPROXY, ENVOY, KGATE = 19000, 19102, 19112, 19122, 19132
+
+
+def key(i):
+    return f"acme_live_{i:038d}"
+
+
+def write(path, text):
+    with open(path, "w") as f:
+        f.write(text)
+
+
+def backend(d):
+    write(f"{d}/up.conf", f"""worker_processes 1; pid {d}/up.pid; error_log {d}/up.err; daemon off;
+events {{ worker_connections 8192; }}
+http {{ access_log off; keepalive_requests 100000000; keepalive_timeout 600s;
+  server {{ listen 127.0.0.1:{BACKEND}; listen unix:{d}/up.sock; location / {{ default_type application/json; return 200 '{BODY}'; }} }} }}
+""")
+    return ["nginx", "-c", f"{d}/up.conf"]
+
+
+def nginx(d, n, port):
+    with open(f"{d}/map.conf", "w") as f:
+        f.write('map_hash_max_size 262144; map_hash_bucket_size 256;\nmap $http_authorization $consumer { default "";\n')
+        f.writelines(f'"Bearer {key(i)}" "cust_{i}";\n' for i in range(n))
+        f.write("}\n")
+    write(f"{d}/ngx.conf", f"""worker_processes 1; pid {d}/ngx.pid; error_log {d}/ngx.err; daemon off;
+events {{ worker_connections 8192; }}
+http {{ access_log off; keepalive_requests 100000000; keepalive_timeout 600s; include {d}/map.conf;
+  limit_req_zone $consumer zone=k:32m rate=900000r/s;
+  upstream b {{ server 127.0.0.1:{BACKEND}; keepalive 256; keepalive_requests 100000000; }}
+  server {{ listen 127.0.0.1:{port}; location / {{ if ($consumer = "") {{ return 401; }}
+    limit_req zone=k burst=1000000 nodelay; proxy_http_version 1.1; proxy_set_header Connection "";
+    proxy_set_header Authorization ""; proxy_set_header X-Consumer-Id $consumer;
+    proxy_set_header X-Consumer-Scopes "products:read,orders:write"; proxy_set_header X-Consumer-Plan pro;
+    proxy_pass http://b; }} }} }}
+""")
+    return ["nginx", "-c", f"{d}/ngx.conf"]
+
+
+def haproxy(d, n, port):
+    with open(f"{d}/hap.map", "w") as f:
+        f.writelines(hashlib.sha256(f"Bearer {key(i)}".encode()).hexdigest().upper() + f" cust_{i}\n" for i in range(n))
+    write(f"{d}/hap.cfg", f"""global
+  nbthread 1
+  maxconn 8192
+defaults
+  mode http
+  timeout client 60s
+  timeout server 60s
+  timeout connect 5s
+  http-reuse always
+backend st
+  stick-table type string len 40 size 200k expire 60s store http_req_rate(1s)
+frontend auth
+  bind 127.0.0.1:{port}
+  http-request set-var(txn.c) req.hdr(authorization),sha2(256),hex,map_str({d}/hap.map)
+  http-request deny deny_status 401 unless {{ var(txn.c) -m found }}
+  http-request track-sc0 var(txn.c) table st
+  http-request deny deny_status 429 if {{ sc_http_req_rate(0,st) gt 900000 }}
+  http-request del-header authorization
+  http-request set-header X-Consumer-Id %[var(txn.c)]
+  http-request set-header X-Consumer-Scopes products:read,orders:write
+  http-request set-header X-Consumer-Plan pro
+  default_backend b
+backend b
+  server s 127.0.0.1:{BACKEND}
+""")
+    return ["haproxy", "-db", "-f", f"{d}/hap.cfg"]
+
+
+def envoy(d, n, port, binary):
+    creds = ", ".join(f"{{ key: {key(i)}, client: cust_{i} }}" for i in range(n))
+    pct = "{ default_value: { numerator: 100, denominator: HUNDRED } }"
+    t = "type.googleapis.com/envoy.extensions.filters"
+    write(f"{d}/envoy.yaml", f"""static_resources:
+  listeners:
+  - address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": {t}.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: h
+          route_config: {{ virtual_hosts: [ {{ name: a, domains: ["*"], routes: [ {{ match: {{ prefix: "/" }}, route: {{ cluster: b }}, request_headers_to_add: [ {{ header: {{ key: X-Consumer-Scopes, value: "products:read,orders:write" }} }}, {{ header: {{ key: X-Consumer-Plan, value: pro }} }} ] }} ] }} ] }}
+          http_filters:
+          - name: envoy.filters.http.api_key_auth
+            typed_config:
+              "@type": {t}.http.api_key_auth.v3.ApiKeyAuth
+              key_sources: [ {{ header: Authorization }} ]
+              forwarding: {{ header: X-Consumer-Id, hide_credentials: true }}
+              credentials: [ {creds} ]
+          - name: envoy.filters.http.local_ratelimit
+            typed_config:
+              "@type": {t}.http.local_ratelimit.v3.LocalRateLimit
+              stat_prefix: rl
+              token_bucket: {{ max_tokens: 1000000000, tokens_per_fill: 1000000000, fill_interval: 1s }}
+              filter_enabled: {pct}
+              filter_enforced: {pct}
+          - name: envoy.filters.http.router
+            typed_config: {{ "@type": {t}.http.router.v3.Router }}
+  clusters:
+  - name: b
+    connect_timeout: 5s
+    type: STATIC
+    circuit_breakers: {{ thresholds: [ {{ max_connections: 10000, max_pending_requests: 10000, max_requests: 10000 }} ] }}
+    load_assignment: {{ cluster_name: b, endpoints: [ {{ lb_endpoints: [ {{ endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {BACKEND} }} }} }} }} ] }} ] }}
+""")
+    return [binary, "-c", f"{d}/envoy.yaml", "--concurrency", "1", "-l", "error", "--base-id", str(os.getpid() % 30000)]
+
+
+def kgate(d, keys, binary):
+    """Fills a store with `keys` keys; returns the command to serve it, a token, and keys a second."""
+    write(f"{d}/kgate.toml", f"""data_dir = "{d}/data"
+[listen]
+proxy = ["127.0.0.1:{KGATE}", "unix:{d}/kgate.sock"]
+[server]
+workers = 1
+[[key_type]]
+name = "live"
+prefix = "acme_live"
+[plans.pro]
+limits = [{{ name = "burst", rate = "900000/s" }}, {{ name = "minute", rate = "900000000/min" }}]
+[[upstream]]
+name = "b"
+servers = ["127.0.0.1:{BACKEND}"]
+[[route]]
+name = "public"
+path = "/public/**"
+public = true
+upstream = "b"
+[[route]]
+name = "all"
+path = "/**"
+scopes = "products:read"
+upstream = "b"
+""")
+
+    def run(*args):
+        done = subprocess.run([binary, "--config", f"{d}/kgate.toml", *args], capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"kgate {' '.join(args)}: {done.stderr}")
+        return done.stdout
+
+    run("consumer", "create", "Acme Corp", "--plan", "pro")
+    began = time.monotonic()
+    tokens = run("key", "create", "--consumer", "Acme Corp", "--type", "live", "--scope", "products:read",
+                 "--scope", "orders:write", "--expires", "never", "--count", str(keys)).split()
+    rate = keys / (time.monotonic() - began)
+    return [binary, "--config", f"{d}/kgate.toml", "serve"], tokens[len(tokens) // 2], rate
+
+
+def listeners(port):
+    out = subprocess.run(["ss", "-ltnpH", f"sport = :{port}"], capture_output=True, text=True).stdout
+    return sorted({int(p) for p in re.findall(r"pid=(\d+)", out)})
+
+
+def wait_port(port, seconds=60):
+    end = time.time() + seconds
+    while time.time() < end:
+        if listeners(port):
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def cpu_seconds(pids):
+    total = 0
+    for p in pids:
+        for t in os.listdir(f"/proc/{p}/task"):
+            try:
+                total += int(open(f"/proc/{p}/task/{t}/schedstat").read().split()[0])
+            except FileNotFoundError:
+                pass
+    return total / 1e9
+
+
+def rss_mb(pids):
+    return sum(int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{p}/status").read()).group(1)) for p in pids) / 1024
+
+
+def measure(port, token, seconds, path):
+    pids = listeners(port)
+    before = cpu_seconds(pids)
+    out = subprocess.run(["wrk", "-t1", "-c32", f"-d{seconds}s", "-H", f"Authorization: Bearer {token}",
+                          f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True).stdout
+    used = cpu_seconds(pids) - before
+    requests = int(re.search(r"(\d+) requests in", out).group(1))
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
+    return {"us": used / max(requests, 1) * 1e6, "rps": requests / seconds, "rss": rss_mb(pids),
+            "bad": int(bad.group(1)) if bad else 0}
+
+
+def latency(d, base, token, rps, seconds):
+    """Latencies in microseconds, sorted, at `rps` requests a second over 8 connections."""
+    log = f"{d}/h2load.log"
+    if os.path.exists(log):
+        os.remove(log)
+    unix = base.startswith("unix:")
+    command = ["h2load", "--h1", "-c8", f"--rps={rps / 8:.1f}", f"-D{seconds}", "--log-file", log,
+               "-H", f"Authorization: Bearer {token}"] + (["-B", base] if unix else [])
+    subprocess.run(command + [(f"http://127.0.0.1:{KGATE}" if unix else base) + PATH], capture_output=True, check=True)
+    rows = [line.split() for line in open(log)]
+    return sorted(int(r[2]) for r in rows if r[1] == "200")
+
+
+def added_latency(d, token, rps, seconds):
+    rows = []
+    for name, direct, through in (("TCP", f"http://127.0.0.1:{BACKEND}", f"http://127.0.0.1:{KGATE}"),
+                                  ("Unix socket", f"unix:{d}/up.sock", f"unix:{d}/kgate.sock")):
+        at = lambda xs, q: xs[min(len(xs) - 1, int(len(xs) * q))]
+        a, b = (latency(d, base, token, rps, seconds) for base in (direct, through))
+        if a and b:
+            rows.append({"over": name, "rps": rps, "p50_us": at(b, .5) - at(a, .5), "p99_us": at(b, .99) - at(a, .99),
+                         "direct_p50_us": at(a, .5), "direct_p99_us": at(a, .99)})
+    return rows
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("--kgate", default="target/release/kgate")
+    a.add_argument("--envoy", default=shutil.which("envoy"))
+    a.add_argument("--keys", type=int, default=100_000)
+    a.add_argument("--seconds", type=int, default=3, help="of each measurement")
+    a.add_argument("--rounds", type=int, default=5)
+    a.add_argument("--without", action="append", default=[], help="leave out nginx, haproxy or envoy")
+    a.add_argument("--json", action="store_true")
+    o = a.parse_args()
+    d = tempfile.mkdtemp(prefix="kgate-bench-")
+    started, targets = [], {}
+
+    def start(command):
+        log = open(f"{d}/{os.path.basename(command[0])}.log", "a")
+        started.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
+
+    try:
+        for port in (BACKEND, NGINX, HAPROXY, ENVOY, KGATE):
+            if listeners(port):
+                sys.exit(f"port {port} is in use")
+        start(backend(d))
+        wait_port(BACKEND)
+        for name, port, make in (("nginx", NGINX, nginx), ("haproxy", HAPROXY, haproxy), ("envoy", ENVOY, envoy)):
+            binary = o.envoy if name == "envoy" else shutil.which(name)
+            if name in o.without or not binary:
+                continue
+            start(make(d, o.keys, port, binary) if name == "envoy" else make(d, o.keys, port))
+            targets[name] = (port, key(7), PATH)
+        command, token, made = kgate(d, o.keys, o.kgate)
+        start(command)
+        targets["kgate"] = (KGATE, token, PATH)
+        targets["public"] = (KGATE, token, "/public/x")
+        for name, (port, _, _) in list(targets.items()):
+            if not wait_port(port):
+                print(f"{name}: nothing listens on {port}; left out", file=sys.stderr)
+                del targets[name]
+        rows = {n: [] for n in targets}
+        for _ in range(o.rounds):
+            for n, (port, credential, path) in targets.items():
+                rows[n].append(measure(port, credential, o.seconds, path))
+        medians = {n: {k: statistics.median(r[k] for r in rs) for k in rs[0]} for n, rs in rows.items()}
+        added = added_latency(d, token, medians["kgate"]["rps"] / 2, o.seconds) if shutil.which("h2load") else []
+    finally:
+        for p in started:
+            try:
+                os.killpg(p.pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
+        for p in started:
+            try:
+                p.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(p.pid, signal.SIGKILL)
+        shutil.rmtree(d, ignore_errors=True)
+
+    if o.json:
+        print(json.dumps({"gateways": medians, "added_latency": added, "keys_per_second": made}))
+        return
+    for n, m in medians.items():
+        note = f"  {m['bad']:.0f} BAD ANSWERS" if m["bad"] else ""
+        print(f"{n:10s} {m['us']:7.2f} us CPU/request  {m['rps']:8.0f} requests/s  {m['rss']:6.0f} MB{note}")
+    us = {n: m["us"] for n, m in medians.items()}
+    print()
+    for label, over, bar in (("kgate : haproxy", "haproxy", 1.5), ("kgate : envoy", "envoy", 0.5),
+                             ("kgate : nginx", "nginx", None), ("policies : public route", "public", 1.10)):
+        if over in us:
+            ratio = us["kgate"] / us[over]
+            verdict = "" if bar is None else f"  bar {bar:.2f}  {'met' if ratio <= bar else 'MISSED'}"
+            print(f"{label:26s} {ratio:6.2f}{verdict}")
+    print(f"{'key create --count':26s} {made:6.0f} keys/s  bar 30000  {'met' if made >= 30000 else 'MISSED'}")
+    per_core = 1e6 / us["kgate"]
+    month = 30 * 86400
+    print(f"{'one core':26s} {per_core:6.0f} requests/s, {per_core * month / 1e9:.0f} thousand million a month;"
+          f" 500 million a month need {500e6 / (per_core * month):.4f} cores")
+    for r in added:
+        print(f"added over direct, {r['over']:11s} p50 {r['p50_us']:5.0f} us  p99 {r['p99_us']:5.0f} us"
+              f"  at {r['rps']:.0f} requests/s (direct: {r['direct_p50_us']:.0f}, {r['direct_p99_us']:.0f})")
+
+
+if __name__ == "__main__":
+    main()
