@@ -146,3 +146,115 @@ fn widen(text: &[u8]) -> Vec<u8> {
     wide.pop();
     wide
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::key::Kind;
+
+    pub(in crate::scan) fn detector(prefixes: &[&str]) -> Detector {
+        let declare = |p: &&str| KeyType {
+            name: (*p).to_owned(),
+            prefix: p.parse().unwrap(),
+            environment: "live".to_owned(),
+            kind: Kind::Secret,
+            format: Format::Kgate,
+            default_expires: None,
+        };
+        Detector::new(&KeyTypes::new(prefixes.iter().map(declare).collect())).unwrap()
+    }
+
+    pub(in crate::scan) fn token(prefix: &str, seed: u64) -> String {
+        Token::mint(&prefix.parse().unwrap(), &mut StdRng::seed_from_u64(seed)).expose().to_owned()
+    }
+
+    fn found(detector: &Detector, bytes: &[u8]) -> Vec<String> {
+        let mut hits = Vec::new();
+        detector.search(bytes, &mut hits);
+        hits.sort_unstable();
+        hits.iter().map(|hit| hit.token(bytes).expose().to_owned()).collect()
+    }
+
+    #[test]
+    fn keys_glued_to_anything_are_found() {
+        let detector = detector(&["acme_live"]);
+        let [a, b, c] = [token("acme_live", 1), token("acme_live", 2), token("acme_live", 3)];
+        for text in [
+            a.clone(),
+            format!("x{a}"),
+            format!("Bearer_{a}9Zz"),
+            format!("{a}\n"),
+            format!("\"{a}\""),
+            format!("acme_live_{a}"),
+            format!("acme_live_acme_{a}_acme_live_"),
+        ] {
+            assert_eq!(found(&detector, text.as_bytes()), [&*a], "{text}");
+        }
+        assert_eq!(found(&detector, format!("{a}{b}").as_bytes()), [&*a, &*b]);
+        assert_eq!(found(&detector, format!("{a}{b}{c}").as_bytes()), [a, b, c]);
+        assert!(found(&detector, b"").is_empty());
+    }
+
+    #[test]
+    fn nested_and_self_overlapping_prefixes_are_found() {
+        let detector = detector(&["acme", "acme_live", "live", "a_a"]);
+        for (prefix, seed) in [("acme", 1), ("acme_live", 2), ("live", 3), ("a_a", 4)] {
+            let token = token(prefix, seed);
+            let text = format!("a_{token}");
+            let mut hits = Vec::new();
+            detector.search(text.as_bytes(), &mut hits);
+            assert_eq!(hits.len(), 1, "{prefix}");
+            assert_eq!(detector.key_type(&hits[0]).name, prefix);
+            assert_eq!(hits[0].token(text.as_bytes()).expose(), token);
+        }
+    }
+
+    #[test]
+    fn utf_16_of_either_order_is_found() {
+        let detector = detector(&["acme_live"]);
+        let [a, b] = [token("acme_live", 1), token("acme_live", 2)];
+        for text in [format!("{a}"), format!("\u{feff}key={a}{b}\r\n{a}"), format!("ключ {a}")] {
+            let expected = found(&detector, text.as_bytes());
+            let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            assert_eq!(found(&detector, &little), expected);
+            assert_eq!(found(&detector, &big), expected);
+        }
+    }
+
+    #[test]
+    fn five_hundred_decoys_give_nothing() {
+        let detector = detector(&["acme_live"]);
+        for seed in 0..125 {
+            let token = token("acme_live", seed);
+            let at = 10 + (seed as usize * 7) % TAIL_LEN;
+            let mut changed = token.clone().into_bytes();
+            changed[at] = if changed[at] == b'x' { b'y' } else { b'x' };
+            let mut transposed = token.clone().into_bytes();
+            let pair = (10..47).find(|&i| transposed[i] != transposed[i + 1]).unwrap();
+            transposed.swap(pair, pair + 1);
+            let folded = if seed % 2 == 0 { token.to_lowercase() } else { token.to_uppercase() };
+            for decoy in [&changed[..], &token.as_bytes()[..token.len() - 1], &transposed, folded.as_bytes()]
+            {
+                let text = [b"key = \"", decoy, b"\"\n"].concat();
+                assert!(found(&detector, &text).is_empty(), "{}", String::from_utf8_lossy(&text));
+            }
+        }
+    }
+
+    #[test]
+    fn opaque_types_are_named_as_out_of_reach() {
+        let mut types = detector(&["acme"]).types;
+        types.push(KeyType {
+            name: "legacy".into(),
+            format: Format::Opaque { min_len: 20, max_len: 30 },
+            ..types[0].clone()
+        });
+        let detector = Detector::new(&KeyTypes::new(types.clone())).unwrap();
+        assert_eq!(detector.unscannable(), ["legacy"]);
+        assert!(Detector::new(&KeyTypes::new(types.split_off(1))).is_err());
+    }
+}

@@ -181,3 +181,20 @@ pub fn printable(path: &Path) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn printed_paths_cannot_drive_a_terminal() {
+        let printed = |bytes: &[u8]| printable(Path::new(OsStr::from_bytes(bytes)));
+        assert_eq!(printed("src/süß.rs".as_bytes()), "src/süß.rs");
+        assert_eq!(printed(b"a\nb\x1b[2J"), "a\\nb\\u{1b}[2J");
+        assert_eq!(printed(b"a\xffb\\n"), "a\\xffb\\\\n");
+        assert_eq!(printed("\u{202e}gpj.exe".as_bytes()), "\\u{202e}gpj.exe");
+    }
+}

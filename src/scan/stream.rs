@@ -118,3 +118,109 @@ impl Lines {
         self.counted -= dropped;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use proptest::prelude::*;
+
+    use super::super::detect::tests::{detector, token};
+    use super::*;
+
+    /// Hands out at most the given numbers of bytes, in turn.
+    struct Dripping<'b> {
+        bytes: &'b [u8],
+        portions: Vec<usize>,
+        turn: usize,
+    }
+
+    impl Read for Dripping<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.turn += 1;
+            let portion = self.portions[self.turn % self.portions.len()].max(1);
+            let n = portion.min(into.len()).min(self.bytes.len());
+            into[..n].copy_from_slice(&self.bytes[..n]);
+            self.bytes = &self.bytes[n..];
+            Ok(n)
+        }
+    }
+
+    fn sightings(source: impl Read, buffer_bytes: usize) -> Vec<Sighting> {
+        let detector = detector(&["acme", "acme_live"]);
+        let mut all = Vec::new();
+        let mut buffer = Buffer::new(&detector, buffer_bytes);
+        search(&detector, &mut buffer, source, |s| all.push(s)).1.unwrap();
+        all
+    }
+
+    #[test]
+    fn a_key_across_any_buffer_boundary_is_found_once() {
+        let token = token("acme_live", 1);
+        for wide in [false, true] {
+            let planted: Vec<u8> =
+                if wide { token.bytes().flat_map(|b| [b, 0]).collect() } else { token.clone().into_bytes() };
+            // Longer than two buffers, at every offset.
+            for offset in 0..500 {
+                let text = [vec![b'\n'; offset], planted.clone(), vec![b'x'; 300]].concat();
+                let all = sightings(Cursor::new(&text), 1);
+                assert_eq!(all.len(), 1, "offset {offset}");
+                assert_eq!(all[0].token.expose(), token);
+                assert_eq!(
+                    (all[0].offset, all[0].line, all[0].column),
+                    (offset as u64, offset as u64 + 1, 1)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn lines_and_columns_are_those_of_an_editor() {
+        let [a, b, c] = [token("acme", 1), token("acme", 2), token("acme", 3)];
+        let filler = "z".repeat(1000);
+        let text = format!("{a}\r\nkey: {b} {c}\n{filler}\n\n  {a}");
+        let places: Vec<_> = sightings(Cursor::new(&text), 1).iter().map(|s| (s.line, s.column)).collect();
+        assert_eq!(places, [(1, 1), (2, 6), (2, 50), (5, 3)]);
+        let wide: Vec<u8> = format!("\nkey: {a}").encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(sightings(Cursor::new(&wide), 1)[0].column, 6);
+    }
+
+    #[test]
+    fn a_source_that_breaks_off_gives_what_came_before() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("the disk is gone"))
+            }
+        }
+        let detector = detector(&["acme"]);
+        let token = token("acme", 1);
+        let mut all = Vec::new();
+        let source = Cursor::new(token.as_bytes()).chain(Broken);
+        let (bytes, result) =
+            search(&detector, &mut Buffer::new(&detector, 0), source, |s| all.push(s.token));
+        assert!(result.is_err());
+        assert_eq!((bytes, all.len()), (token.len() as u64, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_at_any_offset_of_any_bytes_in_any_chunking_is_found(
+            before in proptest::collection::vec(any::<u8>(), 0..700),
+            after in proptest::collection::vec(any::<u8>(), 0..300),
+            portions in proptest::collection::vec(1usize..200, 1..8),
+            buffer in 0usize..600,
+            wide: bool,
+            nested: bool,
+            seed: u64,
+        ) {
+            let token = token(if nested { "acme_live" } else { "acme" }, seed);
+            let planted: Vec<u8> =
+                if wide { token.bytes().flat_map(|b| [b, 0]).collect() } else { token.clone().into_bytes() };
+            let bytes = [&before[..], &planted, &after].concat();
+            let all = sightings(Dripping { bytes: &bytes, portions, turn: 0 }, buffer);
+            let at: Vec<_> = all.iter().filter(|s| s.token.expose() == token).map(|s| s.offset).collect();
+            prop_assert_eq!(at, [before.len() as u64]);
+        }
+    }
+}

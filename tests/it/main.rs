@@ -4,3 +4,4 @@
 //! than Rust (`make test-quick`), `KGATE_BLESS=1` rewrites generated files (`make bless`).
 
 mod layering;
+mod scan;
