@@ -25,7 +25,8 @@ struct Gathered {
 /// A finding before its key is looked up.
 struct Draft {
     hit: Hit,
-    hint: String,
+    /// What may be shown of the token.
+    masked: String,
     /// Under every scheme in use.
     digests: Vec<Digest>,
     /// The first ones; the last is dropped when there are too many, so that the choice does not
@@ -50,8 +51,8 @@ impl Collector {
         let draft = gathered.drafts.entry(digest).or_insert_with(|| {
             let mut digests = Vec::new();
             self.peppers.each_digest(token.expose().as_bytes(), |d| digests.push(d));
-            let hint = format!("{}…{}", detector.key_type(&hit).prefix, token.last_four());
-            Draft { hit, hint, digests, places: BTreeSet::new(), place_count: 0 }
+            let masked = format!("{}…{}", detector.key_type(&hit).prefix, token.last_four());
+            Draft { hit, masked, digests, places: BTreeSet::new(), place_count: 0 }
         });
         if draft.places.insert(place) {
             draft.place_count += 1;
@@ -79,7 +80,7 @@ impl Collector {
                 let key_type = detector.key_type(&draft.hit);
                 Finding {
                     digest,
-                    hint: draft.hint,
+                    hint: draft.masked,
                     key_type: key_type.name.clone(),
                     kind: key_type.kind,
                     standing: standing(lookup, &draft.digests),

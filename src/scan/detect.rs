@@ -216,7 +216,7 @@ pub(super) mod tests {
     fn utf_16_of_either_order_is_found() {
         let detector = detector(&["acme_live"]);
         let [a, b] = [token("acme_live", 1), token("acme_live", 2)];
-        for text in [format!("{a}"), format!("\u{feff}key={a}{b}\r\n{a}"), format!("ключ {a}")] {
+        for text in [a.clone(), format!("\u{feff}key={a}{b}\r\n{a}"), format!("ключ {a}")] {
             let expected = found(&detector, text.as_bytes());
             let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
             let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
@@ -228,9 +228,9 @@ pub(super) mod tests {
     #[test]
     fn five_hundred_decoys_give_nothing() {
         let detector = detector(&["acme_live"]);
-        for seed in 0..125 {
-            let token = token("acme_live", seed);
-            let at = 10 + (seed as usize * 7) % TAIL_LEN;
+        for seed in 0..125_usize {
+            let token = token("acme_live", seed as u64);
+            let at = 10 + (seed * 7) % TAIL_LEN;
             let mut changed = token.clone().into_bytes();
             changed[at] = if changed[at] == b'x' { b'y' } else { b'x' };
             let mut transposed = token.clone().into_bytes();

@@ -186,6 +186,15 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_counted_once_across_buffers() {
+        let text: String = (0..200).map(|seed| format!("{}\n\n", token("acme", seed))).collect();
+        for buffer_bytes in [1, 250, 301, 1000] {
+            let lines: Vec<_> = sightings(Cursor::new(&text), buffer_bytes).iter().map(|s| s.line).collect();
+            assert_eq!(lines, (0..200).map(|i| 2 * i + 1).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
     fn a_source_that_breaks_off_gives_what_came_before() {
         struct Broken;
         impl Read for Broken {

@@ -36,9 +36,9 @@ pub(super) fn scan_paths(
     }
     let Some((first, rest)) = trees.split_first() else { return };
     let mut walk = WalkBuilder::new(first);
-    rest.iter().for_each(|tree| {
+    for tree in rest {
         walk.add(tree);
-    });
+    }
     // No filters: a key in an ignored or hidden file is leaked all the same.
     walk.standard_filters(false).follow_links(false).threads(options.threads);
     walk.build_parallel().visit(&mut readers);
@@ -150,7 +150,7 @@ fn open(path: &Path, flags: OFlags) -> io::Result<Option<(File, u64)>> {
     let flags = (flags | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;
-    Ok(metadata.is_file().then(|| (file, metadata.len())))
+    Ok(metadata.is_file().then_some((file, metadata.len())))
 }
 
 /// Returns the path an error of the walk is about, and what is wrong with it.
