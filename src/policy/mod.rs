@@ -1,1 +1,24 @@
 //! The engine: attributes in, a decision out. Pure: no I/O, no clock, no HTTP types.
+//!
+//! [`Rules`] are the configuration, [`Index`] the keys and consumers of one revision, [`Limiter`] the
+//! counts that outlive both. An [`Engine`] puts the three together and decides.
+
+mod credential;
+mod decide;
+mod decision;
+mod index;
+mod limit;
+mod path;
+mod route;
+mod rules;
+mod table;
+
+pub use decide::{Attributes, Engine, Fields, Now};
+pub use decision::{
+    Class, Decision, Denial, Explanation, Finding, Forbidden, Identity, LimitState, NeedsGrant, Permit,
+    Reason, Step,
+};
+pub use index::{Consumer, Index, IndexBuilder, Update};
+pub use limit::Limiter;
+pub use path::{Ambiguity, PathFault};
+pub use rules::{Fault, LimitSpec, LimitSubject, Place, PlanSpec, Problem, RouteSpec, Rules, Spec};

@@ -1,0 +1,1 @@
+//! Host, path and method to a route.

@@ -1,0 +1,1 @@
+//! A persistent hash table in small shards.
