@@ -1,1 +1,50 @@
-//! The store: consumers, keys, the change log and the audit log in redb files.
+#![allow(unused_variables, clippy::todo, dead_code)]
+//! The store: consumers, keys, the change log and the audit log in redb files, and the signal by
+//! which a running gateway knows that something changed.
+//!
+//! A data directory (0700) holds two files (0600): `kgate.redb`, which is the truth, and
+//! `usage.redb`, which is written all the time and may be lost. Every mutation is one durable write
+//! transaction: the records, one row of the change log for each record touched, and one row of the
+//! audit log, chained to the row before it. Time and randomness are arguments.
+//!
+//! Every call that can wait for another process runs under a watchdog ([`Options::patience`]), so
+//! that a stopped peer makes an error that names it and not a hang.
+
+mod audit;
+mod backup;
+mod changes;
+mod codec;
+mod consumers;
+mod doctor;
+mod error;
+mod find;
+mod guard;
+mod keys;
+mod migrate;
+mod open;
+mod place;
+mod read;
+mod restore;
+mod seen;
+mod signal;
+mod tables;
+mod usage;
+mod write;
+
+pub use audit::{Act, Action, Actor, AuditFault, AuditHead, AuditReport, AuditRow, PrunedKey, Subject, Via};
+pub use backup::{BackupReport, Overwrite};
+pub use changes::{Change, Changes, Damage, Item, Revision};
+pub use consumers::{ConsumerEdit, Deletion, NewConsumer};
+pub use doctor::{Check, DoctorReport, Level, doctor};
+pub use error::{Holder, StoreError};
+pub use find::{KeyFilter, Near};
+pub use keys::{Issued, KeyEdit, NewKey, Pruned, Revocation, Rotated, Rotation};
+pub use migrate::{Migrated, migrate};
+pub use open::{Access, Options, Store};
+pub use place::{LOCK_FILE, STORE_FILE, USAGE_FILE};
+pub use restore::{Restore, RestoreNote, RestoreReport};
+pub use seen::{AcceptedOlder, LastSeen};
+pub use signal::{Signal, SignalError, Tag};
+pub use tables::FORMAT;
+pub use usage::Usage;
+pub use write::{BATCH, Outcome};

@@ -1,0 +1,318 @@
+//! The audit log: who did what, when and why, each row carrying the hash of the row before it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::key::{ConsumerId, Digest, KeyId, RevokeReason, Timestamp};
+
+use super::{Store, StoreError};
+
+/// Who acts.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Actor {
+    /// The operating-system user, or the admin key's or portal user's name.
+    pub user: String,
+    /// Through which door.
+    pub via: Via,
+}
+
+/// Through which door something was done.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Via {
+    /// The command line.
+    Cli,
+    /// The admin API.
+    Admin,
+    /// The portal.
+    Portal,
+    /// A program that uses the library.
+    Library,
+    /// kgate itself.
+    System,
+}
+
+/// The act behind a mutation: who, when, and in whose words why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Act {
+    /// Who.
+    pub actor: Actor,
+    /// When; it is also the `created_at` or `revoked_at` of what the act makes or ends.
+    pub at: Timestamp,
+    /// A note for the audit log, for example a ticket number.
+    pub note: Option<String>,
+}
+
+/// What a record is about.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Subject {
+    /// A consumer.
+    Consumer(ConsumerId),
+    /// A key.
+    Key(KeyId),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Consumer(id) => id.fmt(f),
+            Self::Key(id) => id.fmt(f),
+        }
+    }
+}
+
+/// What was done.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Action {
+    /// The store was made.
+    StoreCreated,
+    /// A consumer was made.
+    ConsumerCreated {
+        /// Which.
+        id: ConsumerId,
+    },
+    /// A consumer was changed.
+    ConsumerUpdated {
+        /// Which.
+        id: ConsumerId,
+        /// The names of the fields that changed.
+        fields: Vec<String>,
+    },
+    /// A consumer's keys work again.
+    ConsumerEnabled {
+        /// Which.
+        id: ConsumerId,
+    },
+    /// A consumer's keys no longer work.
+    ConsumerDisabled {
+        /// Which.
+        id: ConsumerId,
+    },
+    /// A consumer was deleted; its keys were revoked in this or earlier rows.
+    ConsumerDeleted {
+        /// Which.
+        id: ConsumerId,
+        /// Its keys revoked with this row.
+        revoked: Vec<KeyId>,
+    },
+    /// Keys were made.
+    KeysIssued {
+        /// For whom.
+        consumer: ConsumerId,
+        /// Which.
+        ids: Vec<KeyId>,
+    },
+    /// A key was changed.
+    KeyUpdated {
+        /// Which.
+        id: KeyId,
+        /// The names of the fields that changed.
+        fields: Vec<String>,
+    },
+    /// A key was switched on.
+    KeyEnabled {
+        /// Which.
+        id: KeyId,
+    },
+    /// A key was switched off.
+    KeyDisabled {
+        /// Which.
+        id: KeyId,
+    },
+    /// A key got a successor.
+    KeyRotated {
+        /// The old key.
+        id: KeyId,
+        /// The new one.
+        successor: KeyId,
+        /// Until when the old one works; `None`: it was revoked at once.
+        until: Option<Timestamp>,
+    },
+    /// Keys were ended for good.
+    KeysRevoked {
+        /// Which.
+        ids: Vec<KeyId>,
+        /// Why.
+        reason: RevokeReason,
+    },
+    /// Revoked keys were removed; what is left of them is here.
+    KeysPruned {
+        /// Which.
+        keys: Vec<PrunedKey>,
+    },
+    /// Records came back from a backup.
+    Restored {
+        /// The revision of the backup.
+        revision: u64,
+        /// Consumers and keys that came back or became stricter.
+        subjects: Vec<Subject>,
+    },
+    /// An older store was accepted as the truth.
+    OlderAccepted {
+        /// The revision last seen before.
+        seen: u64,
+    },
+    /// The store was migrated.
+    Migrated {
+        /// From this format.
+        from: u32,
+        /// To this one.
+        to: u32,
+    },
+}
+
+/// What the audit log keeps of a pruned key.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PrunedKey {
+    /// Its identifier.
+    pub id: KeyId,
+    /// Its digest, so that its use can still be recognised.
+    pub digest: Digest,
+    /// When it was revoked.
+    pub revoked_at: Timestamp,
+    /// Why it was revoked.
+    pub reason: RevokeReason,
+}
+
+impl Action {
+    /// Returns its name in lists and JSON, for example `key.rotated`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::StoreCreated => "store.created",
+            Self::ConsumerCreated { .. } => "consumer.created",
+            Self::ConsumerUpdated { .. } => "consumer.updated",
+            Self::ConsumerEnabled { .. } => "consumer.enabled",
+            Self::ConsumerDisabled { .. } => "consumer.disabled",
+            Self::ConsumerDeleted { .. } => "consumer.deleted",
+            Self::KeysIssued { .. } => "key.issued",
+            Self::KeyUpdated { .. } => "key.updated",
+            Self::KeyEnabled { .. } => "key.enabled",
+            Self::KeyDisabled { .. } => "key.disabled",
+            Self::KeyRotated { .. } => "key.rotated",
+            Self::KeysRevoked { .. } => "key.revoked",
+            Self::KeysPruned { .. } => "key.pruned",
+            Self::Restored { .. } => "store.restored",
+            Self::OlderAccepted { .. } => "store.older_accepted",
+            Self::Migrated { .. } => "store.migrated",
+        }
+    }
+
+    /// Returns the keys and consumers it touched.
+    pub fn subjects(&self) -> Vec<Subject> {
+        let keys = |ids: &[KeyId]| ids.iter().copied().map(Subject::Key).collect::<Vec<_>>();
+        match self {
+            Self::StoreCreated | Self::OlderAccepted { .. } | Self::Migrated { .. } => Vec::new(),
+            Self::ConsumerCreated { id }
+            | Self::ConsumerUpdated { id, .. }
+            | Self::ConsumerEnabled { id }
+            | Self::ConsumerDisabled { id } => vec![Subject::Consumer(*id)],
+            Self::ConsumerDeleted { id, revoked } => {
+                let mut all = keys(revoked);
+                all.insert(0, Subject::Consumer(*id));
+                all
+            }
+            Self::KeysIssued { consumer, ids } => {
+                let mut all = keys(ids);
+                all.insert(0, Subject::Consumer(*consumer));
+                all
+            }
+            Self::KeyUpdated { id, .. } | Self::KeyEnabled { id } | Self::KeyDisabled { id } => keys(&[*id]),
+            Self::KeyRotated { id, successor, .. } => keys(&[*id, *successor]),
+            Self::KeysRevoked { ids, .. } => keys(ids),
+            Self::KeysPruned { keys } => keys.iter().map(|k| Subject::Key(k.id)).collect(),
+            Self::Restored { subjects, .. } => subjects.clone(),
+        }
+    }
+}
+
+/// One row of the audit log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditRow {
+    /// Its number, from 1, without gaps.
+    pub number: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What.
+    pub action: Action,
+    /// Why, in the actor's words.
+    pub note: Option<String>,
+    /// The hash of the row before it.
+    pub previous: [u8; 32],
+}
+
+/// The end of the chain: keep it elsewhere, and nobody can rewrite the log unseen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AuditHead {
+    /// How many rows there are.
+    pub count: u64,
+    /// The hash of the last one.
+    pub hash: [u8; 32],
+}
+
+/// What a check of the audit log found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditReport {
+    /// The head the store claims.
+    pub head: AuditHead,
+    /// Rows read.
+    pub rows: u64,
+    /// What is wrong, the first hundred; empty if the log is whole.
+    pub faults: Vec<AuditFault>,
+}
+
+/// Something wrong with the audit log.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AuditFault {
+    /// A row does not follow from the one before it.
+    #[error("row {number} does not follow from the row before it: one of them was changed")]
+    Changed {
+        /// Which.
+        number: u64,
+    },
+    /// Rows are missing in between.
+    #[error("rows {from} to {to} are missing")]
+    Gap {
+        /// The first missing.
+        from: u64,
+        /// The last missing.
+        to: u64,
+    },
+    /// The last rows are missing, or rows were added past the head.
+    #[error("the log has {found} rows and its head says {expected}")]
+    Length {
+        /// How many there are.
+        found: u64,
+        /// How many the head counts.
+        expected: u64,
+    },
+    /// The last row is not the one the head names.
+    #[error("the last row is not the one the head names")]
+    Head,
+    /// A row cannot be read.
+    #[error("row {number} cannot be read: {problem}")]
+    Unreadable {
+        /// Which.
+        number: u64,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Store {
+    /// Calls `each` with the rows from number `from` on, oldest first, until it returns `false`.
+    pub fn audit(&self, from: u64, each: &mut dyn FnMut(AuditRow) -> bool) -> Result<(), StoreError> {
+        todo!()
+    }
+
+    /// Returns the last `count` rows, oldest first.
+    pub fn audit_tail(&self, count: usize) -> Result<Vec<AuditRow>, StoreError> {
+        todo!()
+    }
+
+    /// Reads the whole audit log and checks that nothing was changed, left out or cut off.
+    pub fn verify_audit(&self) -> Result<AuditReport, StoreError> {
+        todo!()
+    }
+}
