@@ -5,3 +5,4 @@
 
 mod layering;
 mod scan;
+mod vectors;
