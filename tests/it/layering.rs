@@ -33,6 +33,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("arc_swap", &["verify"]),
     ("pingora", &["gateway"]),
+    ("httparse", &["admin"]),
     ("prometheus", &["metrics"]),
     ("ignore", &["scan"]),
     ("memchr", &["scan"]),
