@@ -1,1 +1,228 @@
 //! The configuration: TOML as written, then checked and typed, with every mistake reported at once.
+//!
+//! [`Config::read`] is the one door; `serve`, `check` and every command that needs the data directory
+//! or the key types use it. Every setting is declared once, in [`SETTINGS`], from which come its
+//! default, the check for unknown names and `docs/config.md`. Reads files, but no clock and no
+//! environment.
+
+mod build;
+mod headers;
+mod reader;
+mod report;
+mod secret;
+mod settings;
+mod template;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::key::{KeyTypes, Networks, Peppers};
+use crate::policy::{PlanSpec, Rules};
+
+pub use headers::{IdentityHeader, IdentityHeaders, canonical_name};
+pub use report::{Problem, Report, Severity};
+pub use secret::Secret;
+pub use settings::{SETTINGS, Setting, docs};
+pub use template::{candidates, template};
+
+/// A checked configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// Where the store is; absolute or relative to the working directory.
+    pub data_dir: PathBuf,
+    /// Where to listen.
+    pub listen: Listen,
+    /// Caps, time-outs and what holds for every request.
+    pub server: Server,
+    /// What the headers that tell a backend who calls are called.
+    pub identity_headers: IdentityHeaders,
+    /// The declared key types; the same are in `rules`.
+    pub key_types: KeyTypes,
+    /// The peppers; the same are in `rules`.
+    pub peppers: Peppers,
+    /// The plans as written, for lists and messages; compiled in `rules`.
+    pub plans: Vec<PlanSpec>,
+    /// The backends. A route's `upstream` is an index into these.
+    pub upstreams: Vec<Upstream>,
+    /// The names of the routes, in the order of their indices.
+    pub route_names: Vec<String>,
+    /// Routes, plans, key types and peppers, compiled for the engine.
+    pub rules: Arc<Rules>,
+}
+
+/// Where the server listens.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listen {
+    /// The gateway; at least one.
+    pub proxy: Vec<Address>,
+    /// Health, readiness and metrics.
+    pub admin: Option<SocketAddr>,
+}
+
+/// A place to listen at or to connect to.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Address {
+    /// An address and port.
+    Tcp(SocketAddr),
+    /// A host name and port, resolved when used. Of upstreams only.
+    Name(String, u16),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Name(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// The table `[server]`.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Worker threads; `None` is one for each core.
+    pub workers: Option<usize>,
+    /// Whose `X-Forwarded-For` and request ids are believed.
+    pub trusted_proxies: TrustedProxies,
+    /// The realm of `WWW-Authenticate`. Printable ASCII without `"` and `\`.
+    pub realm: String,
+    /// The plan of consumers that have none.
+    pub default_plan: Option<String>,
+    /// Client connections open at once; more wait to be accepted.
+    pub max_connections: usize,
+    /// Requests in work at once; more are answered with 503.
+    pub max_in_flight: usize,
+    /// The request line and all header fields, in bytes.
+    pub max_header_bytes: usize,
+    /// Header fields of a request.
+    pub max_header_fields: usize,
+    /// The request target, in bytes.
+    pub max_url_bytes: usize,
+    /// A request's body, in bytes.
+    pub max_body: u64,
+    /// From the first byte of a request to the end of its header.
+    pub header_timeout: Duration,
+    /// How long a connection may wait for its next request.
+    pub idle_timeout: Duration,
+    /// The longest pause between two pieces of a request's body, or of an answer to a slow client.
+    pub body_timeout: Duration,
+    /// Idle connections kept to backends, in all.
+    pub keepalive_pool: usize,
+    /// How long requests in work may go on after SIGTERM.
+    pub drain_timeout: Duration,
+    /// Whose `X-Request-Id` is taken.
+    pub trust_request_id: RequestIdTrust,
+    /// Which rate headers are sent.
+    pub rate_headers: RateHeaders,
+}
+
+/// Peers whose word on the client's address counts.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TrustedProxies {
+    /// By address; empty trusts none.
+    pub networks: Networks,
+    /// Whether whoever connects through a Unix-socket listener is one of them.
+    pub unix: bool,
+}
+
+/// Whose request ids are taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RequestIdTrust {
+    /// Those of trusted proxies.
+    #[default]
+    TrustedProxies,
+    /// Anybody's.
+    Anyone,
+    /// Nobody's: every request gets a new one.
+    Nobody,
+}
+
+/// Which families of rate headers are sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RateHeaders {
+    /// Both.
+    #[default]
+    Both,
+    /// `RateLimit` and `RateLimit-Policy`.
+    Ietf,
+    /// `X-RateLimit-Limit`, `-Remaining`, `-Reset`.
+    X,
+    /// Neither.
+    Off,
+}
+
+/// A backend.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Its name.
+    pub name: String,
+    /// Its servers, taken in turn; at least one.
+    pub servers: Vec<Address>,
+    /// Sent as `X-Kgate-Secret`, so that the backend can tell kgate from others who reach it.
+    pub shared_secret: Option<Secret>,
+    /// Which metadata is forwarded as `X-Consumer-Meta-…`.
+    pub forward_metadata: Vec<String>,
+    /// For a connection.
+    pub connect_timeout: Duration,
+    /// From the end of the request to the first byte of the answer, and between two pieces of it.
+    pub response_timeout: Duration,
+    /// How long an idle connection is kept for the next request.
+    pub idle_timeout: Duration,
+}
+
+/// A configuration that can be used, and what is doubtful about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Its warnings; maybe none.
+    pub warnings: Report,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read; [`std::io::ErrorKind::NotFound`] if it is not there.
+    #[error("cannot read the configuration {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It has mistakes, all listed.
+    #[error("{0}")]
+    Invalid(Report),
+}
+
+impl Config {
+    /// Reads and checks a file. Relative paths in it are relative to it.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: the file cannot be read, or every mistake in it.
+    pub fn read(path: &Path) -> Result<Loaded, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            unreadable(std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error()))
+        })?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks `text` as if it had been read from `path`; reads the secret files it names.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] with every mistake.
+    pub fn parse(path: &Path, text: &str) -> Result<Loaded, ConfigError> {
+        build::build(path, text).map_err(ConfigError::Invalid)
+    }
+}

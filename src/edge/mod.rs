@@ -1,1 +1,20 @@
 //! Between HTTP and the words of the engine: attributes in, answers and identity headers out.
+//!
+//! Whatever front a request comes through, its fields, client address and request id are read here, its
+//! refusal is worded here, and what a backend is told of the consumer is written here. Knows the
+//! `http` crate's types and nothing of any server.
+
+mod access;
+mod answer;
+mod client;
+mod fields;
+mod identity;
+mod request_id;
+mod value;
+
+pub use access::{AccessLine, AccessSink, Verdict, redacted};
+pub use answer::{Answer, Answers, Failure};
+pub use client::{client_address, is_trusted};
+pub use identity::{Head, Identification};
+pub use request_id::{RequestId, X_REQUEST_ID, trace_is_sound};
+pub use value::{header_safe, push_header_safe};

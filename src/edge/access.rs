@@ -1,0 +1,205 @@
+//! One line for each request: what was asked, what was decided, how long it took.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::key::{ConsumerId, Format, KeyId, KeyTypes, TAIL_LEN, Timestamp};
+
+/// Where access lines go. Called once for each request, on its thread: must not block.
+pub trait AccessSink: Send + Sync {
+    /// Takes one line; it borrows from the request, so what is kept must be rendered or copied.
+    fn record(&self, line: &AccessLine<'_>);
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Verdict {
+    /// A key was accepted, or the route is public.
+    Allow,
+    /// The engine refused.
+    Deny,
+    /// The request was refused or failed for other reasons: caps, backends, an unreadable store.
+    Error,
+}
+
+impl Verdict {
+    /// Returns its name in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One request, for the operator. Never has a token or a query: pass paths through [`redacted`].
+#[derive(Clone, Copy, Debug)]
+pub struct AccessLine<'a> {
+    /// When the request arrived.
+    pub time: Timestamp,
+    /// Its id.
+    pub request_id: &'a str,
+    /// The client's address, where known.
+    pub client: Option<IpAddr>,
+    /// The method.
+    pub method: &'a str,
+    /// The path as sent, without query and tokens.
+    pub path: &'a str,
+    /// The host as sent.
+    pub host: &'a str,
+    /// The status answered; 0 if the client left before.
+    pub status: u16,
+    /// The name of the route, if one matched.
+    pub route: Option<&'a str>,
+    /// The name of the upstream, if one was asked.
+    pub upstream: Option<&'a str>,
+    /// The key, if one was recognised, even if it was refused.
+    pub key: Option<KeyId>,
+    /// Who holds it.
+    pub consumer: Option<ConsumerId>,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Why, in the words of the engine or the gateway; clients never see it.
+    pub reason: Option<&'a str>,
+    /// Bytes of the request's body.
+    pub bytes_in: u64,
+    /// Bytes of the answer's body.
+    pub bytes_out: u64,
+    /// From the first byte of the request to the last of the answer.
+    pub total: Duration,
+    /// Of that, deciding.
+    pub verify: Duration,
+    /// Of that, the backend, to the first byte of its answer.
+    pub upstream_time: Option<Duration>,
+}
+
+impl AccessLine<'_> {
+    /// Appends the line as a JSON object and a line end.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        serde_json::to_writer(&mut *out, self).expect("writing to memory does not fail");
+        out.push(b'\n');
+    }
+
+    /// Appends the line for people, and a line end. Control characters become `?`.
+    pub fn write_human(&self, out: &mut Vec<u8>) {
+        let mut line = format!(
+            "{} {} {} {} {} {:.1}ms {}",
+            self.time,
+            self.client.map_or_else(|| "-".to_owned(), |a| a.to_string()),
+            self.method,
+            self.path,
+            self.status,
+            self.total.as_secs_f64() * 1000.0,
+            self.verdict.as_str(),
+        );
+        let mut field = |name: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                let _ = write!(line, " {name}={value}");
+            }
+        };
+        field("reason", self.reason);
+        field("route", self.route);
+        field("upstream", self.upstream);
+        field("key", self.key.map(|id| id.to_string()).as_deref());
+        field("consumer", self.consumer.map(|id| id.to_string()).as_deref());
+        field("id", Some(self.request_id));
+        out.extend(line.chars().map(|c| if is_harmless(c) { c } else { '?' }).collect::<String>().bytes());
+        out.push(b'\n');
+    }
+}
+
+/// Control characters move the cursor, text-direction marks reorder the line.
+fn is_harmless(c: char) -> bool {
+    !(c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+}
+
+impl Serialize for AccessLine<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("time", &Shown(self.time))?;
+        map.serialize_entry("request_id", self.request_id)?;
+        map.serialize_entry("client", &self.client)?;
+        map.serialize_entry("method", self.method)?;
+        map.serialize_entry("host", self.host)?;
+        map.serialize_entry("path", self.path)?;
+        map.serialize_entry("status", &self.status)?;
+        map.serialize_entry("verdict", self.verdict.as_str())?;
+        map.serialize_entry("reason", &self.reason)?;
+        map.serialize_entry("route", &self.route)?;
+        map.serialize_entry("upstream", &self.upstream)?;
+        map.serialize_entry("key_id", &self.key.map(Shown))?;
+        map.serialize_entry("consumer_id", &self.consumer.map(Shown))?;
+        map.serialize_entry("bytes_in", &self.bytes_in)?;
+        map.serialize_entry("bytes_out", &self.bytes_out)?;
+        map.serialize_entry("total_us", &micros(self.total))?;
+        map.serialize_entry("verify_us", &micros(self.verify))?;
+        map.serialize_entry("upstream_us", &self.upstream_time.map(micros))?;
+        map.end()
+    }
+}
+
+/// Serialises as it prints.
+struct Shown<T>(T);
+
+impl<T: std::fmt::Display> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// Returns the path of a request target fit for a log: without query, fragment and user information,
+/// at most 1024 bytes, and with `[redacted]` for whatever looks like a token of one of `key_types`, since
+/// a key pasted into a path must not end in a file. Borrows in the common case.
+pub fn redacted<'a>(target: &'a [u8], key_types: &KeyTypes) -> Cow<'a, str> {
+    const MAX_LEN: usize = 1024;
+    let end = target.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(target.len());
+    let path = String::from_utf8_lossy(&target[..end]);
+    let path = match path.starts_with('/') {
+        true => path,
+        false => without_user(path),
+    };
+    let mut path = without_tokens(path, key_types);
+    if path.len() > MAX_LEN {
+        let mut short = path.into_owned();
+        short.truncate(short.floor_char_boundary(MAX_LEN));
+        short.push('…');
+        path = Cow::Owned(short);
+    }
+    path
+}
+
+/// An absolute-form target may carry `user:password@`.
+fn without_user(target: Cow<'_, str>) -> Cow<'_, str> {
+    let Some(at) = target.find("://").map(|i| i + 3) else { return target };
+    let authority_end = target[at..].find('/').map_or(target.len(), |i| at + i);
+    match target[at..authority_end].rfind('@') {
+        Some(user) => Cow::Owned(format!("{}{}", &target[..at], &target[at + user + 1..])),
+        None => target,
+    }
+}
+
+fn without_tokens<'a>(path: Cow<'a, str>, key_types: &KeyTypes) -> Cow<'a, str> {
+    let mut path = path;
+    for declared in key_types.as_slice() {
+        if declared.format != Format::Kgate || path.len() < declared.prefix.as_str().len() + TAIL_LEN {
+            continue;
+        }
+        let mut from = 0;
+        while let Some(found) = path[from..].find(declared.prefix.as_str()) {
+            let tail = from + found + declared.prefix.as_str().len();
+            let length = path[tail..].bytes().skip(1).take_while(u8::is_ascii_alphanumeric).count();
+            if path.as_bytes().get(tail) == Some(&b'_') && length >= TAIL_LEN {
+                path.to_mut().replace_range(tail + 1..tail + 1 + length, "[redacted]");
+            }
+            from = tail;
+        }
+    }
+    path
+}
