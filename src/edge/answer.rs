@@ -1,7 +1,7 @@
 //! The one table from refusals and failures to HTTP.
 
 use http::StatusCode;
-use http::header::HeaderMap;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::RequestId;
 use crate::config::Server;
