@@ -74,6 +74,18 @@ fn every_dependency_has_its_owner() {
 }
 
 #[test]
+fn every_dependency_has_its_line_in_the_architecture() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let page = fs::read_to_string(root.join("docs/architecture.md")).unwrap();
+    let section = manifest.split("\n[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    let names = section.lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.split_once(" = "));
+    let missing: Vec<&str> =
+        names.map(|(name, _)| name).filter(|n| !page.contains(&format!("`{n}`"))).collect();
+    assert!(missing.is_empty(), "docs/architecture.md does not say what they save: {missing:?}");
+}
+
+#[test]
 fn every_room_has_a_floor() {
     for entry in fs::read_dir(source()).unwrap() {
         let path = entry.unwrap().path();

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use kgate::key::{Digest, Format, KeyType, KeyTypes, Kind, Malformed, Pepper, Peppers, checksum};
 use serde_json::{Value, json};
@@ -44,6 +45,38 @@ fn vectors_parse_as_they_say() {
         assert_eq!(fault.to_string(), vector["fault"].as_str().unwrap(), "{token}");
     }
 }
+
+/// The Python of `docs/key-format.md` is what people will copy, so it is run, and it is an
+/// implementation that shares no line with ours.
+#[test]
+fn the_documented_python_agrees() {
+    if std::env::var_os("KGATE_TEST_QUICK").is_some() {
+        return;
+    }
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/key-format.md")).unwrap();
+    let code = page.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
+    let script = format!("{code}\n{CHECK_ALL}");
+    let output = Command::new("python3").args(["-c", &script]).arg(path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "20 13");
+}
+
+const CHECK_ALL: &str = r#"
+import hmac, json, sys
+vectors = json.load(open(sys.argv[1]))
+prefixes = sorted({v["prefix"] for v in vectors["valid"]})
+for v in vectors["checksum"]:
+    assert checksum(v["of"].encode()) == v["is"], v
+for v in vectors["valid"]:
+    body = v["prefix"] + "_" + v["random"]
+    assert body + checksum(body.encode()) == v["token"], v
+    assert is_well_formed(v["token"], prefixes), v
+    assert digest(v["token"]) == v["sha256"], v
+    assert hmac.new(v["pepper"].encode(), v["token"].encode(), "sha256").hexdigest() == v["hmac_sha256"], v
+for v in vectors["invalid"]:
+    assert not is_well_formed(v["token"], prefixes), v
+print(len(vectors["valid"]), len(vectors["invalid"]))
+"#;
 
 fn path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/tokens.json")
