@@ -48,7 +48,12 @@ pub enum Change {
     /// The key is new or different.
     Key(KeyRecord),
     /// The key is gone (pruned). It was revoked long before.
-    KeyRemoved(KeyId),
+    KeyRemoved {
+        /// Which.
+        id: KeyId,
+        /// What it was found by.
+        digest: Digest,
+    },
     /// The record changed and cannot be read.
     Damaged(Damage),
 }

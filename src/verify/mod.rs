@@ -1,4 +1,3 @@
-#![allow(clippy::todo)]
 //! Keeps the engine's snapshot current from the store, and answers with it. No HTTP here: a program
 //! that wants kgate's verdicts in process uses this room alone.
 //!
@@ -7,21 +6,34 @@
 //! thread, the only one that calls redb, takes a newer snapshot, and requests wait for it up to a
 //! budget, then fail closed. The tag is read *before* the snapshot's read begins, so a race can only
 //! cause one refresh too many, never a stale verdict.
+//!
+//! An open file says nothing about its path, and a `stat` for every request would double the cost of
+//! the check. So a second thread looks every [`PATROL`] whether the path still leads to the open
+//! file: a store file that was deleted or replaced by hand is noticed within that time. kgate itself
+//! never replaces a store file that may be in use.
 
 mod clock;
 mod health;
+mod patrol;
+mod refresh;
 
-use std::future::Future;
+use std::fmt;
 use std::ops::Deref;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use arc_swap::{ArcSwapOption, Guard};
+use tokio::sync::watch;
+
 use crate::policy::{Attributes, Decision, Engine, Now, Rules};
-use crate::store::StoreError;
+use crate::store::{Revision, Signal, StoreError, Tag};
 
 pub use clock::{Clock, wall};
 pub use health::{Health, Unready};
+pub use patrol::PATROL;
 
 /// How a [`Verifier`] behaves.
 #[derive(Clone, Debug)]
@@ -29,6 +41,8 @@ pub use health::{Health, Unready};
 pub struct Options {
     /// How long a request waits for a changed store to be read before it fails closed.
     pub budget: Duration,
+    /// How long opening waits for another process that holds the store.
+    pub patience: Duration,
     /// Serves the snapshot without comparing for this long after each comparison. It breaks the
     /// promise that a revoked key is refused at once; it exists so that a test can show that it
     /// would notice.
@@ -38,28 +52,47 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { budget: Duration::from_millis(50), danger_skip_compare: None }
+        Self {
+            budget: Duration::from_millis(50),
+            patience: Duration::from_secs(5),
+            danger_skip_compare: None,
+        }
     }
 }
 
 /// Answers requests from a snapshot that is never older than the request.
-pub struct Verifier {}
+pub struct Verifier {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
 
 impl Verifier {
-    /// Opens the store in `data_dir`, loads it, and starts keeping it current.
+    /// Opens the store in `data_dir`, proves its freshness signal, loads it, and starts keeping it
+    /// current.
     ///
     /// # Errors
     /// [`OpenError`] if the store is absent, not ours, older than one served before, or unreadable.
     pub fn open(data_dir: &Path, rules: Arc<Rules>, options: Options) -> Result<Arc<Self>, OpenError> {
-        let _ = (data_dir, rules, options);
-        todo!()
+        let is_proven = refresh::prove(data_dir, options.patience)?;
+        let shared = Arc::new(Shared::new(data_dir, rules, options, is_proven));
+        let mut threads = vec![refresh::spawn(&shared)?];
+        // The first pass: load everything. It ends, since whoever held the store was waited for.
+        if let Err(unready) = shared.first_pass() {
+            shared.stop();
+            return Err(unready.into());
+        }
+        threads.push(patrol::spawn(&shared)?);
+        Ok(Arc::new(Self { shared, threads: Mutex::new(threads) }))
     }
 
     /// Returns the engine if it is current, without blocking or allocating: the fast path.
     ///
     /// `None` means that the store changed or cannot be trusted: await [`Verifier::fresh`].
+    #[inline]
     pub fn current(&self) -> Option<Current> {
-        todo!()
+        let snapshot = self.shared.snapshot.load();
+        let is_current = snapshot.as_ref().is_some_and(|s| self.shared.is_current(s));
+        is_current.then_some(Current(snapshot))
     }
 
     /// Returns an engine that holds everything that was committed before this call.
@@ -68,8 +101,11 @@ impl Verifier {
     ///
     /// # Errors
     /// [`Unavailable`] if it cannot be had within the budget: answer 503, never the old verdict.
-    pub fn fresh(&self) -> impl Future<Output = Result<Current, Unavailable>> + Send + '_ {
-        async { todo!() }
+    pub async fn fresh(&self) -> Result<Current, Unavailable> {
+        match self.current() {
+            Some(current) => Ok(current),
+            None => self.shared.wait().await,
+        }
     }
 
     /// Decides one request, now. It spends the request's limits.
@@ -77,50 +113,95 @@ impl Verifier {
     /// # Errors
     /// [`Unavailable`] as for [`Verifier::fresh`].
     pub async fn verify(&self, attributes: &Attributes<'_>) -> Result<Decision, Unavailable> {
-        let _ = attributes;
-        todo!()
+        let engine = self.fresh().await?;
+        Ok(engine.decide(attributes, self.now()))
     }
 
     /// Replaces the rules; every request that begins afterwards is decided by the new ones.
     pub fn set_rules(&self, rules: Arc<Rules>) {
-        let _ = rules;
-        todo!()
+        self.shared.set_rules(rules);
     }
 
     /// Returns whether the store can be trusted, and if not, why.
     pub fn health(&self) -> Health {
-        todo!()
+        self.shared.health()
     }
 
     /// Returns the revision of the snapshot, if there is one.
-    pub fn revision(&self) -> Option<u64> {
-        todo!()
+    pub fn revision(&self) -> Option<Revision> {
+        self.shared.snapshot.load().as_ref().map(|s| s.revision)
+    }
+
+    /// Returns how many keys and consumers the snapshot holds.
+    pub fn counts(&self) -> (usize, usize) {
+        let snapshot = self.shared.snapshot.load();
+        snapshot.as_ref().map_or((0, 0), |s| (s.engine.index().keys(), s.engine.index().consumers()))
+    }
+
+    /// Returns how many times the store was read since the start, for metrics.
+    pub fn refreshes(&self) -> u64 {
+        self.shared.refreshes.load(Ordering::Relaxed)
     }
 
     /// Returns the time of both clocks.
+    #[inline]
     pub fn now(&self) -> Now {
-        todo!()
+        self.shared.clock.now()
     }
 
     /// Returns the clock that [`Verifier::now`] reads.
     pub fn clock(&self) -> Clock {
-        todo!()
+        self.shared.clock
+    }
+
+    /// Says whether the signal was proven at the start. If not, every check begins a read of the
+    /// store: correct, and slow.
+    pub fn is_proven(&self) -> bool {
+        self.shared.is_proven
+    }
+
+    /// Stops both threads; from then on everything is refused. Waits for them a second at most: one
+    /// that is stuck in the store behind a stopped process is left behind.
+    pub fn close(&self) {
+        self.shared.stop();
+        let clock = self.shared.clock;
+        let deadline = clock.elapsed() + Duration::from_secs(1);
+        for handle in lock(&self.threads).drain(..) {
+            while !handle.is_finished() && clock.elapsed() < deadline {
+                thread::sleep(Duration::from_millis(1));
+            }
+            if handle.is_finished() && handle.join().is_err() {
+                // It panicked, and said so on stderr; nothing is left to stop.
+            }
+        }
+    }
+}
+
+impl Drop for Verifier {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").field("revision", &self.revision()).finish_non_exhaustive()
     }
 }
 
 /// An engine that was current when it was handed out.
-pub struct Current(Arc<Engine>);
+pub struct Current(Guard<Option<Arc<Snapshot>>>);
 
 impl Deref for Current {
     type Target = Engine;
 
     fn deref(&self) -> &Engine {
-        &self.0
+        &self.0.as_ref().expect("a current snapshot was there when this was made").engine
     }
 }
 
 /// The store changed and could not be read in time, or it cannot be trusted: fail closed.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Unavailable {
     /// The changed store was not read within the budget.
     #[error("the store changed and could not be read within {} ms", .0.as_millis())]
@@ -139,4 +220,246 @@ pub enum OpenError {
     /// The store cannot be trusted.
     #[error(transparent)]
     Unready(#[from] Unready),
+    /// The system refused a thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// What is held in memory at one revision, and the header it was read under.
+struct Snapshot {
+    engine: Engine,
+    revision: Revision,
+    tag: Tag,
+    signal: Arc<Signal>,
+}
+
+/// What the last pass of the refresher came to.
+#[derive(Clone, Default)]
+struct Pass {
+    number: u64,
+    failure: Option<Unready>,
+}
+
+/// What the refresher is asked to do.
+#[derive(Default)]
+struct Work {
+    is_wanted: bool,
+    publish_unflushed: bool,
+}
+
+/// What requests, the refresher and the patrol share.
+struct Shared {
+    dir: PathBuf,
+    options: Options,
+    clock: Clock,
+    /// Whether equal tags may be believed.
+    is_proven: bool,
+    /// `None` while the file itself is in doubt.
+    snapshot: ArcSwapOption<Snapshot>,
+    /// The rules in force. Whoever replaces the snapshot holds this lock, so that a refresh and a
+    /// reload cannot lose each other's work. Requests never take it.
+    rules: Mutex<Arc<Rules>>,
+    /// Passes begun. A request is content with any pass begun after it asked.
+    begun: AtomicU64,
+    refreshes: AtomicU64,
+    /// The last pass ended, and the tick by which waiting requests see their deadline.
+    ended: watch::Sender<Pass>,
+    waiting: AtomicUsize,
+    work: Mutex<Work>,
+    work_there: Condvar,
+    patrol: Mutex<()>,
+    patrol_wanted: Condvar,
+    stop: AtomicBool,
+    /// Records that cannot be read, as the snapshot knows them.
+    damaged: Mutex<Option<Unready>>,
+    /// Since when (on the clock) the store differs from the snapshot, as the patrol saw it.
+    behind_since: Mutex<Option<Duration>>,
+    /// When the last comparison was made, in nanoseconds: only for [`Options::danger_skip_compare`].
+    compared_at: AtomicU64,
+}
+
+impl Shared {
+    fn new(dir: &Path, rules: Arc<Rules>, options: Options, is_proven: bool) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            options,
+            clock: Clock::start(),
+            is_proven,
+            snapshot: ArcSwapOption::empty(),
+            rules: Mutex::new(rules),
+            begun: AtomicU64::new(0),
+            refreshes: AtomicU64::new(0),
+            ended: watch::Sender::new(Pass::default()),
+            waiting: AtomicUsize::new(0),
+            work: Mutex::default(),
+            work_there: Condvar::new(),
+            patrol: Mutex::new(()),
+            patrol_wanted: Condvar::new(),
+            stop: AtomicBool::new(false),
+            damaged: Mutex::default(),
+            behind_since: Mutex::default(),
+            compared_at: AtomicU64::new(0),
+        }
+    }
+
+    #[inline]
+    fn is_current(&self, snapshot: &Snapshot) -> bool {
+        if let Some(span) = self.options.danger_skip_compare {
+            return self.is_current_by_danger(snapshot, span);
+        }
+        self.is_proven && snapshot.signal.read().is_ok_and(|tag| tag == snapshot.tag)
+    }
+
+    #[cold]
+    fn is_current_by_danger(&self, snapshot: &Snapshot, span: Duration) -> bool {
+        let now = self.clock.now().mono;
+        let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        if now.saturating_sub(self.compared_at.load(Ordering::SeqCst)) < span {
+            return true;
+        }
+        self.compared_at.store(now, Ordering::SeqCst);
+        snapshot.signal.read().is_ok_and(|tag| tag == snapshot.tag)
+    }
+
+    /// Waits for a pass that begins after this call.
+    async fn wait(&self) -> Result<Current, Unavailable> {
+        let mut ended = self.ended.subscribe();
+        let begun = self.begun.load(Ordering::SeqCst);
+        if self.stop.load(Ordering::SeqCst) {
+            return Err(Unready::Closed.into());
+        }
+        if self.snapshot.load().is_none()
+            && let Some(failure) = &ended.borrow().failure
+        {
+            // The file itself is in doubt; the refresher tries again by itself, at its own pace.
+            return Err(failure.clone().into());
+        }
+        let deadline = self.clock.elapsed() + self.options.budget;
+        let _waiting = self.begin_waiting();
+        self.ask();
+        loop {
+            {
+                let pass = ended.borrow_and_update();
+                if pass.number > begun {
+                    return self.outcome(&pass);
+                }
+            }
+            if self.clock.elapsed() >= deadline {
+                return Err(Unavailable::Late(self.options.budget));
+            }
+            if ended.changed().await.is_err() {
+                return Err(Unready::Closed.into());
+            }
+        }
+    }
+
+    fn outcome(&self, pass: &Pass) -> Result<Current, Unavailable> {
+        if let Some(failure) = &pass.failure {
+            return Err(failure.clone().into());
+        }
+        let snapshot = self.snapshot.load();
+        // Gone again already: the patrol found the file replaced.
+        if snapshot.is_some() { Ok(Current(snapshot)) } else { Err(Unready::Replaced.into()) }
+    }
+
+    fn begin_waiting(&self) -> Waiting<'_> {
+        // The patrol ticks faster while somebody waits.
+        if self.waiting.fetch_add(1, Ordering::SeqCst) == 0 {
+            let _patrol = lock(&self.patrol);
+            self.patrol_wanted.notify_one();
+        }
+        Waiting(self)
+    }
+
+    /// Asks the refresher for a pass.
+    fn ask(&self) {
+        lock(&self.work).is_wanted = true;
+        self.work_there.notify_one();
+    }
+
+    fn first_pass(&self) -> Result<(), Unready> {
+        self.ask();
+        loop {
+            let pass = self.ended.borrow().clone();
+            match pass {
+                Pass { failure: Some(failure), .. } => return Err(failure),
+                Pass { number: 1.., .. } => return Ok(()),
+                Pass { .. } => thread::sleep(Duration::from_micros(200)),
+            }
+        }
+    }
+
+    fn set_rules(&self, rules: Arc<Rules>) {
+        let mut held = lock(&self.rules);
+        *held = Arc::clone(&rules);
+        if let Some(old) = self.snapshot.load_full() {
+            self.snapshot.store(Some(Arc::new(Snapshot {
+                engine: old.engine.with_rules(rules),
+                revision: old.revision,
+                tag: old.tag,
+                signal: Arc::clone(&old.signal),
+            })));
+        }
+    }
+
+    /// Stops serving `doubted`, or whatever is there: its file is in doubt.
+    fn distrust(&self, doubted: Option<&Arc<Snapshot>>) {
+        let _held = lock(&self.rules);
+        let is_there = match (doubted, &*self.snapshot.load()) {
+            (Some(doubted), Some(snapshot)) => Arc::ptr_eq(doubted, snapshot),
+            _ => true,
+        };
+        if is_there {
+            self.snapshot.store(None);
+        }
+    }
+
+    fn health(&self) -> Health {
+        if self.stop.load(Ordering::SeqCst) {
+            return Health::Unready(Unready::Closed);
+        }
+        let last = self.ended.borrow().failure.clone();
+        if let Some(failure) = last {
+            return Health::Unready(failure);
+        }
+        if self.snapshot.load().is_none() {
+            return Health::Unready(Unready::Replaced);
+        }
+        let behind = *lock(&self.behind_since);
+        match behind.map(|since| self.clock.elapsed().saturating_sub(since)) {
+            Some(span) if span > self.options.budget => return Health::Unready(Unready::Behind(span)),
+            _ => {}
+        }
+        match &*lock(&self.damaged) {
+            Some(damaged) => Health::Unready(damaged.clone()),
+            None => Health::Ready,
+        }
+    }
+
+    fn stop(&self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.distrust(None);
+        {
+            let _work = lock(&self.work);
+            self.work_there.notify_all();
+        }
+        let _patrol = lock(&self.patrol);
+        self.patrol_wanted.notify_all();
+        self.ended.send_modify(|pass| pass.failure = Some(Unready::Closed));
+    }
+}
+
+/// Counts a request that waits.
+struct Waiting<'a>(&'a Shared);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Locks; what these locks guard is replaced as a whole, so a panic elsewhere cannot leave it half
+/// done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
