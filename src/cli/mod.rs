@@ -1,6 +1,177 @@
 //! The command line: one short file a command.
+//!
+//! A command is an argument struct whose doc comment is its help, and a function that reads from
+//! top to bottom: resolve what was named, check, one store call, one status line. Everything
+//! printed goes through [`ui::Ui`]; everything that fails becomes a [`failure::Failure`].
+
+mod advice;
+mod audit;
+mod backup;
+mod check;
+mod completions;
+mod consumer;
+mod demo;
+mod doctor;
+mod failure;
+mod init;
+mod key;
+mod leak_scan;
+mod lookup;
+mod man;
+mod reference;
+mod restore;
+mod serve;
+mod session;
+mod ui;
+mod values;
+mod view;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use failure::{Answer, Outcome};
+use session::Session;
+use ui::Format;
+
+pub use completions::{Shell, completion_script};
+pub use reference::reference;
+
+/// Issues API keys, finds leaked ones, and serves a gateway that honours every change at once
+///
+/// Keys and the consumers who hold them live in a data directory; routes, plans, key types and
+/// upstreams are in kgate.toml. `kgate init` makes both and says what to do next; `kgate demo` shows
+/// everything in a minute.
+///
+/// Exit codes: 0 done, or clean (an empty list is 0); 1 the answer is "no" (findings, refused, not
+/// found); 2 could not do it (usage, configuration, input or output).
+#[derive(Parser)]
+#[command(
+    name = "kgate",
+    version = version(),
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Common options")]
+struct Common {
+    /// Configuration file
+    ///
+    /// Otherwise the first that exists of ./kgate.toml, kgate/kgate.toml in the user's configuration
+    /// directory, and /etc/kgate/kgate.toml.
+    #[arg(long, global = true, value_name = "FILE", env = "KGATE_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+    /// Data directory, instead of the configuration's
+    #[arg(long, global = true, value_name = "DIR", env = "KGATE_DATA_DIR", hide_env_values = true)]
+    data_dir: Option<PathBuf>,
+    /// Form of the result
+    #[arg(long, global = true, value_enum, default_value_t, hide_default_value = true)]
+    format: Format,
+    /// Short for --format json
+    #[arg(long, global = true, conflicts_with = "format")]
+    json: bool,
+    /// Print results, warnings and errors only
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Init(init::Init),
+    Demo(demo::Demo),
+    Serve(serve::Serve),
+    Check(check::Check),
+    #[command(subcommand)]
+    Consumer(consumer::Consumer),
+    #[command(subcommand)]
+    Key(key::Key),
+    LeakScan(leak_scan::LeakScan),
+    Audit(audit::Audit),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
+    Doctor(doctor::Doctor),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
 
 /// Runs the command line of this process and returns its exit code.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    ExitCode::from(run(std::env::args_os()))
+}
+
+fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return print_usage(&error),
+    };
+    let session = Session::new(cli.common);
+    let outcome = dispatch(cli.command, &session).and_then(|answer| session.ui.flush().map(|()| answer));
+    match outcome {
+        Ok(Answer::Yes) => 0,
+        Ok(Answer::No) => 1,
+        Err(failure) => {
+            session.ui.fail(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+fn dispatch(command: Command, session: &Session) -> Outcome {
+    match command {
+        Command::Init(args) => init::run(&args, session),
+        Command::Demo(args) => demo::run(&args, session),
+        Command::Serve(args) => serve::run(&args, session),
+        Command::Check(args) => check::run(&args, session),
+        Command::Consumer(command) => consumer::run(command, session),
+        Command::Key(command) => key::run(command, session),
+        Command::LeakScan(args) => leak_scan::run(&args, session),
+        Command::Audit(args) => audit::run(&args, session),
+        Command::Backup(args) => backup::run(&args, session),
+        Command::Restore(args) => restore::run(&args, session),
+        Command::Doctor(args) => doctor::run(&args, session),
+        Command::Completions(args) => completions::run(&args, session),
+        Command::Man(args) => man::run(&args, session),
+    }
+}
+
+/// Help and version go to standard output and are no failure; usage errors are, with exit code 2.
+fn print_usage(error: &clap::Error) -> u8 {
+    let _ = error.print();
+    if error.use_stderr() { 2 } else { 0 }
+}
+
+/// The forms of JSON output besides keys and consumers, for `docs/cli.md`.
+const FORMS: &[(&str, &str, &[view::Field])] = &[
+    ("A revocation", "`key revoke`, for one key or many.", key::REVOKED),
+    ("A pruning", "`key prune`.", key::PRUNED),
+    ("A verdict", "`key verify`.", key::VERDICT),
+    ("A deleted consumer", "`consumer delete`.", consumer::DELETED),
+    ("A scan", "`leak-scan` as JSON. CSV has its findings.", leak_scan::REPORT),
+    ("A finding", "Of `leak-scan`.", leak_scan::FINDING),
+    ("A problem", "`check` prints an array of these.", check::PROBLEM),
+    ("An audit row", "`audit` prints an array of these.", audit::AUDIT_ROW),
+    ("A check of the audit log", "`audit --verify`.", audit::AUDIT_REPORT),
+    ("A backup", "`backup`.", backup::BACKUP),
+    ("A restored backup", "`restore`.", restore::RESTORE),
+    ("A check of the directory", "`doctor` prints an array of these.", doctor::CHECK),
+];
+
+/// Returns the whole command tree, for generated documents.
+fn command() -> clap::Command {
+    Cli::command()
+}
+
+fn version() -> String {
+    format!("{} (store format {})", env!("CARGO_PKG_VERSION"), crate::store::FORMAT)
 }

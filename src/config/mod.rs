@@ -6,6 +6,7 @@
 //! environment.
 
 mod build;
+mod data_dir;
 mod headers;
 mod reader;
 mod report;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use crate::key::{KeyTypes, Networks, Peppers};
 use crate::policy::{PlanSpec, Rules};
 
+pub use data_dir::data_dir_alone;
 pub use headers::{IdentityHeader, IdentityHeaders, canonical_name};
 pub use report::{Problem, Report, Severity};
 pub use secret::Secret;

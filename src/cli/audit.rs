@@ -1,0 +1,289 @@
+//! `kgate audit`
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::key::Timestamp;
+use crate::store::{Action, AuditHead, AuditReport, AuditRow, Store, Subject, Via};
+
+use super::failure::{Answer, Failure, Outcome};
+use super::lookup;
+use super::session::Session;
+use super::ui::{Cell, Item, Object, Tone};
+use super::values::Past;
+use super::view::{Field, named, time};
+
+/// What `audit` prints of a row.
+pub(super) const AUDIT_ROW: &[Field] = &[
+    ("number", "its number, from 1, without gaps"),
+    ("at", "time"),
+    ("actor", "who: the operating-system user, or the admin key's or portal user's name"),
+    ("via", "through which door: `cli`, `admin`, `portal`, `library` or `system`"),
+    ("action", "what, for example `key.revoked`"),
+    ("subjects", "array of the identifiers of the consumers and keys it touched"),
+    ("details", "object; what else is known of the action"),
+    ("note", "why, in the actor's words, or null"),
+];
+
+/// What `audit --verify` prints.
+pub(super) const AUDIT_REPORT: &[Field] = &[
+    ("rows", "how many rows were read"),
+    ("head", "number and hash of the last row, `COUNT:HASH`, for --expect-head"),
+    ("faults", "array of sentences; empty if the log is whole"),
+];
+
+/// Show who did what, when and why
+///
+/// Each row carries the hash of the row before it. Keep the head that --verify prints somewhere else,
+/// and nobody can rewrite the log unseen: pass it again with --expect-head.
+#[derive(Args)]
+pub(super) struct Audit {
+    /// Only the last rows; all with 0
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 100)]
+    last: usize,
+    /// Only rows about this key or consumer
+    #[arg(long, value_name = "ID")]
+    subject: Option<String>,
+    /// Only rows of this action, such as key.revoked, or of all that begin so, such as key
+    #[arg(long)]
+    action: Option<String>,
+    /// Only rows by this user
+    #[arg(long, value_name = "USER")]
+    actor: Option<String>,
+    /// Only rows since then: 24h ago, a date, or an RFC 3339 time
+    #[arg(long, value_name = "WHEN")]
+    since: Option<Past>,
+    /// Check the whole chain instead; exit code 1 if it was changed
+    #[arg(long)]
+    verify: bool,
+    /// A head that --verify printed before, of a log that must still contain it
+    #[arg(long, value_name = "COUNT:HASH", requires = "verify")]
+    expect_head: Option<String>,
+}
+
+pub(super) fn run(args: &Audit, session: &Session) -> Outcome {
+    let store = session.store()?;
+    if args.verify {
+        return verify(args, &store, session);
+    }
+    let filter = Filter::new(args, &store, session.now())?;
+    let rows = filter.collect(&store, args.last)?;
+    let mut list = session.ui.list();
+    for row in &rows {
+        list.row(row)?;
+    }
+    if list.end()? == 0 {
+        session.ui.status("no rows");
+    }
+    Ok(Answer::Yes)
+}
+
+fn verify(args: &Audit, store: &Store, session: &Session) -> Outcome {
+    let expected = args.expect_head.as_deref().map(parse_head).transpose()?;
+    let report = store.verify_audit()?;
+    session.ui.show(&report)?;
+    if !report.faults.is_empty() {
+        return Err(Failure::no(format!("the audit log was changed: {} faults", report.faults.len()))
+            .help("compare it with a backup: the rows before the first fault are whole"));
+    }
+    if let Some(expected) = expected
+        && hash_of_row(store, report.head, expected.count)? != Some(expected.hash)
+    {
+        return Err(Failure::no(format!("row {} of the audit log is not the one expected", expected.count))
+            .help(
+                "the log was rewritten, or the store replaced by an older one, since that head was noted",
+            ));
+    }
+    session.ui.status(format!("the audit log is whole: {} rows", report.rows));
+    Ok(Answer::Yes)
+}
+
+/// Returns the hash of a row: the head's, or what the row after it says of it.
+fn hash_of_row(store: &Store, head: AuditHead, number: u64) -> Result<Option<[u8; 32]>, Failure> {
+    if number >= head.count {
+        return Ok((number == head.count).then_some(head.hash));
+    }
+    let mut hash = None;
+    store.audit(number + 1, &mut |row| {
+        hash = Some(row.previous);
+        false
+    })?;
+    Ok(hash)
+}
+
+fn head_text(head: AuditHead) -> String {
+    format!("{}:{}", head.count, hex(&head.hash))
+}
+
+fn parse_head(text: &str) -> Result<AuditHead, Failure> {
+    let parse = || {
+        let (count, hash) = text.split_once(':')?;
+        let mut bytes = [0; 32];
+        if hash.len() != 64 || !hash.is_ascii() {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(hash.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(AuditHead { count: count.parse().ok()?, hash: bytes })
+    };
+    parse()
+        .ok_or_else(|| Failure::cannot(format!("`{text}` is not a head as --verify prints it: COUNT:HASH")))
+}
+
+struct Filter<'a> {
+    subject: Option<Subject>,
+    action: Option<&'a str>,
+    actor: Option<&'a str>,
+    since: Option<Timestamp>,
+}
+
+impl<'a> Filter<'a> {
+    fn new(args: &'a Audit, store: &Store, now: Timestamp) -> Result<Self, Failure> {
+        let subject = match args.subject.as_deref() {
+            None => None,
+            // A key may be pruned and a consumer deleted: their rows are still here.
+            Some(text) => Some(match text.parse() {
+                Ok(key) => Subject::Key(key),
+                Err(_) => match text.parse() {
+                    Ok(consumer) => Subject::Consumer(consumer),
+                    Err(_) => Subject::Consumer(lookup::consumer(store, text)?.id),
+                },
+            }),
+        };
+        Ok(Self {
+            subject,
+            action: args.action.as_deref(),
+            actor: args.actor.as_deref(),
+            since: args.since.map(|since| since.resolve(now)),
+        })
+    }
+
+    /// Returns the last rows that pass, oldest first. `0` is all.
+    fn collect(&self, store: &Store, last: usize) -> Result<Vec<AuditRow>, Failure> {
+        let mut rows = std::collections::VecDeque::new();
+        store.audit(1, &mut |row| {
+            if self.passes(&row) {
+                if last > 0 && rows.len() == last {
+                    rows.pop_front();
+                }
+                rows.push_back(row);
+            }
+            true
+        })?;
+        Ok(rows.into())
+    }
+
+    fn passes(&self, row: &AuditRow) -> bool {
+        let name = row.action.name();
+        self.subject.is_none_or(|subject| row.action.subjects().contains(&subject))
+            && self.action.is_none_or(|action| {
+                name == action || name.strip_prefix(action).is_some_and(|rest| rest.starts_with('.'))
+            })
+            && self.actor.is_none_or(|actor| row.actor.user == actor)
+            && self.since.is_none_or(|since| row.at >= since)
+    }
+}
+
+impl Item for AuditRow {
+    const HEADINGS: &'static [&'static str] = &["NO", "AT", "ACTOR", "VIA", "ACTION", "SUBJECT", "NOTE"];
+
+    fn object(&self) -> Object {
+        let subjects: Vec<String> = self.action.subjects().iter().map(ToString::to_string).collect();
+        let values = [
+            json!(self.number),
+            time(self.at),
+            json!(self.actor.user),
+            json!(via(self.actor.via)),
+            json!(self.action.name()),
+            json!(subjects),
+            details(&self.action),
+            json!(self.note),
+        ];
+        Object(named(AUDIT_ROW, values))
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let subjects = self.action.subjects();
+        let subject = match subjects.as_slice() {
+            [] => Cell::none(),
+            [one] => Cell::plain(one.to_string()),
+            [first, rest @ ..] => Cell::plain(format!("{first} +{}", rest.len())),
+        };
+        vec![
+            Cell::plain(self.number.to_string()),
+            Cell::plain(self.at.to_string()),
+            Cell::plain(self.actor.user.as_str()),
+            Cell::plain(via(self.actor.via)),
+            Cell::plain(self.action.name()),
+            subject,
+            Cell::or_none(self.note.as_deref().unwrap_or_default()),
+        ]
+    }
+}
+
+impl Item for AuditReport {
+    const HEADINGS: &'static [&'static str] = &[];
+
+    fn object(&self) -> Object {
+        let faults: Vec<String> = self.faults.iter().map(ToString::to_string).collect();
+        Object(named(AUDIT_REPORT, [json!(self.rows), json!(head_text(self.head)), json!(faults)]))
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        Vec::new()
+    }
+
+    fn details(&self) -> Vec<(&'static str, Cell)> {
+        let mut rows =
+            vec![("rows", Cell::plain(self.rows.to_string())), ("head", Cell::plain(head_text(self.head)))];
+        rows.extend(self.faults.iter().map(|fault| ("fault", Cell::toned(fault.to_string(), Tone::Bad))));
+        rows
+    }
+}
+
+/// What an action says beyond its name and subjects.
+fn details(action: &Action) -> Value {
+    match action {
+        Action::ConsumerUpdated { fields, .. } | Action::KeyUpdated { fields, .. } => {
+            json!({ "fields": fields })
+        }
+        Action::KeyRotated { successor, until, .. } => {
+            json!({ "successor": successor.to_string(), "until": until.map(|at| at.to_string()) })
+        }
+        Action::KeysRevoked { reason, .. } => json!({ "reason": reason.as_str() }),
+        Action::KeysPruned { keys } => {
+            let kept = keys.iter().map(|k| {
+                json!({
+                    "id": k.id.to_string(),
+                    "digest": k.digest.to_string(),
+                    "revoked_at": k.revoked_at.to_string(),
+                    "reason": k.reason.as_str(),
+                })
+            });
+            json!({ "keys": kept.collect::<Vec<_>>() })
+        }
+        Action::Restored { revision, .. } => json!({ "revision": revision }),
+        Action::OlderAccepted { seen } => json!({ "seen": seen }),
+        Action::Migrated { from, to } => json!({ "from": from, "to": to }),
+        _ => json!({}),
+    }
+}
+
+fn via(via: Via) -> &'static str {
+    match via {
+        Via::Cli => "cli",
+        Via::Admin => "admin",
+        Via::Portal => "portal",
+        Via::Library => "library",
+        Via::System => "system",
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

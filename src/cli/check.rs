@@ -1,0 +1,113 @@
+//! `kgate check`
+
+use clap::Args;
+
+use crate::config::{Config, ConfigError, Report, Severity};
+
+use super::advice::config_failure;
+use super::failure::{Answer, Failure, Outcome};
+use super::session::Session;
+use super::ui::{Cell, Format, Item, Object, Tone};
+use super::view::{Field, named};
+
+/// What `check` prints of each problem.
+pub(super) const PROBLEM: &[Field] = &[
+    ("severity", "`error` or `warning`"),
+    ("file", "the configuration"),
+    ("line", "from 1"),
+    ("column", "from 1, in characters"),
+    ("message", "what is wrong or doubtful"),
+    ("help", "what to do about it, or null"),
+];
+
+/// Check the configuration, with every mistake at once
+///
+/// Runs the code that `kgate serve` runs. Exit code 0 if it can be used, 2 if not; with --strict 1 if
+/// there are warnings.
+#[derive(Args)]
+pub(super) struct Check {
+    /// Let warnings fail, too
+    #[arg(long)]
+    strict: bool,
+}
+
+pub(super) fn run(args: &Check, session: &Session) -> Outcome {
+    let path = session.config_path()?;
+    match Config::read(&path) {
+        Ok(loaded) => {
+            print(&loaded.warnings, session)?;
+            let config = &loaded.config;
+            session.ui.status(format!(
+                "{} can be used: {} routes, {} upstreams, {} plans, {} key types",
+                path.display(),
+                config.route_names.len(),
+                config.upstreams.len(),
+                config.plans.len(),
+                config.key_types.as_slice().len()
+            ));
+            let fails = args.strict && !loaded.warnings.is_empty();
+            Ok(if fails { Answer::No } else { Answer::Yes })
+        }
+        Err(ConfigError::Invalid(report)) => {
+            print(&report, session)?;
+            let errors = report.problems().iter().filter(|p| p.severity == Severity::Error).count();
+            let what = if errors == 1 { "a mistake".to_owned() } else { format!("{errors} mistakes") };
+            Err(Failure::cannot(format!("{} has {what} and cannot be used", path.display())))
+        }
+        Err(error) => Err(config_failure(&error)),
+    }
+}
+
+/// Problems are what this command is asked for: results, for people in the form compilers use.
+fn print(report: &Report, session: &Session) -> Result<(), Failure> {
+    match session.ui.format() {
+        Format::Table if report.is_empty() => Ok(()),
+        Format::Table => session.ui.lines(&report.to_string()),
+        Format::Json | Format::Csv => {
+            let mut list = session.ui.list();
+            for problem in report.problems() {
+                let (line, column) = report.line_and_column(problem);
+                let severity = match problem.severity {
+                    Severity::Error => "error",
+                    Severity::Warning => "warning",
+                };
+                let file = session.config_path()?.display().to_string();
+                let message = problem.message.clone();
+                list.row(&Row { severity, file, line, column, message, hint: problem.hint.clone() })?;
+            }
+            list.end().map(|_| ())
+        }
+    }
+}
+
+struct Row {
+    severity: &'static str,
+    file: String,
+    line: usize,
+    column: usize,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Item for Row {
+    const HEADINGS: &'static [&'static str] = &["SEVERITY", "PLACE", "PROBLEM"];
+
+    fn object(&self) -> Object {
+        use serde_json::json;
+        let values = [
+            json!(self.severity),
+            json!(self.file),
+            json!(self.line),
+            json!(self.column),
+            json!(self.message),
+            json!(self.hint),
+        ];
+        Object(named(PROBLEM, values))
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let tone = if self.severity == "error" { Tone::Bad } else { Tone::Attention };
+        let place = format!("{}:{}:{}", self.file, self.line, self.column);
+        vec![Cell::toned(self.severity, tone), Cell::plain(place), Cell::plain(self.message.as_str())]
+    }
+}

@@ -1,0 +1,21 @@
+//! `kgate consumer show`
+
+use clap::Args;
+
+use crate::cli::failure::{Answer, Outcome};
+use crate::cli::lookup;
+use crate::cli::session::Session;
+
+/// Show a consumer
+#[derive(Args)]
+pub(in crate::cli) struct Show {
+    /// Its identifier, external id or unambiguous name
+    consumer: String,
+}
+
+pub(super) fn run(args: &Show, session: &Session) -> Outcome {
+    let store = session.store()?;
+    let consumer = lookup::consumer(&store, &args.consumer)?;
+    session.ui.show(&consumer)?;
+    Ok(Answer::Yes)
+}

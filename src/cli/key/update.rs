@@ -1,0 +1,79 @@
+//! `kgate key update`
+
+use clap::Args;
+
+use crate::cli::failure::{Answer, Failure, Outcome};
+use crate::cli::session::Session;
+use crate::cli::values::{self, Moment};
+use crate::cli::{consumer, lookup};
+use crate::store::KeyEdit;
+
+use super::show::show_changed;
+
+/// Change a key; what is not named stays
+///
+/// It holds from the next request on. Scopes cannot be changed: create a new key for others.
+#[derive(Args)]
+pub(in crate::cli) struct Update {
+    /// Its identifier, key_…
+    key: String,
+    /// Another name
+    #[arg(long)]
+    name: Option<String>,
+    /// Another plan of its own; empty goes back to its consumer's
+    #[arg(long)]
+    plan: Option<String>,
+    /// The networks it may be used from, instead of those it has; repeatable
+    #[arg(long = "ip", value_name = "CIDR", value_delimiter = ',', conflicts_with = "any_ip")]
+    networks: Vec<String>,
+    /// Let it be used from anywhere
+    #[arg(long)]
+    any_ip: bool,
+    /// When it stops working: 90d, a date, an RFC 3339 time, or never
+    #[arg(long, value_name = "WHEN")]
+    expires: Option<Moment>,
+    /// When it begins to work; `never` is no time to begin and means at once
+    #[arg(long, value_name = "WHEN")]
+    not_before: Option<Moment>,
+    /// Metadata to add or replace; repeatable
+    #[arg(long = "meta", value_name = "KEY=VALUE", value_parser = values::pair)]
+    meta: Vec<(String, String)>,
+    /// Metadata to remove; repeatable
+    #[arg(long, value_name = "KEY")]
+    unset_meta: Vec<String>,
+}
+
+pub(super) fn run(args: &Update, session: &Session) -> Outcome {
+    let edit = args.edit(session)?;
+    if edit == KeyEdit::default() {
+        return Err(
+            Failure::cannot("nothing to change").help("name what to change; see `kgate key update --help`")
+        );
+    }
+    if let Some(Some(plan)) = &edit.plan {
+        consumer::check_plan(session, plan)?;
+    }
+    let store = session.store_mut()?;
+    let key = lookup::key(&store, &args.key)?;
+    let outcome = store.update_key(key.id, &edit, &session.act(None))?;
+    let word = if outcome.changed { "updated" } else { "unchanged:" };
+    session.ui.status(format!("{word} key {}", key.id));
+    show_changed(&outcome.record, &store, session)?;
+    Ok(Answer::Yes)
+}
+
+impl Update {
+    fn edit(&self, session: &Session) -> Result<KeyEdit, Failure> {
+        let now = session.now();
+        let networks = super::networks(&self.networks)?;
+        Ok(KeyEdit {
+            name: self.name.clone(),
+            plan: self.plan.as_deref().map(values::empty_is_none),
+            networks: (self.any_ip || !networks.is_empty()).then_some(networks),
+            set_metadata: values::metadata(&self.meta),
+            unset_metadata: self.unset_meta.iter().cloned().collect(),
+            not_before: self.not_before.map(|moment| moment.resolve(now)),
+            expires_at: self.expires.map(|moment| moment.resolve_expiry(now)).transpose()?,
+        })
+    }
+}

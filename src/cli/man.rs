@@ -1,0 +1,54 @@
+//! `kgate man`: manual pages made from the same definitions as `--help`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::failure::{Answer, Failure, Outcome};
+use super::session::Session;
+
+/// Print a manual page, or write all of them
+///
+/// `kgate man | man -l -` shows the first page; `kgate man key create | man -l -` that of a command.
+#[derive(Args)]
+pub(super) struct Man {
+    /// The command whose page to print
+    #[arg(value_name = "COMMAND", conflicts_with = "dir")]
+    command: Vec<String>,
+    /// Write every page into this directory instead
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Man, session: &Session) -> Outcome {
+    let mut root = super::command().disable_help_subcommand(true);
+    root.build();
+    match &args.dir {
+        Some(dir) => write_all(root, dir, session),
+        None => print_one(&root, &args.command, session),
+    }
+}
+
+fn write_all(root: clap::Command, dir: &PathBuf, session: &Session) -> Outcome {
+    let failed =
+        |e: std::io::Error| Failure::cannot(format!("cannot write to `{}`", dir.display())).because(&e);
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    clap_mangen::generate_to(root, dir).map_err(failed)?;
+    session.ui.status(format!("wrote the manual pages to {}", dir.display()));
+    Ok(Answer::Yes)
+}
+
+fn print_one(root: &clap::Command, path: &[String], session: &Session) -> Outcome {
+    let mut command = root;
+    for name in path {
+        command = command.find_subcommand(name).ok_or_else(|| {
+            Failure::no(format!("there is no command `{}`", path.join(" "))).help("run `kgate help`")
+        })?;
+    }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command.clone())
+        .render(&mut page)
+        .map_err(|e| Failure::cannot("cannot make the page").because(&e))?;
+    session.ui.raw(&page)?;
+    Ok(Answer::Yes)
+}

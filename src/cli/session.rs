@@ -1,0 +1,146 @@
+//! What a command works with: the terminal, the configuration, the store, the clock.
+//!
+//! This is the edge where the environment and the clock are read; below it they are arguments.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use crate::config::{self, Config};
+use crate::key::Timestamp;
+use crate::store::{Access, Act, Actor, Options, Store, Usage, Via};
+
+use super::Common;
+use super::advice::config_failure;
+use super::failure::Failure;
+use super::ui::{Format, Talk, Ui};
+
+/// One run of the program.
+pub(super) struct Session {
+    /// Where output goes.
+    pub(super) ui: Ui,
+    common: Common,
+    config: OnceCell<Config>,
+}
+
+impl Session {
+    pub(super) fn new(common: Common) -> Self {
+        let format = if common.json { Format::Json } else { common.format };
+        let talk = if common.quiet { Talk::Quiet } else { Talk::Normal };
+        Self { ui: Ui::new(format, talk), common, config: OnceCell::new() }
+    }
+
+    /// Returns the time.
+    pub(super) fn now(&self) -> Timestamp {
+        #[allow(clippy::disallowed_methods, reason = "the one place the command line reads the clock")]
+        let now = std::time::SystemTime::now();
+        let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// Returns the act of whoever runs this command, now.
+    pub(super) fn act(&self, note: Option<&str>) -> Act {
+        Act {
+            actor: Actor { user: user(), via: Via::Cli },
+            at: self.now(),
+            note: note.map(ToOwned::to_owned),
+        }
+    }
+
+    /// Returns where the configuration is.
+    ///
+    /// # Errors
+    /// A [`Failure`] that says where was looked, and advises `kgate init`.
+    pub(super) fn config_path(&self) -> Result<PathBuf, Failure> {
+        if let Some(path) = &self.common.config {
+            return Ok(path.clone());
+        }
+        let candidates = config_candidates();
+        if let Some(found) = candidates.iter().find(|path| path.exists()) {
+            return Ok(found.clone());
+        }
+        let places: Vec<String> = candidates.iter().map(|p| p.display().to_string()).collect();
+        Err(Failure::cannot(format!("there is no configuration: looked for {}", places.join(", ")))
+            .help("run `kgate init` to make one, or name one with --config"))
+    }
+
+    /// Returns the configuration, read once.
+    pub(super) fn config(&self) -> Result<&Config, Failure> {
+        if let Some(config) = self.config.get() {
+            return Ok(config);
+        }
+        let loaded = Config::read(&self.config_path()?).map_err(|e| config_failure(&e))?;
+        Ok(self.config.get_or_init(|| loaded.config))
+    }
+
+    /// Returns the configuration file named by a flag or the environment, whether it exists or not.
+    pub(super) fn named_config(&self) -> Option<&Path> {
+        self.common.config.as_deref()
+    }
+
+    /// Returns the data directory named by a flag or the environment.
+    pub(super) fn named_data_dir(&self) -> Option<&Path> {
+        self.common.data_dir.as_deref()
+    }
+
+    /// Returns the data directory.
+    ///
+    /// A key can be revoked while half a configuration is being edited: only `data_dir` itself has
+    /// to be readable.
+    pub(super) fn data_dir(&self) -> Result<PathBuf, Failure> {
+        if let Some(dir) = self.named_data_dir() {
+            return Ok(dir.to_owned());
+        }
+        match self.config() {
+            Ok(config) => Ok(config.data_dir.clone()),
+            Err(failure) => {
+                let dir = self.config_path().ok().and_then(|path| config::data_dir_alone(&path));
+                let dir = dir.ok_or(failure)?;
+                self.ui
+                    .warn("the configuration has mistakes, of which `kgate check` tells; using its data_dir");
+                Ok(dir)
+            }
+        }
+    }
+
+    /// Opens the store for reading.
+    pub(super) fn store(&self) -> Result<Store, Failure> {
+        Ok(Store::open(&self.data_dir()?, Access::Read, &Options::default())?)
+    }
+
+    /// Opens the store for changing it.
+    pub(super) fn store_mut(&self) -> Result<Store, Failure> {
+        Ok(Store::open(&self.data_dir()?, Access::Write, &Options::default())?)
+    }
+
+    /// Opens the usage file for reading. Its absence is no reason to fail: usage may be lost.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let dir = self.data_dir().ok()?;
+        match Usage::open(&dir, Access::Read, &Options::default()) {
+            Ok(usage) => Some(usage),
+            Err(error) => {
+                self.ui.warn(format!("cannot tell when keys were last used: {error}"));
+                None
+            }
+        }
+    }
+}
+
+/// Where a configuration is looked for when none is named, best first.
+fn config_candidates() -> Vec<PathBuf> {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from);
+    config::candidates(variable("HOME").as_deref(), variable("XDG_CONFIG_HOME").as_deref())
+}
+
+/// Who runs this command, for the audit log: the login name, and who is behind `sudo`.
+///
+/// The environment can be made to lie, but only by somebody who can write the file anyway.
+fn user() -> String {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let name = variable("USER").or_else(|| variable("LOGNAME"));
+    let uid = rustix::process::getuid().as_raw();
+    let name = name.map_or_else(|| format!("uid {uid}"), |name| super::ui::clean(&name).into_owned());
+    match variable("SUDO_USER") {
+        Some(behind) => format!("{name} (sudo by {})", super::ui::clean(&behind)),
+        None => name,
+    }
+}

@@ -1,0 +1,577 @@
+//! The one way out: results and secrets to standard output, everything said to standard error.
+//!
+//! Nothing else in the program prints. Text that came from data (names, file names, arguments) is
+//! neutralised here, once, for whichever form it leaves in: terminals obey control characters,
+//! spreadsheets obey cells that begin with `=`, and neither must obey a consumer's name.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+
+use comfy_table::{Attribute, Cell as TableCell, Color, ColumnConstraint, ContentArrangement, Table, Width};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::Value;
+
+use super::failure::Failure;
+
+/// The form results are printed in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs: an object, or an array with one element a line.
+    Json,
+    /// For spreadsheets: a heading, then a line each.
+    Csv,
+}
+
+/// Something with a fixed set of named values: one JSON object, one CSV line.
+///
+/// Each is built in one place and in one order, so JSON, CSV and `docs/cli.md` cannot disagree.
+pub(super) struct Object(pub(super) Vec<(&'static str, Value)>);
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// Something that can be listed.
+pub(super) trait Item {
+    /// The headings of the table people see.
+    const HEADINGS: &'static [&'static str];
+
+    /// Returns its JSON and CSV form.
+    fn object(&self) -> Object;
+
+    /// Returns its line in the table, as many cells as there are headings.
+    fn cells(&self) -> Vec<Cell>;
+
+    /// Returns what `show` prints for people, one line each.
+    fn details(&self) -> Vec<(&'static str, Cell)> {
+        self.object().0.into_iter().map(|(name, value)| (name, Cell::plain(csv_text(&value)))).collect()
+    }
+}
+
+/// One cell of a table.
+pub(super) struct Cell {
+    text: String,
+    tone: Tone,
+}
+
+/// What a cell's colour says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    Plain,
+    Good,
+    Attention,
+    Bad,
+    Faint,
+}
+
+impl Cell {
+    pub(super) fn plain(text: impl Into<String>) -> Self {
+        Self::toned(text, Tone::Plain)
+    }
+
+    pub(super) fn toned(text: impl Into<String>, tone: Tone) -> Self {
+        Self { text: text.into(), tone }
+    }
+
+    /// An absent value.
+    pub(super) fn none() -> Self {
+        Self::toned("-", Tone::Faint)
+    }
+
+    /// The text, or a faint dash if it is empty.
+    pub(super) fn or_none(text: impl Into<String>) -> Self {
+        let text = text.into();
+        if text.is_empty() { Self::none() } else { Self::plain(text) }
+    }
+}
+
+/// Where all output goes.
+pub(super) struct Ui {
+    format: Format,
+    talk: Talk,
+    stdout: RefCell<BufWriter<Stdout>>,
+    stdout_is_terminal: bool,
+    stderr_is_terminal: bool,
+    colour: bool,
+}
+
+/// Whether status lines are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Talk {
+    /// Results, warnings and errors only.
+    Quiet,
+    /// What was done, too.
+    Normal,
+}
+
+impl Ui {
+    /// Looks at this process's terminal once.
+    pub(super) fn new(format: Format, talk: Talk) -> Self {
+        let wants_colour = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+            && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
+        Self {
+            format,
+            talk,
+            stdout: RefCell::new(BufWriter::with_capacity(64 * 1024, io::stdout())),
+            stdout_is_terminal: io::stdout().is_terminal(),
+            stderr_is_terminal: io::stderr().is_terminal(),
+            colour: wants_colour,
+        }
+    }
+
+    /// Returns the form results are wanted in.
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Says whether questions can be asked.
+    pub(super) fn can_ask(&self) -> bool {
+        self.stderr_is_terminal && io::stdin().is_terminal()
+    }
+
+    /// Prints what was done.
+    pub(super) fn status(&self, text: impl AsRef<str>) {
+        if self.talk == Talk::Normal {
+            self.say(&clean(text.as_ref()));
+        }
+    }
+
+    /// Prints something the user should know although the command goes on.
+    pub(super) fn warn(&self, text: impl AsRef<str>) {
+        let label = self.paint("warning:", "1;33");
+        self.say(&format!("{label} {}", clean(text.as_ref())));
+    }
+
+    /// Prints a failure, unless it is a silent one.
+    pub(super) fn fail(&self, failure: &Failure) {
+        if failure.is_silent() {
+            return;
+        }
+        // What was printed before stays before.
+        let _ = self.flush();
+        let mut text = format!("{} {}", self.paint("error:", "1;31"), clean_lines(failure.message()));
+        for cause in failure.causes() {
+            let _ = write!(text, "\n{} {}", self.paint("caused by:", "1"), clean_lines(cause));
+        }
+        for advice in failure.advice() {
+            let _ = write!(text, "\n{} {}", self.paint("help:", "1;36"), clean_lines(advice));
+        }
+        self.say(&text);
+    }
+
+    /// Prints one line of result, neutralised on its way to a terminal only.
+    ///
+    /// For secrets and generated text: into a pipe they go as they are.
+    pub(super) fn line(&self, text: &str) -> Result<(), Failure> {
+        let text = if self.stdout_is_terminal { clean(text) } else { Cow::Borrowed(text) };
+        let mut out = self.stdout.borrow_mut();
+        writeln!(out, "{text}").map_err(|e| Failure::stdout(&e))
+    }
+
+    /// Prints generated text as it is.
+    pub(super) fn raw(&self, text: &[u8]) -> Result<(), Failure> {
+        self.stdout.borrow_mut().write_all(text).map_err(|e| Failure::stdout(&e))
+    }
+
+    /// Hands everything printed so far to the system.
+    pub(super) fn flush(&self) -> Result<(), Failure> {
+        self.stdout.borrow_mut().flush().map_err(|e| Failure::stdout(&e))
+    }
+
+    /// Prints one thing.
+    pub(super) fn show(&self, item: &impl Item) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.object(&item.object()),
+            Format::Csv => {
+                let object = item.object();
+                self.raw(csv_heading(&object).as_bytes())?;
+                self.raw(csv_line(&object).as_bytes())
+            }
+            Format::Table => {
+                let details = item.details();
+                let width = details.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+                let coloured = self.colours_results();
+                for (name, cell) in details {
+                    let text = clean(&cell.text);
+                    let text = if coloured { paint(&text, cell.tone.code()) } else { text.into_owned() };
+                    self.raw(format!("{name:width$}  {text}\n").as_bytes())?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Prints one thing if JSON or CSV is wanted; people have read the status line.
+    pub(super) fn show_to_programs(&self, item: &impl Item) -> Result<(), Failure> {
+        if self.format == Format::Table { Ok(()) } else { self.show(item) }
+    }
+
+    /// As [`Ui::show_to_programs`], for what has no form of its own for people.
+    pub(super) fn object_to_programs(&self, object: &Object) -> Result<(), Failure> {
+        match self.format {
+            Format::Table => Ok(()),
+            Format::Json => self.object(object),
+            Format::Csv => {
+                self.raw(csv_heading(object).as_bytes())?;
+                self.raw(csv_line(object).as_bytes())
+            }
+        }
+    }
+
+    /// Prints lines of result for people.
+    pub(super) fn lines(&self, text: &str) -> Result<(), Failure> {
+        self.raw(format!("{}\n", clean_lines(text.trim_end())).as_bytes())
+    }
+
+    /// Prints one JSON object, over several lines.
+    pub(super) fn object(&self, object: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(object).expect("these values have a JSON form");
+        self.raw(format!("{}\n", json_clean(&text)).as_bytes())
+    }
+
+    /// Begins a list.
+    pub(super) fn list(&self) -> List<'_> {
+        List { ui: self, headings: &[], pending: Vec::new(), widths: Vec::new(), printed: 0 }
+    }
+
+    /// Asks a question that has a flag as its other answer.
+    ///
+    /// # Errors
+    /// A [`Failure`] that names `flag` when nobody can be asked.
+    pub(super) fn confirm(&self, question: &str, flag: &str) -> Result<bool, Failure> {
+        if !self.can_ask() {
+            return Err(Failure::cannot("this needs a confirmation and there is no terminal to ask on")
+                .help(format!("pass {flag} to go ahead without being asked")));
+        }
+        self.flush()?;
+        dialoguer::Confirm::new()
+            .with_prompt(clean(question))
+            .default(false)
+            .interact()
+            .map_err(|e| Failure::cannot("cannot ask").because(&e))
+    }
+
+    /// Asks for a line of text, offering `default`, until `check` likes it.
+    pub(super) fn ask(
+        &self,
+        question: &str,
+        default: &str,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> Result<String, Failure> {
+        dialoguer::Input::<String>::new()
+            .with_prompt(question)
+            .default(default.to_owned())
+            .validate_with(|text: &String| check(text))
+            .interact_text()
+            .map_err(|e| Failure::cannot("cannot ask").because(&e))
+    }
+
+    /// Begins a bar over `total` steps; silent unless standard error is a terminal.
+    pub(super) fn bar(&self, total: u64, what: &'static str) -> Bar {
+        let hidden = self.talk == Talk::Quiet || !self.stderr_is_terminal || total < BAR_FROM;
+        let bar = if hidden { indicatif::ProgressBar::hidden() } else { indicatif::ProgressBar::new(total) };
+        let style = indicatif::ProgressStyle::with_template("{msg} {bar:32} {pos}/{len} ({eta})")
+            .expect("the template is well formed");
+        bar.set_style(style);
+        bar.set_message(what);
+        Bar(bar)
+    }
+
+    /// Does `work` beside a spinner that shows `count`; without one unless standard error is a
+    /// terminal.
+    pub(super) fn spin(&self, what: &'static str, count: impl Fn() -> String + Sync, work: impl FnOnce()) {
+        if self.talk == Talk::Quiet || !self.stderr_is_terminal {
+            return work();
+        }
+        let spinner = indicatif::ProgressBar::new_spinner();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let drawing = scope.spawn(|| {
+                // Relaxed: the flag carries no data; a frame too many does no harm.
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    spinner.set_message(format!("{what} {}", count()));
+                    spinner.tick();
+                    std::thread::park_timeout(FRAME);
+                }
+            });
+            work();
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            drawing.thread().unpark();
+        });
+        spinner.finish_and_clear();
+    }
+
+    fn colours_results(&self) -> bool {
+        self.colour && self.stdout_is_terminal
+    }
+
+    fn paint<'t>(&self, text: &'t str, code: &str) -> Cow<'t, str> {
+        if self.colour && self.stderr_is_terminal { paint(text, code).into() } else { text.into() }
+    }
+
+    fn say(&self, text: &str) {
+        // Nobody is left to tell when standard error is closed.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+}
+
+/// A list under way. JSON and CSV leave row by row; a table leaves in pages.
+pub(super) struct List<'ui> {
+    ui: &'ui Ui,
+    headings: &'static [&'static str],
+    pending: Vec<Vec<Cell>>,
+    widths: Vec<u16>,
+    printed: u64,
+}
+
+impl List<'_> {
+    /// Adds a row.
+    pub(super) fn row<I: Item>(&mut self, item: &I) -> Result<(), Failure> {
+        match self.ui.format {
+            Format::Table => {
+                self.headings = I::HEADINGS;
+                self.pending.push(item.cells());
+                if self.pending.len() >= PAGE {
+                    self.print_page()?;
+                }
+            }
+            Format::Json => {
+                let text = serde_json::to_string(&item.object()).expect("these values have a JSON form");
+                let lead = if self.printed == 0 { "[\n  " } else { ",\n  " };
+                self.ui.raw(format!("{lead}{}", json_clean(&text)).as_bytes())?;
+            }
+            Format::Csv => {
+                let object = item.object();
+                if self.printed == 0 {
+                    self.ui.raw(csv_heading(&object).as_bytes())?;
+                }
+                self.ui.raw(csv_line(&object).as_bytes())?;
+            }
+        }
+        self.printed += 1;
+        Ok(())
+    }
+
+    /// Ends the list and returns how many rows it had.
+    pub(super) fn end(mut self) -> Result<u64, Failure> {
+        match self.ui.format {
+            Format::Table => self.print_page()?,
+            Format::Json if self.printed == 0 => self.ui.raw(b"[]\n")?,
+            Format::Json => self.ui.raw(b"\n]\n")?,
+            Format::Csv => {}
+        }
+        Ok(self.printed)
+    }
+
+    fn print_page(&mut self) -> Result<(), Failure> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let mut table = Table::new();
+        table.load_style(comfy_table::presets::NOTHING);
+        if self.ui.colours_results() {
+            table.enforce_styling();
+        } else {
+            table.force_no_tty();
+        }
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        let is_first = self.widths.is_empty();
+        if is_first {
+            table.set_header(self.headings.iter().map(|h| TableCell::new(h).add_attribute(Attribute::Bold)));
+        }
+        for row in self.pending.drain(..) {
+            table.add_row(row.into_iter().map(|cell| {
+                let built = TableCell::new(clean(&cell.text));
+                match cell.tone {
+                    Tone::Plain => built,
+                    Tone::Good => built.fg(Color::Green),
+                    Tone::Attention => built.fg(Color::Yellow),
+                    Tone::Bad => built.fg(Color::Red),
+                    Tone::Faint => built.add_attribute(Attribute::Dim),
+                }
+            }));
+        }
+        if is_first {
+            self.widths = table.column_max_content_widths();
+        } else {
+            // Later pages keep the columns of the first, as far as their content lets them.
+            table.set_constraints(
+                self.widths.iter().map(|w| ColumnConstraint::LowerBoundary(Width::Fixed(w + 2))),
+            );
+        }
+        for (index, column) in table.column_iter_mut().enumerate() {
+            column.set_padding((0, if index + 1 == self.headings.len() { 0 } else { 2 }));
+        }
+        for line in table.lines() {
+            self.ui.raw(line.trim_end().as_bytes())?;
+            self.ui.raw(b"\n")?;
+        }
+        Ok(())
+    }
+}
+
+/// Progress of long work.
+pub(super) struct Bar(indicatif::ProgressBar);
+
+impl Bar {
+    /// Moves on by `steps`.
+    pub(super) fn add(&self, steps: u64) {
+        self.0.inc(steps);
+    }
+
+    /// Prints a line of trouble above the bar.
+    pub(super) fn warn(&self, ui: &Ui, text: &str) {
+        self.0.suspend(|| ui.warn(text));
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Tone {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Plain => "0",
+            Self::Good => "32",
+            Self::Attention => "33",
+            Self::Bad => "31",
+            Self::Faint => "2",
+        }
+    }
+}
+
+fn paint(text: &str, code: &str) -> String {
+    if code == "0" { text.to_owned() } else { format!("\u{1b}[{code}m{text}\u{1b}[0m") }
+}
+
+/// Says whether a terminal could act on `c` or be made to show a text in another order.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Replaces what a terminal would obey by a visible escape such as `\u{1b}`.
+pub(super) fn clean(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut cleaned = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '\t' => cleaned.push(' '),
+            c if is_unsafe(c) => cleaned.extend(c.escape_unicode()),
+            c => cleaned.push(c),
+        }
+    }
+    Cow::Owned(cleaned)
+}
+
+/// As [`clean`], but keeps line breaks: for our own texts of several lines.
+fn clean_lines(text: &str) -> String {
+    text.lines().map(clean).collect::<Vec<_>>().join("\n")
+}
+
+/// Escapes what JSON allows in a string and a terminal would obey (DEL, C1, text direction).
+///
+/// The serialiser has already escaped everything below U+0020 inside strings; the line breaks it
+/// wrote between values stay.
+fn json_clean(text: &str) -> Cow<'_, str> {
+    let needs = |c: char| c != '\n' && is_unsafe(c);
+    if !text.contains(needs) {
+        return Cow::Borrowed(text);
+    }
+    let mut cleaned = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if needs(c) {
+            let _ = write!(cleaned, "\\u{:04x}", u32::from(c));
+        } else {
+            cleaned.push(c);
+        }
+    }
+    Cow::Owned(cleaned)
+}
+
+fn csv_heading(object: &Object) -> String {
+    object.0.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(",") + "\r\n"
+}
+
+fn csv_line(object: &Object) -> String {
+    object.0.iter().map(|(_, value)| csv_cell(&csv_text(value))).collect::<Vec<_>>().join(",") + "\r\n"
+}
+
+/// A value as flat text: lists joined by spaces, pairs as `k=v` joined by `;`.
+fn csv_text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().map(csv_text).collect::<Vec<_>>().join(" "),
+        Value::Object(pairs) => {
+            pairs.iter().map(|(k, v)| format!("{k}={}", csv_text(v))).collect::<Vec<_>>().join(";")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Quotes as RFC 4180 wants, and puts `'` before what a spreadsheet would take for a formula
+/// (OWASP "CSV Injection").
+fn csv_cell(text: &str) -> String {
+    let text = clean(text);
+    let guard = if text.trim_start().starts_with(['=', '+', '-', '@', '|', '%']) { "'" } else { "" };
+    if text.contains([',', '"', '\'', ';', '\n']) || !guard.is_empty() || text.starts_with(' ') {
+        format!("\"{guard}{}\"", text.replace('"', "\"\""))
+    } else {
+        text.into_owned()
+    }
+}
+
+/// Rows of a table before the first leave: enough that columns rarely change after.
+const PAGE: usize = 500;
+
+/// How often a spinner turns.
+const FRAME: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Below so many steps a bar would only flicker.
+const BAR_FROM: u64 = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminals_get_nothing_to_obey() {
+        assert_eq!(clean("Acme & Söhne"), "Acme & Söhne");
+        assert_eq!(clean("a\u{1b}[2Jb\r\n\u{9b}\u{202e}"), "a\\u{1b}[2Jb\\u{d}\\u{a}\\u{9b}\\u{202e}");
+        assert_eq!(json_clean("{\n\"a\u{7f}\u{9b}\"}"), "{\n\"a\\u007f\\u009b\"}");
+    }
+
+    #[test]
+    fn spreadsheets_get_nothing_to_compute() {
+        for (text, cell) in [
+            ("plain", "plain"),
+            ("=1+1", "\"'=1+1\""),
+            ("+x", "\"'+x\""),
+            ("-x", "\"'-x\""),
+            ("@x", "\"'@x\""),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("a\nb", "a\\u{a}b"),
+        ] {
+            assert_eq!(csv_cell(text), cell, "{text}");
+        }
+    }
+}

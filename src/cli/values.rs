@@ -1,0 +1,153 @@
+//! Values typed on the command line that no room below knows: `never`, `k=v`, and how moments are
+//! shown to people.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::key::{Metadata, Span, Timestamp};
+
+use super::failure::Failure;
+
+/// When something ends: `90d` from now, a date, a time, or `never`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Moment {
+    /// Never; has to be said.
+    Never,
+    /// So long from now.
+    In(Duration),
+    /// Then.
+    At(Timestamp),
+}
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "never" {
+            return Ok(Self::Never);
+        }
+        if let Ok(span) = text.parse::<Span>() {
+            return Ok(Self::In(span.as_duration()));
+        }
+        text.parse().map(Self::At).map_err(|_| {
+            "expected a length of time (90d), a date (2026-12-31), an RFC 3339 time, or `never`".to_owned()
+        })
+    }
+}
+
+impl Moment {
+    /// Returns the moment as a time; `None` is never.
+    pub(super) fn resolve(self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Never => None,
+            Self::In(span) => Some(now.plus(span)),
+            Self::At(at) => Some(at),
+        }
+    }
+
+    /// As [`Moment::resolve`], for an expiry: one that is not in the future is refused.
+    pub(super) fn resolve_expiry(self, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
+        let at = self.resolve(now);
+        match at {
+            Some(at) if at <= now => Err(Failure::cannot(format!("the expiry {at} is not in the future"))
+                .help("to end a key now, use `kgate key revoke` (for good) or `kgate key disable`")),
+            _ => Ok(at),
+        }
+    }
+}
+
+/// A point in the past: `1y` ago, a date, or a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Past {
+    /// So long ago.
+    Ago(Duration),
+    /// Then.
+    At(Timestamp),
+}
+
+impl FromStr for Past {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(span) = text.parse::<Span>() {
+            return Ok(Self::Ago(span.as_duration()));
+        }
+        text.parse().map(Self::At).map_err(|_| {
+            "expected a length of time ago (30d, 1y), a date (2026-12-31) or an RFC 3339 time".to_owned()
+        })
+    }
+}
+
+impl Past {
+    /// Returns the time.
+    pub(super) fn resolve(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Ago(span) => now.minus(span),
+            Self::At(at) => at,
+        }
+    }
+}
+
+/// Parses a length of time.
+pub(super) fn span(text: &str) -> Result<Span, String> {
+    text.parse().map_err(|e: crate::key::SpanError| e.to_string())
+}
+
+/// Parses `key=value`.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}
+
+/// Collects `--meta` pairs; of a repeated key the last wins.
+pub(super) fn metadata(pairs: &[(String, String)]) -> Metadata {
+    pairs.iter().cloned().collect()
+}
+
+/// Reads an empty text as "none", for flags that can clear a field.
+pub(super) fn empty_is_none(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Shows `at` as a person says it: `in 89d`, `2h ago`, `now`.
+pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
+    let (span, future) = if at > now { (at.since(now), true) } else { (now.since(at), false) };
+    let seconds = span.as_secs();
+    let amount = match seconds {
+        0 => return "now".to_owned(),
+        1..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    };
+    if future { format!("in {amount}") } else { format!("{amount} ago") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_spans_dates_times_or_never() {
+        let now = Timestamp::from_secs(1_000_000);
+        let resolve = |text: &str| text.parse::<Moment>().unwrap().resolve(now);
+        assert_eq!(resolve("never"), None);
+        assert_eq!(resolve("1h"), Some(Timestamp::from_secs(1_003_600)));
+        assert_eq!(resolve("1970-02-01"), Some(Timestamp::from_secs(31 * 86_400)));
+        assert!("soon".parse::<Moment>().is_err());
+        assert!("1970-01-02".parse::<Moment>().unwrap().resolve_expiry(now).is_err());
+        assert!("0s".parse::<Moment>().unwrap().resolve_expiry(now).is_err());
+    }
+
+    #[test]
+    fn moments_are_shown_in_one_unit() {
+        let now = Timestamp::from_secs(1_000_000);
+        for (offset, shown) in
+            [(0, "now"), (59, "in 59s"), (3_599, "in 59m"), (90 * 86_400, "in 90d"), (-7_200, "2h ago")]
+        {
+            assert_eq!(relative(Timestamp::from_secs(1_000_000 + offset), now), shown);
+        }
+    }
+}
