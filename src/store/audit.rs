@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::{ConsumerId, Digest, KeyId, RevokeReason, Timestamp};
 
+use super::codec::{self, Ends};
+use super::guard::Out;
+use super::read::Snapshot;
+use super::tables::AUDIT;
+use super::write::damaged;
 use super::{Store, StoreError};
 
 /// Who acts.
@@ -302,17 +307,82 @@ pub enum AuditFault {
 
 impl Store {
     /// Calls `each` with the rows from number `from` on, oldest first, until it returns `false`.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] at the first row that cannot be read.
     pub fn audit(&self, from: u64, each: &mut dyn FnMut(AuditRow) -> bool) -> Result<(), StoreError> {
-        todo!()
+        self.reading(
+            move |snapshot, out| {
+                let table = snapshot.open(AUDIT)?;
+                for row in table.range(from..).map_err(snapshot.fail())? {
+                    let (number, row) = row.map_err(snapshot.fail())?;
+                    let row = codec::decode_audit(row.value())
+                        .map_err(|problem| damaged(format_args!("audit row {}", number.value()), problem))?;
+                    if !out.push(row) {
+                        break;
+                    }
+                }
+                Ok(())
+            },
+            each,
+        )
     }
 
     /// Returns the last `count` rows, oldest first.
     pub fn audit_tail(&self, count: usize) -> Result<Vec<AuditRow>, StoreError> {
-        todo!()
+        let last = self.read(|snapshot| Ok(snapshot.ends()?.audit_count))?;
+        let mut rows = Vec::new();
+        self.audit((last + 1).saturating_sub(count as u64), &mut |row| {
+            rows.push(row);
+            true
+        })?;
+        Ok(rows)
+    }
+
+    /// Returns the end of the audit log.
+    pub fn audit_head(&self) -> Result<AuditHead, StoreError> {
+        self.read(|snapshot| Ok(snapshot.ends()?.head()))
     }
 
     /// Reads the whole audit log and checks that nothing was changed, left out or cut off.
     pub fn verify_audit(&self) -> Result<AuditReport, StoreError> {
-        todo!()
+        self.reading(|snapshot, out: &mut Out<'_, ()>| verify(snapshot, &mut || out.step()), &mut |()| true)
     }
+}
+
+/// A log this broken is not described row by row.
+const FAULTS_LISTED: usize = 100;
+
+/// Walks the chain from its beginning, which is made of the store's own id, to the head.
+pub(super) fn verify(snapshot: &Snapshot, step: &mut dyn FnMut()) -> Result<AuditReport, StoreError> {
+    let ends = snapshot.ends()?;
+    let mut report = AuditReport { head: ends.head(), rows: 0, faults: Vec::new() };
+    let (mut number, mut previous) = (0, Ends::new(&snapshot.store_id()?).audit_hash);
+    let table = snapshot.open(AUDIT)?;
+    for row in table.range::<u64>(..).map_err(snapshot.fail())? {
+        step();
+        let (at, row) = row.map_err(snapshot.fail())?;
+        let (at, row) = (at.value(), row.value());
+        let mut faults = Vec::new();
+        if at != number + 1 {
+            faults.push(AuditFault::Gap { from: number + 1, to: at.saturating_sub(1) });
+        }
+        match codec::decode_audit(row) {
+            // After a gap the link is broken as a matter of course.
+            Ok(found) if found.number != at || (found.previous != previous && at == number + 1) => {
+                faults.push(AuditFault::Changed { number: at });
+            }
+            Ok(_) => {}
+            Err(problem) => faults.push(AuditFault::Unreadable { number: at, problem }),
+        }
+        report.faults.extend(faults.into_iter().take(FAULTS_LISTED.saturating_sub(report.faults.len())));
+        (number, previous) = (at, codec::hash(row));
+        report.rows += 1;
+    }
+    if report.rows != ends.audit_count || number != ends.audit_count {
+        report.faults.push(AuditFault::Length { found: report.rows, expected: ends.audit_count });
+    } else if previous != ends.audit_hash {
+        report.faults.push(AuditFault::Head);
+    }
+    Ok(report)
 }

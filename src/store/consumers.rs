@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use rand::Rng;
 
-use crate::key::{ConsumerId, ConsumerRecord, KeyId, Metadata};
+use crate::key::{ConsumerId, ConsumerRecord, KeyId, Metadata, RevokeReason, State};
 
-use super::{Act, Outcome, Store, StoreError};
+use super::write::{
+    MAX_ENTRIES, MAX_LABEL, MAX_TEXT, Writer, check_act, check_filled, check_metadata, check_optional,
+};
+use super::{Act, Action, BATCH, Outcome, Store, StoreError};
 
 /// What a consumer is made from.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -66,34 +69,189 @@ impl Store {
         act: &Act,
         rng: &mut impl Rng,
     ) -> Result<ConsumerRecord, StoreError> {
-        todo!()
+        let new = new.clone();
+        let consumer = ConsumerRecord {
+            id: ConsumerId::new(act.at, rng),
+            external_id: new.external_id,
+            name: new.name,
+            contact: new.contact,
+            plan: new.plan,
+            enabled: true,
+            metadata: new.metadata,
+            tags: new.tags,
+            created_at: act.at,
+        };
+        check_consumer(&consumer)?;
+        check_act(act)?;
+        let (id, act) = (consumer.id, act.clone());
+        self.write("creating a consumer", vec![id.to_string()], move |writer| {
+            writer.put_consumer(&consumer, None)?;
+            writer.log(&act, Action::ConsumerCreated { id })?;
+            Ok(consumer)
+        })
     }
 
     /// Changes a consumer.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchConsumer`], [`StoreError::ExternalIdTaken`], and [`StoreError::Text`] and
+    /// its kin for what cannot be stored.
     pub fn update_consumer(
         &self,
         id: ConsumerId,
         edit: &ConsumerEdit,
         act: &Act,
     ) -> Result<Outcome<ConsumerRecord>, StoreError> {
-        todo!()
+        let edit = edit.clone();
+        self.edit_consumer(id, act, "updating a consumer", move |before| {
+            let after = edit.apply(before);
+            check_consumer(&after)?;
+            let fields = changed_fields(before, &after);
+            Ok((after, Action::ConsumerUpdated { id, fields }))
+        })
     }
 
     /// Lets a consumer's keys work again.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchConsumer`].
     pub fn enable_consumer(&self, id: ConsumerId, act: &Act) -> Result<Outcome<ConsumerRecord>, StoreError> {
-        todo!()
+        self.edit_consumer(id, act, "enabling a consumer", move |before| {
+            Ok((ConsumerRecord { enabled: true, ..before.clone() }, Action::ConsumerEnabled { id }))
+        })
     }
 
     /// Makes all of a consumer's keys stop working until it is enabled again.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchConsumer`].
     pub fn disable_consumer(&self, id: ConsumerId, act: &Act) -> Result<Outcome<ConsumerRecord>, StoreError> {
-        todo!()
+        self.edit_consumer(id, act, "disabling a consumer", move |before| {
+            Ok((ConsumerRecord { enabled: false, ..before.clone() }, Action::ConsumerDisabled { id }))
+        })
+    }
+
+    fn edit_consumer(
+        &self,
+        id: ConsumerId,
+        act: &Act,
+        action: &'static str,
+        edit: impl FnOnce(&ConsumerRecord) -> Result<(ConsumerRecord, Action), StoreError> + Send + 'static,
+    ) -> Result<Outcome<ConsumerRecord>, StoreError> {
+        check_act(act)?;
+        let act = act.clone();
+        self.write(action, vec![id.to_string()], move |writer| {
+            let before = writer.consumer(id)?;
+            let (after, what) = edit(&before)?;
+            let changed = after != before;
+            if changed {
+                writer.put_consumer(&after, Some(&before))?;
+                writer.log(&act, what)?;
+            }
+            Ok(Outcome { record: after, changed })
+        })
     }
 
     /// Revokes a consumer's keys (reason: closure) and removes it. The keys stay as tombstones.
     ///
     /// With more than [`super::BATCH`] keys it takes several commits, the first of which disables the
     /// consumer, so that none of its keys works after the first.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchConsumer`]. After an error in between the consumer is disabled, and
+    /// deleting it again finishes the work.
     pub fn delete_consumer(&self, id: ConsumerId, act: &Act) -> Result<Deletion, StoreError> {
-        todo!()
+        check_act(act)?;
+        let mut revoked = Vec::new();
+        let mut original = None;
+        loop {
+            let step_act = act.clone();
+            let step = self.write("deleting a consumer", vec![id.to_string()], move |writer| {
+                delete_step(writer, id, &step_act)
+            })?;
+            revoked.extend(step.revoked);
+            let consumer = original.get_or_insert(step.consumer);
+            if step.is_last {
+                return Ok(Deletion { consumer: consumer.clone(), revoked });
+            }
+        }
     }
+}
+
+struct DeleteStep {
+    consumer: ConsumerRecord,
+    revoked: Vec<KeyId>,
+    is_last: bool,
+}
+
+/// Revokes up to [`BATCH`] keys, and removes the consumer with the last of them.
+fn delete_step(writer: &mut Writer<'_>, id: ConsumerId, act: &Act) -> Result<DeleteStep, StoreError> {
+    let consumer = writer.consumer(id)?;
+    let mut live = Vec::new();
+    for key in writer.keys_of(id)? {
+        let key = writer.key(key)?;
+        if !matches!(key.state, State::Revoked { .. }) {
+            live.push(key);
+        }
+        if live.len() > BATCH {
+            break;
+        }
+    }
+    let is_last = live.len() <= BATCH;
+    let reason = RevokeReason::Closure;
+    for key in live.iter_mut().take(BATCH) {
+        key.state = State::Revoked { at: act.at, reason };
+        writer.put_key(key)?;
+    }
+    let revoked: Vec<KeyId> = live.iter().take(BATCH).map(|key| key.id).collect();
+    if is_last {
+        writer.remove_consumer(&consumer)?;
+        writer.log(act, Action::ConsumerDeleted { id, revoked: revoked.clone() })?;
+    } else {
+        if consumer.enabled {
+            writer.put_consumer(&ConsumerRecord { enabled: false, ..consumer.clone() }, Some(&consumer))?;
+            writer.log(act, Action::ConsumerDisabled { id })?;
+        }
+        writer.log(act, Action::KeysRevoked { ids: revoked.clone(), reason })?;
+    }
+    Ok(DeleteStep { consumer, revoked, is_last })
+}
+
+impl ConsumerEdit {
+    fn apply(self, before: &ConsumerRecord) -> ConsumerRecord {
+        let mut after = before.clone();
+        after.name = self.name.unwrap_or(after.name);
+        after.external_id = self.external_id.unwrap_or(after.external_id);
+        after.contact = self.contact.unwrap_or(after.contact);
+        after.plan = self.plan.unwrap_or(after.plan);
+        after.metadata.retain(|key, _| !self.unset_metadata.contains(key));
+        after.metadata.extend(self.set_metadata);
+        after.tags.retain(|tag| !self.remove_tags.contains(tag));
+        after.tags.extend(self.add_tags);
+        after
+    }
+}
+
+fn changed_fields(before: &ConsumerRecord, after: &ConsumerRecord) -> Vec<String> {
+    let fields = [
+        ("name", before.name != after.name),
+        ("external_id", before.external_id != after.external_id),
+        ("contact", before.contact != after.contact),
+        ("plan", before.plan != after.plan),
+        ("metadata", before.metadata != after.metadata),
+        ("tags", before.tags != after.tags),
+    ];
+    fields.iter().filter(|(_, changed)| *changed).map(|(name, _)| (*name).to_owned()).collect()
+}
+
+fn check_consumer(consumer: &ConsumerRecord) -> Result<(), StoreError> {
+    check_filled("the name", &consumer.name, MAX_TEXT)?;
+    check_optional("the external id", consumer.external_id.as_deref())?;
+    check_optional("the contact", consumer.contact.as_deref())?;
+    check_optional("the plan", consumer.plan.as_deref())?;
+    check_metadata(&consumer.metadata)?;
+    if consumer.tags.len() > MAX_ENTRIES {
+        return Err(StoreError::TooMany { field: "tags", max: MAX_ENTRIES });
+    }
+    consumer.tags.iter().try_for_each(|tag| check_filled("a tag", tag, MAX_LABEL))
 }

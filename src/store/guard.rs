@@ -1,1 +1,256 @@
-//! The watchdog.
+//! The watchdog: a call that may wait for another process runs on a thread of its own, and whoever
+//! asked gives up after a while, names the holder, and makes sure that nothing happens later.
+//!
+//! redb's file locks have no time-out, and a stopped process keeps its locks. Giving up means that
+//! the thread stays behind; before it commits it asks whether anybody still waits ([`Gate`]), so an
+//! abandoned mutation is never made.
+
+use std::any::Any;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use super::{Holder, StoreError};
+
+/// A call: which file it is about, what it does and to what, and how long it may take.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) file: PathBuf,
+    pub(super) action: &'static str,
+    pub(super) subjects: Vec<String>,
+    pub(super) patience: Option<Duration>,
+}
+
+/// Decides between the one who gives up and the one who commits: only one of them can be first.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    state: AtomicU8,
+    /// The caller wants no more items. A hint only, hence relaxed.
+    has_enough: AtomicBool,
+}
+
+const OPEN: u8 = 0;
+const COMMITTING: u8 = 1;
+const ABANDONED: u8 = 2;
+
+impl Gate {
+    /// Says whether the commit may begin; from then on its outcome is unknown until it returns.
+    pub(super) fn enter_commit(&self) -> bool {
+        self.state.compare_exchange(OPEN, COMMITTING, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// Says whether nothing was or will be committed.
+    fn abandon(&self) -> bool {
+        self.state.compare_exchange(OPEN, ABANDONED, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+}
+
+enum Message<T, R> {
+    Items(Vec<T>),
+    Alive,
+    End(Result<R, StoreError>),
+}
+
+/// Where a job hands over what it finds, and shows that it is alive.
+pub(super) struct Out<'a, T> {
+    pending: Vec<T>,
+    send: &'a mut dyn FnMut(Vec<T>) -> bool,
+    alive: &'a mut dyn FnMut(),
+    steps: u32,
+}
+
+/// Items handed over at once: enough that the channel does not count.
+const HANDOVER: usize = 1024;
+
+impl<T> Out<'_, T> {
+    /// Hands over an item; `false` means that nobody wants more.
+    pub(super) fn push(&mut self, item: T) -> bool {
+        self.pending.push(item);
+        self.pending.len() < HANDOVER || self.flush()
+    }
+
+    /// Shows that the job goes on; cheap enough for every row.
+    pub(super) fn step(&mut self) {
+        self.steps += 1;
+        if self.steps.is_multiple_of(1024) {
+            (self.alive)();
+        }
+    }
+
+    fn flush(&mut self) -> bool {
+        if self.pending.is_empty() { true } else { (self.send)(std::mem::take(&mut self.pending)) }
+    }
+}
+
+/// Runs `job` under the watchdog.
+pub(super) fn watched<R: Send + 'static>(
+    call: &Call,
+    job: impl FnOnce(&Gate) -> Result<R, StoreError> + Send + 'static,
+) -> Result<R, StoreError> {
+    streamed(call, move |gate, _: &mut Out<'_, ()>| job(gate), &mut |()| true)
+}
+
+/// Runs `job` under the watchdog, passing what it hands over to `each` on the caller's thread until
+/// that returns `false`. The clock starts anew with everything handed over.
+pub(super) fn streamed<T: Send + 'static, R: Send + 'static>(
+    call: &Call,
+    job: impl FnOnce(&Gate, &mut Out<'_, T>) -> Result<R, StoreError> + Send + 'static,
+    each: &mut dyn FnMut(T) -> bool,
+) -> Result<R, StoreError> {
+    let gate = Arc::new(Gate::default());
+    let Some(patience) = call.patience else {
+        return run(&call.file, &gate, job, &mut |items| items.into_iter().all(&mut *each), &mut || {});
+    };
+    let (sender, receiver) = sync_channel::<Message<T, R>>(4);
+    let (file, worker_gate) = (call.file.clone(), gate.clone());
+    let worker = move || {
+        let mut send = |items| {
+            !worker_gate.has_enough.load(Ordering::Relaxed) && sender.send(Message::Items(items)).is_ok()
+        };
+        // If the channel is full, the receiver has enough signs of life.
+        let mut alive = || drop(sender.try_send(Message::Alive));
+        let end = run(&file, &worker_gate, job, &mut send, &mut alive);
+        send_end(&sender, end);
+    };
+    thread::Builder::new()
+        .name("kgate-store".to_owned())
+        .spawn(worker)
+        .map_err(|error| StoreError::Io { path: call.file.clone(), error })?;
+    loop {
+        match receiver.recv_timeout(patience) {
+            Ok(Message::Alive) => {}
+            Ok(Message::Items(items)) => {
+                if !items.into_iter().all(&mut *each) {
+                    return finish_early(&receiver, call, patience, &gate);
+                }
+            }
+            Ok(Message::End(end)) => return end,
+            Err(RecvTimeoutError::Timeout) => return Err(give_up(call, patience, &gate)),
+            Err(RecvTimeoutError::Disconnected) => unreachable!("the worker sends its end, panic or not"),
+        }
+    }
+}
+
+/// After the caller wants no more: throws items away until the job notices, which is at its next
+/// hand-over.
+fn finish_early<T, R>(
+    receiver: &std::sync::mpsc::Receiver<Message<T, R>>,
+    call: &Call,
+    patience: Duration,
+    gate: &Gate,
+) -> Result<R, StoreError> {
+    gate.has_enough.store(true, Ordering::Relaxed);
+    loop {
+        match receiver.recv_timeout(patience) {
+            Ok(Message::End(end)) => return end,
+            Ok(_) => {}
+            Err(_) => return Err(give_up(call, patience, gate)),
+        }
+    }
+}
+
+fn send_end<T, R>(sender: &SyncSender<Message<T, R>>, end: Result<R, StoreError>) {
+    // Fails if the caller gave up; then nobody is left to tell.
+    let _ = sender.send(Message::End(end));
+}
+
+fn run<T, R>(
+    file: &Path,
+    gate: &Gate,
+    job: impl FnOnce(&Gate, &mut Out<'_, T>) -> Result<R, StoreError>,
+    send: &mut dyn FnMut(Vec<T>) -> bool,
+    alive: &mut dyn FnMut(),
+) -> Result<R, StoreError> {
+    // redb may panic on a file that was altered behind its back.
+    catch_unwind(AssertUnwindSafe(|| {
+        let mut out = Out { pending: Vec::new(), send, alive, steps: 0 };
+        let result = job(gate, &mut out);
+        if result.is_ok() {
+            out.flush();
+        }
+        result
+    }))
+    .unwrap_or_else(|panic| {
+        Err(StoreError::Corrupted { path: file.to_owned(), problem: panic_text(&*panic) })
+    })
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("the database gave up")
+        .to_owned()
+}
+
+fn give_up(call: &Call, waited: Duration, gate: &Gate) -> StoreError {
+    let holders = holders_of(&call.file);
+    let held = StoreError::Held { waited, holders };
+    if gate.abandon() {
+        held
+    } else {
+        StoreError::OutcomeUnknown {
+            action: call.action,
+            subjects: call.subjects.clone(),
+            problem: held.to_string(),
+        }
+    }
+}
+
+/// Returns the processes that have `file` open, those with a write lock first. Processes of other
+/// users show only to root.
+///
+/// redb's locks belong to open file descriptions, so `/proc/locks` does not tell their owner; the
+/// `lock:` lines of `/proc/PID/fdinfo/FD` do.
+pub(super) fn holders_of(file: &Path) -> Vec<Holder> {
+    let Ok(wanted) = fs::metadata(file) else { return Vec::new() };
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let mut holders: Vec<Holder> = processes
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| holder(pid, &wanted))
+        .collect();
+    // Ourselves only if nobody else can be it.
+    let own = std::process::id();
+    if holders.iter().any(|h| h.pid != own && (h.is_writing || h.is_stopped)) {
+        holders.retain(|h| h.pid != own);
+    }
+    holders.sort_by_key(|h| (!h.is_writing, !h.is_stopped, h.pid));
+    holders
+}
+
+fn holder(pid: u32, wanted: &fs::Metadata) -> Option<Holder> {
+    let mut has_it_open = false;
+    let mut is_writing = false;
+    for fd in fs::read_dir(format!("/proc/{pid}/fd")).ok()?.filter_map(Result::ok) {
+        let Ok(meta) = fs::metadata(fd.path()) else { continue };
+        if meta.ino() != wanted.ino() || meta.dev() != wanted.dev() {
+            continue;
+        }
+        has_it_open = true;
+        let info = format!("/proc/{pid}/fdinfo/{}", fd.file_name().to_string_lossy());
+        let info = fs::read_to_string(info).unwrap_or_default();
+        // Every exclusive lock of redb in this mode is one that others wait for.
+        is_writing |= info.lines().any(|line| line.starts_with("lock:") && line.contains(" WRITE "));
+    }
+    has_it_open.then(|| {
+        let (command, is_stopped) = command_and_state(pid);
+        Holder { pid, command, is_stopped, is_writing }
+    })
+}
+
+/// Reads `PID (command) S …`; the command may itself contain parentheses.
+fn command_and_state(pid: u32) -> (String, bool) {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let command = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')).map_or("?", |(c, _)| c);
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    // A process may call itself anything; what it says ends on a terminal.
+    let command = command.chars().filter(|c| !c.is_control()).collect();
+    (command, matches!(state, Some('T' | 't')))
+}

@@ -7,10 +7,12 @@ use std::time::Duration;
 use rand::CryptoRng;
 
 use crate::key::{
-    ConsumerId, KeyId, KeyRecord, Metadata, Networks, Peppers, Prefix, RevokeReason, Scopes, Timestamp, Token,
+    ConsumerId, KeyId, KeyRecord, Metadata, Networks, Peppers, Prefix, RevokeReason, Scopes, State,
+    Timestamp, Token,
 };
 
-use super::{Act, Outcome, Store, StoreError};
+use super::write::{MAX_TEXT, Writer, check, check_act, check_filled, check_metadata, check_optional};
+use super::{Act, Action, BATCH, Outcome, PrunedKey, Store, StoreError};
 
 /// What keys are made from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -102,6 +104,10 @@ pub struct Pruned {
 
 impl Store {
     /// Makes one key.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchConsumer`], [`StoreError::NeverValid`], [`StoreError::ExpiryInPast`], and
+    /// [`StoreError::Text`] and its kin for what cannot be stored.
     pub fn issue(
         &self,
         new: &NewKey,
@@ -109,11 +115,16 @@ impl Store {
         act: &Act,
         rng: &mut impl CryptoRng,
     ) -> Result<Issued, StoreError> {
-        todo!()
+        new.check(act)?;
+        let mut issued = self.issue_batch(vec![new.mint(peppers, act.at, rng)], act)?;
+        Ok(issued.pop().expect("one went in"))
     }
 
     /// Makes `count` keys alike, at most [`super::BATCH`] a commit, and calls `each` after every
     /// commit with the keys it made durable. `Break` ends it early. Returns how many were made.
+    ///
+    /// # Errors
+    /// Those of [`Store::issue`]. What `each` was given stays made.
     pub fn issue_many(
         &self,
         new: &NewKey,
@@ -123,33 +134,107 @@ impl Store {
         rng: &mut impl CryptoRng,
         each: &mut dyn FnMut(Vec<Issued>) -> ControlFlow<()>,
     ) -> Result<usize, StoreError> {
-        todo!()
+        new.check(act)?;
+        let mut made = 0;
+        while made < count {
+            let batch = BATCH.min(count - made);
+            let minted = (0..batch).map(|_| new.mint(peppers, act.at, rng)).collect();
+            let issued = self.issue_batch(minted, act)?;
+            made += batch;
+            if each(issued).is_break() {
+                break;
+            }
+        }
+        Ok(made)
+    }
+
+    fn issue_batch(&self, mut minted: Vec<Issued>, act: &Act) -> Result<Vec<Issued>, StoreError> {
+        // Neighbours in the table are written together: in order, each leaf is visited once.
+        minted.sort_unstable_by_key(|issued| issued.record.id);
+        let ids: Vec<KeyId> = minted.iter().map(|issued| issued.record.id).collect();
+        let subjects = ids.iter().map(KeyId::to_string).collect();
+        let act = act.clone();
+        self.write("issuing keys", subjects, move |writer| {
+            let consumer = minted.first().expect("a batch is never empty").record.consumer;
+            writer.consumer(consumer)?;
+            for issued in &minted {
+                writer.insert_key(&issued.record)?;
+            }
+            writer.log(&act, Action::KeysIssued { consumer, ids })?;
+            Ok(minted)
+        })
     }
 
     /// Changes a key.
     ///
     /// # Errors
-    /// [`StoreError::Revoked`]; [`StoreError::AlreadyRotated`] if a key with a successor would live
-    /// longer.
+    /// [`StoreError::NoSuchKey`]; [`StoreError::Revoked`]; [`StoreError::AlreadyRotated`] if a key
+    /// with a successor would live longer; [`StoreError::NeverValid`].
     pub fn update_key(&self, id: KeyId, edit: &KeyEdit, act: &Act) -> Result<Outcome<KeyRecord>, StoreError> {
-        todo!()
+        let edit = edit.clone();
+        self.edit_key(id, act, "update", "updating a key", move |before| {
+            let after = edit.apply(before);
+            check_key(&after)?;
+            if let Some(by) = before.rotated_to
+                && lives_longer(&after, before)
+            {
+                return Err(StoreError::AlreadyRotated { action: "prolong", id, by });
+            }
+            let fields = changed_fields(before, &after);
+            Ok((after, Action::KeyUpdated { id, fields }))
+        })
     }
 
     /// Switches a key on.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchKey`], [`StoreError::Revoked`].
     pub fn enable_key(&self, id: KeyId, act: &Act) -> Result<Outcome<KeyRecord>, StoreError> {
-        todo!()
+        self.edit_key(id, act, "enable", "enabling a key", move |before| {
+            Ok((KeyRecord { state: State::Enabled, ..before.clone() }, Action::KeyEnabled { id }))
+        })
     }
 
     /// Switches a key off, until it is switched on again.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchKey`], [`StoreError::Revoked`].
     pub fn disable_key(&self, id: KeyId, act: &Act) -> Result<Outcome<KeyRecord>, StoreError> {
-        todo!()
+        self.edit_key(id, act, "disable", "disabling a key", move |before| {
+            Ok((KeyRecord { state: State::Disabled, ..before.clone() }, Action::KeyDisabled { id }))
+        })
+    }
+
+    fn edit_key(
+        &self,
+        id: KeyId,
+        act: &Act,
+        verb: &'static str,
+        action: &'static str,
+        edit: impl FnOnce(&KeyRecord) -> Result<(KeyRecord, Action), StoreError> + Send + 'static,
+    ) -> Result<Outcome<KeyRecord>, StoreError> {
+        check_act(act)?;
+        let act = act.clone();
+        self.write(action, vec![id.to_string()], move |writer| {
+            let before = writer.key(id)?;
+            refuse_revoked(&before, verb)?;
+            let (after, what) = edit(&before)?;
+            let changed = after != before;
+            if changed {
+                writer.put_key(&after)?;
+                writer.log(&act, what)?;
+            }
+            Ok(Outcome { record: after, changed })
+        })
     }
 
     /// Makes a successor with the same name, type, scopes, plan, networks and metadata. The old key
     /// then ends at the earlier of its own expiry and the end of the grace period.
     ///
     /// # Errors
-    /// A key that is revoked, expired, disabled or already rotated cannot be rotated.
+    /// A key that is revoked, expired, disabled or already rotated cannot be rotated:
+    /// [`StoreError::Revoked`], [`StoreError::Expired`], [`StoreError::Disabled`],
+    /// [`StoreError::AlreadyRotated`].
     pub fn rotate(
         &self,
         id: KeyId,
@@ -158,21 +243,60 @@ impl Store {
         act: &Act,
         rng: &mut impl CryptoRng,
     ) -> Result<Rotated, StoreError> {
-        todo!()
+        check_act(act)?;
+        // The token needs the prefix, and randomness stays on this thread: look first, and look again
+        // when writing.
+        let seen = self.key(id)?;
+        let prefix =
+            seen.prefix.parse().map_err(|_| StoreError::Prefix { id, prefix: seen.prefix.clone() })?;
+        let token = Token::mint(&prefix, rng);
+        let (digest, scheme) = peppers.digest_new(token.expose().as_bytes());
+        let successor = KeyId::new(act.at, rng);
+        let act = act.clone();
+        self.write("rotating a key", vec![id.to_string(), successor.to_string()], move |writer| {
+            let old = writer.key(id)?;
+            refuse_rotation(&old, act.at)?;
+            let (old, until) = retire(old, successor, rotation.grace, act.at);
+            let new = KeyRecord {
+                id: successor,
+                digest,
+                scheme,
+                last_four: token.last_four().to_owned(),
+                state: State::Enabled,
+                created_at: act.at,
+                expires_at: rotation.expires_at,
+                rotated_from: Some(id),
+                rotated_to: None,
+                replaces_until: until,
+                ..old.clone()
+            };
+            check_times(&new, act.at)?;
+            writer.put_key(&old)?;
+            writer.insert_key(&new)?;
+            writer.log(&act, Action::KeyRotated { id, successor, until })?;
+            Ok(Rotated { old, new: Issued { record: new, token } })
+        })
     }
 
     /// Ends a key for good. Revoking it again changes nothing and says so.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchKey`].
     pub fn revoke(
         &self,
         id: KeyId,
         reason: RevokeReason,
         act: &Act,
     ) -> Result<Outcome<KeyRecord>, StoreError> {
-        todo!()
+        let mut revocations = self.revoke_batch(vec![id], reason, act)?;
+        revocations.pop().expect("one went in").result
     }
 
     /// Ends many keys, at most [`super::BATCH`] a commit, and calls `each` after every commit.
     /// `Break` ends it early. An error ends it; what `each` was told stays done.
+    ///
+    /// # Errors
+    /// Those of the store as a whole; what is wrong with one key is told to `each`.
     pub fn revoke_many(
         &self,
         ids: &[KeyId],
@@ -180,22 +304,267 @@ impl Store {
         act: &Act,
         each: &mut dyn FnMut(Vec<Revocation>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        todo!()
+        for batch in ids.chunks(BATCH) {
+            if each(self.revoke_batch(batch.to_vec(), reason, act)?).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn revoke_batch(
+        &self,
+        ids: Vec<KeyId>,
+        reason: RevokeReason,
+        act: &Act,
+    ) -> Result<Vec<Revocation>, StoreError> {
+        check_act(act)?;
+        let act = act.clone();
+        let subjects = ids.iter().map(KeyId::to_string).collect();
+        self.write("revoking keys", subjects, move |writer| {
+            let mut revoked = Vec::new();
+            let mut revocations = Vec::with_capacity(ids.len());
+            for id in ids {
+                let result = match writer.key(id) {
+                    Ok(record) if matches!(record.state, State::Revoked { .. }) => {
+                        Ok(Outcome { record, changed: false })
+                    }
+                    Ok(mut record) => {
+                        record.state = State::Revoked { at: act.at, reason };
+                        writer.put_key(&record)?;
+                        revoked.push(id);
+                        Ok(Outcome { record, changed: true })
+                    }
+                    Err(error @ (StoreError::NoSuchKey { .. } | StoreError::Damaged { .. })) => Err(error),
+                    Err(error) => return Err(error),
+                };
+                revocations.push(Revocation { id, result });
+            }
+            if !revoked.is_empty() {
+                writer.log(&act, Action::KeysRevoked { ids: revoked, reason })?;
+            }
+            Ok(revocations)
+        })
     }
 
     /// Returns the keys that [`Store::prune`] would remove.
     pub fn prunable(&self, revoked_before: Timestamp) -> Result<Vec<KeyId>, StoreError> {
-        todo!()
+        let mut ids = Vec::new();
+        self.keys(&mut |key| {
+            ids.extend(key.ok().filter(|key| is_prunable(key, revoked_before)).map(|key| key.id));
+            true
+        })?;
+        Ok(ids)
     }
 
     /// Removes the keys revoked before `revoked_before`; their digests and reasons stay in the audit
     /// log. Calls `each` after every commit. `Break` ends it early.
+    ///
+    /// # Errors
+    /// Those of the store as a whole; what `each` was told stays done.
     pub fn prune(
         &self,
         revoked_before: Timestamp,
         act: &Act,
         each: &mut dyn FnMut(&[KeyId]) -> ControlFlow<()>,
     ) -> Result<Pruned, StoreError> {
-        todo!()
+        check_act(act)?;
+        let mut pruned = Pruned::default();
+        for batch in self.prunable(revoked_before)?.chunks(BATCH) {
+            let (ids, act) = (batch.to_vec(), act.clone());
+            let subjects = ids.iter().map(KeyId::to_string).collect();
+            let removed = self.write("pruning keys", subjects, move |writer| {
+                prune_batch(writer, &ids, revoked_before, &act)
+            })?;
+            pruned.ids.extend(&removed);
+            if each(&removed).is_break() {
+                break;
+            }
+        }
+        Ok(pruned)
     }
+}
+
+impl NewKey {
+    fn check(&self, act: &Act) -> Result<(), StoreError> {
+        check_act(act)?;
+        check("the name", &self.name, MAX_TEXT)?;
+        check_filled("the key type", &self.key_type, MAX_TEXT)?;
+        check_optional("the plan", self.plan.as_deref())?;
+        check_metadata(&self.metadata)?;
+        check_counts(&self.scopes, &self.networks)?;
+        check_span(self.not_before, self.expires_at)?;
+        check_future(self.expires_at, act.at)
+    }
+
+    fn mint(&self, peppers: &Peppers, now: Timestamp, rng: &mut impl CryptoRng) -> Issued {
+        let token = Token::mint(&self.prefix, rng);
+        let (digest, scheme) = peppers.digest_new(token.expose().as_bytes());
+        let record = KeyRecord {
+            id: KeyId::new(now, rng),
+            consumer: self.consumer,
+            name: self.name.clone(),
+            key_type: self.key_type.clone(),
+            prefix: self.prefix.as_str().to_owned(),
+            last_four: token.last_four().to_owned(),
+            digest,
+            scheme,
+            scopes: self.scopes.clone(),
+            plan: self.plan.clone(),
+            networks: self.networks.clone(),
+            metadata: self.metadata.clone(),
+            state: State::Enabled,
+            created_at: now,
+            not_before: self.not_before,
+            expires_at: self.expires_at,
+            rotated_from: None,
+            rotated_to: None,
+            replaces_until: None,
+        };
+        Issued { record, token }
+    }
+}
+
+impl KeyEdit {
+    fn apply(self, before: &KeyRecord) -> KeyRecord {
+        let mut after = before.clone();
+        after.name = self.name.unwrap_or(after.name);
+        after.plan = self.plan.unwrap_or(after.plan);
+        after.networks = self.networks.unwrap_or(after.networks);
+        after.metadata.retain(|key, _| !self.unset_metadata.contains(key));
+        after.metadata.extend(self.set_metadata);
+        after.not_before = self.not_before.unwrap_or(after.not_before);
+        after.expires_at = self.expires_at.unwrap_or(after.expires_at);
+        after
+    }
+}
+
+fn changed_fields(before: &KeyRecord, after: &KeyRecord) -> Vec<String> {
+    let fields = [
+        ("name", before.name != after.name),
+        ("plan", before.plan != after.plan),
+        ("networks", before.networks != after.networks),
+        ("metadata", before.metadata != after.metadata),
+        ("not_before", before.not_before != after.not_before),
+        ("expires_at", before.expires_at != after.expires_at),
+    ];
+    fields.iter().filter(|(_, changed)| *changed).map(|(name, _)| (*name).to_owned()).collect()
+}
+
+fn check_key(key: &KeyRecord) -> Result<(), StoreError> {
+    check("the name", &key.name, MAX_TEXT)?;
+    check_optional("the plan", key.plan.as_deref())?;
+    check_metadata(&key.metadata)?;
+    check_counts(&key.scopes, &key.networks)?;
+    check_span(key.not_before, key.expires_at)
+}
+
+/// The most scopes or networks of a key.
+const MAX_LIST: usize = 256;
+
+fn check_counts(scopes: &Scopes, networks: &Networks) -> Result<(), StoreError> {
+    for (field, count) in [("scopes", scopes.as_slice().len()), ("networks", networks.as_slice().len())] {
+        if count > MAX_LIST {
+            return Err(StoreError::TooMany { field, max: MAX_LIST });
+        }
+    }
+    Ok(())
+}
+
+fn check_times(key: &KeyRecord, now: Timestamp) -> Result<(), StoreError> {
+    check_span(key.not_before, key.expires_at)?;
+    check_future(key.expires_at, now)
+}
+
+fn check_span(not_before: Option<Timestamp>, expires_at: Option<Timestamp>) -> Result<(), StoreError> {
+    match (not_before, expires_at) {
+        (Some(not_before), Some(expires_at)) if expires_at <= not_before => {
+            Err(StoreError::NeverValid { not_before, expires_at })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_future(expires_at: Option<Timestamp>, now: Timestamp) -> Result<(), StoreError> {
+    match expires_at {
+        Some(expires_at) if expires_at <= now => Err(StoreError::ExpiryInPast { expires_at }),
+        _ => Ok(()),
+    }
+}
+
+/// Says whether `after` ends later than `before` did; `None` is never.
+fn lives_longer(after: &KeyRecord, before: &KeyRecord) -> bool {
+    match (after.expires_at, before.expires_at) {
+        (Some(after), Some(before)) => after > before,
+        (after, before) => after.is_none() && before.is_some(),
+    }
+}
+
+fn refuse_revoked(key: &KeyRecord, action: &'static str) -> Result<(), StoreError> {
+    match key.state {
+        State::Revoked { at, .. } => Err(StoreError::Revoked { action, id: key.id, at }),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_rotation(key: &KeyRecord, now: Timestamp) -> Result<(), StoreError> {
+    let (action, id) = ("rotate", key.id);
+    // Said first, since it is why such a key is revoked or expired.
+    if let Some(by) = key.rotated_to {
+        return Err(StoreError::AlreadyRotated { action, id, by });
+    }
+    refuse_revoked(key, action)?;
+    if let Some(at) = key.expires_at.filter(|at| *at <= now) {
+        return Err(StoreError::Expired { action, id, at });
+    }
+    if key.state == State::Disabled {
+        return Err(StoreError::Disabled { action, id });
+    }
+    Ok(())
+}
+
+/// Returns the old key as rotation leaves it, and until when it works.
+fn retire(
+    mut old: KeyRecord,
+    successor: KeyId,
+    grace: Duration,
+    now: Timestamp,
+) -> (KeyRecord, Option<Timestamp>) {
+    old.rotated_to = Some(successor);
+    if grace.is_zero() {
+        old.state = State::Revoked { at: now, reason: RevokeReason::Rotation };
+        return (old, None);
+    }
+    let end = now.plus(grace);
+    let until = old.expires_at.map_or(end, |at| at.min(end));
+    old.expires_at = Some(until);
+    (old, Some(until))
+}
+
+fn is_prunable(key: &KeyRecord, revoked_before: Timestamp) -> bool {
+    matches!(key.state, State::Revoked { at, .. } if at < revoked_before)
+}
+
+fn prune_batch(
+    writer: &mut Writer<'_>,
+    ids: &[KeyId],
+    revoked_before: Timestamp,
+    act: &Act,
+) -> Result<Vec<KeyId>, StoreError> {
+    let mut keys = Vec::with_capacity(ids.len());
+    for id in ids {
+        // Somebody else may have pruned it meanwhile.
+        let Some(key) = writer.key_if_any(*id)? else { continue };
+        let State::Revoked { at, reason } = key.state else { continue };
+        if !is_prunable(&key, revoked_before) {
+            continue;
+        }
+        writer.remove_key(&key)?;
+        keys.push(PrunedKey { id: key.id, digest: key.digest, revoked_at: at, reason });
+    }
+    let removed = keys.iter().map(|key| key.id).collect();
+    if !keys.is_empty() {
+        writer.log(act, Action::KeysPruned { keys })?;
+    }
+    Ok(removed)
 }

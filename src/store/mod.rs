@@ -28,6 +28,8 @@ mod restore;
 mod seen;
 mod signal;
 mod tables;
+#[cfg(test)]
+mod testing;
 mod usage;
 mod write;
 

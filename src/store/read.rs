@@ -1,8 +1,127 @@
 //! Typed reads.
 
+use std::path::PathBuf;
+
+use redb::{Key, ReadOnlyTable, ReadTransaction, TableDefinition, Value};
+
 use crate::key::{ConsumerId, ConsumerRecord, Digest, KeyId, KeyRecord};
 
+use super::codec::{self, Ends};
+use super::guard::Out;
+use super::open::fault;
+use super::tables::{
+    AUDIT, CONSUMERS, DIGESTS, EXTERNAL_IDS, Id, KEYS, KEYS_BY_CONSUMER, META, META_FORMAT, META_STATE,
+    META_STORE_ID, by_consumer,
+};
+use super::write::damaged;
 use super::{Store, StoreError};
+
+/// The store as it is at one moment.
+pub(super) struct Snapshot {
+    txn: ReadTransaction,
+    path: PathBuf,
+}
+
+impl Snapshot {
+    pub(super) const fn new(txn: ReadTransaction, path: PathBuf) -> Self {
+        Self { txn, path }
+    }
+
+    pub(super) fn fail(&self) -> impl Fn(redb::StorageError) -> StoreError + 'static {
+        let path = self.path.clone();
+        move |error| fault(&path, error)
+    }
+
+    pub(super) fn open<K: Key + 'static, V: Value + 'static>(
+        &self,
+        table: TableDefinition<'_, K, V>,
+    ) -> Result<ReadOnlyTable<K, V>, StoreError> {
+        self.txn.open_table(table).map_err(|error| fault(&self.path, error))
+    }
+
+    fn meta(&self, name: &'static str) -> Result<Vec<u8>, StoreError> {
+        let row = self.open(META)?.get(name).map_err(self.fail())?;
+        row.map(|row| row.value().to_vec()).ok_or_else(|| damaged(name, "it is missing"))
+    }
+
+    pub(super) fn format(&self) -> Result<u32, StoreError> {
+        let bytes = self.meta(META_FORMAT)?;
+        let bytes = bytes.try_into().map_err(|_| damaged("the format version", "it is not four bytes"))?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    pub(super) fn store_id(&self) -> Result<Id, StoreError> {
+        self.meta(META_STORE_ID)?.try_into().map_err(|_| damaged("the store's id", "it is not 16 bytes"))
+    }
+
+    pub(super) fn ends(&self) -> Result<Ends, StoreError> {
+        Ends::decode(&self.meta(META_STATE)?).map_err(|problem| damaged("the ends of the logs", problem))
+    }
+
+    /// Returns the hash of a row of the audit log; of row 0, what the first one follows.
+    pub(super) fn audit_hash(&self, number: u64) -> Result<Option<[u8; 32]>, StoreError> {
+        if number == 0 {
+            return Ok(Some(Ends::new(&self.store_id()?).audit_hash));
+        }
+        let row = self.open(AUDIT)?.get(number).map_err(self.fail())?;
+        Ok(row.map(|row| codec::hash(row.value())))
+    }
+
+    pub(super) fn key(&self, id: KeyId) -> Result<Option<KeyRecord>, StoreError> {
+        let row = self.open(KEYS)?.get(id.as_bytes()).map_err(self.fail())?;
+        row.map(|row| codec::decode_key(id.as_bytes(), row.value()).map_err(|problem| damaged(id, problem)))
+            .transpose()
+    }
+
+    pub(super) fn consumer(&self, id: ConsumerId) -> Result<Option<ConsumerRecord>, StoreError> {
+        let row = self.open(CONSUMERS)?.get(id.as_bytes()).map_err(self.fail())?;
+        row.map(|row| {
+            codec::decode_consumer(id.as_bytes(), row.value()).map_err(|problem| damaged(id, problem))
+        })
+        .transpose()
+    }
+
+    fn by_external_id(&self, external_id: &str) -> Result<Option<ConsumerRecord>, StoreError> {
+        let Some(id) = self.open(EXTERNAL_IDS)?.get(external_id).map_err(self.fail())? else {
+            return Ok(None);
+        };
+        let id = ConsumerId::from_bytes(*id.value());
+        let missing = || damaged(id, "an external id leads to it and it is missing");
+        self.consumer(id)?.map(Some).ok_or_else(missing)
+    }
+
+    /// Calls `each` with every consumer until it returns `false`.
+    pub(super) fn each_consumer(
+        &self,
+        each: &mut dyn FnMut(Result<ConsumerRecord, StoreError>) -> bool,
+    ) -> Result<(), StoreError> {
+        for row in self.open(CONSUMERS)?.range::<&Id>(..).map_err(self.fail())? {
+            let (id, row) = row.map_err(self.fail())?;
+            let id = id.value();
+            let record = codec::decode_consumer(id, row.value());
+            if !each(record.map_err(|problem| damaged(ConsumerId::from_bytes(*id), problem))) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with every key until it returns `false`.
+    pub(super) fn each_key(
+        &self,
+        each: &mut dyn FnMut(Result<KeyRecord, StoreError>) -> bool,
+    ) -> Result<(), StoreError> {
+        for row in self.open(KEYS)?.range::<&Id>(..).map_err(self.fail())? {
+            let (id, row) = row.map_err(self.fail())?;
+            let id = id.value();
+            let record = codec::decode_key(id, row.value());
+            if !each(record.map_err(|problem| damaged(KeyId::from_bytes(*id), problem))) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Store {
     /// Returns a key.
@@ -10,12 +129,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoSuchKey`]; [`StoreError::Damaged`] if it is there and cannot be read.
     pub fn key(&self, id: KeyId) -> Result<KeyRecord, StoreError> {
-        todo!()
+        self.read(move |snapshot| {
+            snapshot.key(id)?.ok_or_else(|| StoreError::NoSuchKey { wanted: id.to_string() })
+        })
     }
 
     /// Returns the key with a digest, if there is one.
     pub fn key_by_digest(&self, digest: &Digest) -> Result<Option<KeyRecord>, StoreError> {
-        todo!()
+        let digest = *digest;
+        self.read(move |snapshot| {
+            let table = snapshot.open(DIGESTS)?;
+            let Some(id) = table.get(digest.as_bytes()).map_err(snapshot.fail())? else { return Ok(None) };
+            let id = KeyId::from_bytes(*id.value());
+            let missing = || damaged(id, "a digest leads to it and it is missing");
+            let key = snapshot.key(id)?.ok_or_else(missing)?;
+            if key.digest == digest { Ok(Some(key)) } else { Err(damaged(id, "another digest leads to it")) }
+        })
     }
 
     /// Returns a consumer.
@@ -23,7 +152,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoSuchConsumer`]; [`StoreError::Damaged`] if it is there and cannot be read.
     pub fn consumer(&self, id: ConsumerId) -> Result<ConsumerRecord, StoreError> {
-        todo!()
+        self.read(move |snapshot| {
+            snapshot.consumer(id)?.ok_or_else(|| StoreError::NoSuchConsumer { wanted: id.to_string() })
+        })
     }
 
     /// Returns the consumer with this identifier, external id or unambiguous name, in that order.
@@ -31,7 +162,31 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoSuchConsumer`], [`StoreError::AmbiguousConsumer`].
     pub fn find_consumer(&self, wanted: &str) -> Result<ConsumerRecord, StoreError> {
-        todo!()
+        let wanted = wanted.to_owned();
+        self.read(move |snapshot| {
+            if let Ok(id) = wanted.parse()
+                && let Some(consumer) = snapshot.consumer(id)?
+            {
+                return Ok(consumer);
+            }
+            if let Some(consumer) = snapshot.by_external_id(&wanted)? {
+                return Ok(consumer);
+            }
+            let mut named = Vec::new();
+            snapshot.each_consumer(&mut |consumer| {
+                // A damaged record cannot be the one asked for by name.
+                named.extend(consumer.ok().filter(|c| c.name == wanted));
+                true
+            })?;
+            match (named.pop(), named.as_slice()) {
+                (None, _) => Err(StoreError::NoSuchConsumer { wanted }),
+                (Some(only), []) => Ok(only),
+                (Some(last), others) => {
+                    let ids = others.iter().map(|c| c.id).chain([last.id]).collect();
+                    Err(StoreError::AmbiguousConsumer { wanted, ids })
+                }
+            }
+        })
     }
 
     /// Calls `each` with every key in order of creation until it returns `false`. A record that
@@ -40,7 +195,7 @@ impl Store {
         &self,
         each: &mut dyn FnMut(Result<KeyRecord, StoreError>) -> bool,
     ) -> Result<(), StoreError> {
-        todo!()
+        self.reading(|snapshot, out: &mut Out<'_, _>| snapshot.each_key(&mut |key| out.push(key)), each)
     }
 
     /// Calls `each` with every key of a consumer in order of creation until it returns `false`.
@@ -49,7 +204,24 @@ impl Store {
         consumer: ConsumerId,
         each: &mut dyn FnMut(Result<KeyRecord, StoreError>) -> bool,
     ) -> Result<(), StoreError> {
-        todo!()
+        let from = by_consumer(consumer.as_bytes(), &[0; 16]);
+        let to = by_consumer(consumer.as_bytes(), &[0xff; 16]);
+        self.reading(
+            move |snapshot, out: &mut Out<'_, _>| {
+                let rows = snapshot.open(KEYS_BY_CONSUMER)?;
+                for row in rows.range::<&[u8; 32]>(&from..=&to).map_err(snapshot.fail())? {
+                    let (row, _) = row.map_err(snapshot.fail())?;
+                    let id = KeyId::from_bytes(*row.value().last_chunk().expect("32 bytes have a last half"));
+                    let key =
+                        snapshot.key(id).and_then(|key| key.ok_or_else(|| damaged(id, "it is missing")));
+                    if !out.push(key) {
+                        break;
+                    }
+                }
+                Ok(())
+            },
+            each,
+        )
     }
 
     /// Calls `each` with every consumer in order of creation until it returns `false`.
@@ -57,6 +229,6 @@ impl Store {
         &self,
         each: &mut dyn FnMut(Result<ConsumerRecord, StoreError>) -> bool,
     ) -> Result<(), StoreError> {
-        todo!()
+        self.reading(|snapshot, out: &mut Out<'_, _>| snapshot.each_consumer(&mut |c| out.push(c)), each)
     }
 }

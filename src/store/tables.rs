@@ -1,4 +1,45 @@
-//! The tables, and the version of what is in them.
+//! The tables of `kgate.redb`, and the version of what is in them.
+
+use redb::TableDefinition;
 
 /// The store format this program writes.
 pub const FORMAT: u32 = 1;
+
+pub(super) type Id = [u8; 16];
+
+/// `format` (four bytes, readable by every version), `store_id`, and `state`, a framed record.
+pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+/// Consumer to framed record.
+pub(super) const CONSUMERS: TableDefinition<'_, &Id, &[u8]> = TableDefinition::new("consumers");
+/// External id to consumer.
+pub(super) const EXTERNAL_IDS: TableDefinition<'_, &str, &Id> = TableDefinition::new("external_ids");
+/// Key to framed record.
+pub(super) const KEYS: TableDefinition<'_, &Id, &[u8]> = TableDefinition::new("keys");
+/// Digest to key.
+pub(super) const DIGESTS: TableDefinition<'_, &[u8; 32], &Id> = TableDefinition::new("digests");
+/// Consumer and key, one after the other.
+pub(super) const KEYS_BY_CONSUMER: TableDefinition<'_, &[u8; 32], ()> =
+    TableDefinition::new("keys_by_consumer");
+/// Revision to what was touched: see [`super::codec::Touched`].
+pub(super) const CHANGES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("changes");
+/// Number to row: see [`super::codec::encode_audit`].
+pub(super) const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit");
+
+pub(super) const META_FORMAT: &str = "format";
+pub(super) const META_STORE_ID: &str = "store_id";
+pub(super) const META_STATE: &str = "state";
+
+/// Key to milliseconds, in `usage.redb`.
+pub(super) const LAST_USED: TableDefinition<'_, &Id, i64> = TableDefinition::new("last_used");
+
+/// Rows of the change log that are kept: a reader further behind loads everything, which takes about
+/// as long as applying this many.
+pub(super) const CHANGES_KEPT: u64 = 65_536;
+
+/// Joins the two halves of a row of [`KEYS_BY_CONSUMER`].
+pub(super) fn by_consumer(consumer: &Id, key: &Id) -> [u8; 32] {
+    let mut row = [0; 32];
+    row[..16].copy_from_slice(consumer);
+    row[16..].copy_from_slice(key);
+    row
+}
