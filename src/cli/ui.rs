@@ -313,6 +313,11 @@ impl Ui {
         spinner.finish_and_clear();
     }
 
+    /// Colours a piece of a result, where results are coloured.
+    pub(super) fn paint_result<'t>(&self, text: &'t str, code: &str) -> Cow<'t, str> {
+        if self.colours_results() && !code.is_empty() { paint(text, code).into() } else { text.into() }
+    }
+
     fn colours_results(&self) -> bool {
         self.colour && self.stdout_is_terminal
     }
