@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Consumer, PathFault, Rules};
+use super::index::{Consumer, Profile};
+use super::limit::Standing;
+use super::{PathFault, Rules};
 use crate::key::{KeyId, Malformed, Rate, Requirement, Timestamp};
 
 /// The answer to a request.
@@ -27,17 +29,30 @@ pub enum NeedsGrant {}
 /// Leave to forward one request. Only the engine makes one.
 #[derive(Debug)]
 pub struct Permit {
-    rules: Arc<Rules>,
-    route: usize,
-    upstream: usize,
-    target: Option<String>,
-    identity: Option<Identity>,
+    pub(super) route: usize,
+    pub(super) upstream: usize,
+    pub(super) target: Option<String>,
+    pub(super) holder: Holder,
+}
+
+/// On whose behalf a request passes.
+#[derive(Debug)]
+pub(super) enum Holder {
+    Anyone(Arc<Rules>),
+    Known(Identity),
 }
 
 impl Permit {
+    fn rules(&self) -> &Rules {
+        match &self.holder {
+            Holder::Anyone(rules) => rules,
+            Holder::Known(identity) => &identity.rules,
+        }
+    }
+
     /// Returns the route's index and name.
     pub fn route(&self) -> (usize, &str) {
-        (self.route, &self.rules.spec().routes[self.route].name)
+        (self.route, &self.rules().spec().routes[self.route].name)
     }
 
     /// Returns the index of the upstream to forward to.
@@ -53,30 +68,42 @@ impl Permit {
 
     /// Returns who asks; `None` on public routes.
     pub fn identity(&self) -> Option<&Identity> {
-        self.identity.as_ref()
+        match &self.holder {
+            Holder::Anyone(_) => None,
+            Holder::Known(identity) => Some(identity),
+        }
     }
 
     /// Returns the limit closest to refusing, after this request; `None` where nothing is limited.
     pub fn limit(&self) -> Option<LimitState<'_>> {
-        todo!()
+        let identity = self.identity()?;
+        limit_state(&identity.rules, identity.plan?, identity.standing?)
     }
 
     /// Returns every limit that applies: name, rate and burst, for `RateLimit-Policy`.
     pub fn limits(&self) -> impl Iterator<Item = (&str, Rate, u64)> {
-        todo!() as std::iter::Empty<_>
+        let limits = self.identity().and_then(|i| Some(&i.rules.spec().plans[i.plan?].limits));
+        limits.into_iter().flatten().map(|limit| (limit.name.as_str(), limit.rate, limit.burst))
     }
 }
 
 /// Who asks.
 #[derive(Debug)]
 pub struct Identity {
-    consumer: Arc<Consumer>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) consumer: Arc<Consumer>,
+    pub(super) profile: Arc<Profile>,
+    pub(super) key: KeyId,
+    pub(super) plan: Option<usize>,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) is_in_grace: bool,
+    pub(super) standing: Option<Standing>,
 }
 
 impl Identity {
     /// Returns which key was used.
     pub fn key_id(&self) -> KeyId {
-        todo!()
+        self.key
     }
 
     /// Returns who holds the key.
@@ -86,32 +113,33 @@ impl Identity {
 
     /// Returns the key's scopes, comma-joined.
     pub fn scopes(&self) -> &str {
-        todo!()
+        &self.profile.scopes_text
     }
 
     /// Returns the name of the key's type.
     pub fn key_type(&self) -> &str {
-        todo!()
+        self.profile.key_type_name()
     }
 
     /// Returns the name of the plan that applies.
     pub fn plan(&self) -> Option<&str> {
-        todo!()
+        Some(&self.rules.spec().plans[self.plan?].name)
     }
 
     /// Returns the metadata called `name`: the key's own, else its consumer's.
-    pub fn metadata(&self, _name: &str) -> Option<&str> {
-        todo!()
+    pub fn metadata(&self, name: &str) -> Option<&str> {
+        let own = self.profile.metadata().get(name);
+        own.or_else(|| self.consumer.record().metadata.get(name)).map(String::as_str)
     }
 
     /// Returns when the key stops working.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        todo!()
+        self.expires_at
     }
 
     /// Says whether a successor has replaced the key, which lives on for a while.
     pub fn is_in_grace(&self) -> bool {
-        todo!()
+        self.is_in_grace
     }
 }
 
@@ -132,14 +160,29 @@ pub struct LimitState<'a> {
     pub retry_after: Duration,
 }
 
+/// Puts names to the numbers of a standing.
+fn limit_state(rules: &Rules, plan: usize, standing: Standing) -> Option<LimitState<'_>> {
+    let limit = rules.spec().plans.get(plan)?.limits.get(standing.limit)?;
+    Some(LimitState {
+        name: &limit.name,
+        rate: limit.rate,
+        burst: limit.burst,
+        remaining: standing.remaining,
+        reset: standing.reset,
+        retry_after: standing.retry_after,
+    })
+}
+
 /// Why and how a request is refused.
 #[derive(Debug)]
 pub struct Denial {
-    rules: Arc<Rules>,
-    route: Option<usize>,
-    reason: Reason,
-    key: Option<KeyId>,
-    consumer: Option<Arc<Consumer>>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) reason: Reason,
+    pub(super) route: Option<usize>,
+    pub(super) key: Option<KeyId>,
+    pub(super) consumer: Option<Arc<Consumer>>,
+    /// Of a limit: the plan it belongs to and how it stands.
+    pub(super) limit: Option<(usize, Standing)>,
 }
 
 impl Denial {
@@ -150,7 +193,34 @@ impl Denial {
 
     /// Returns what the client may be told.
     pub fn class(&self) -> Class<'_> {
-        todo!()
+        match &self.reason {
+            Reason::Path(_) => Class::BadRequest,
+            Reason::NoRoute => Class::NotFound,
+            Reason::Method(allow) => Class::MethodNotAllowed { allow },
+            Reason::NoCredential => Class::Unauthorized { credential_sent: false },
+            Reason::AmbiguousCredential
+            | Reason::Malformed(_)
+            | Reason::UnknownKey
+            | Reason::DamagedRecord
+            | Reason::Revoked
+            | Reason::Disabled
+            | Reason::NotYetValid(_)
+            | Reason::Expired(_)
+            | Reason::ConsumerDisabled
+            | Reason::ConsumerMissing
+            | Reason::KeyType(_)
+            | Reason::KeyTypeOnRoute(_)
+            | Reason::PlanMissing(_) => Class::Unauthorized { credential_sent: true },
+            Reason::Network(_) => Class::Forbidden(Forbidden::Network),
+            Reason::Scope => match self.route {
+                Some(route) => Class::Forbidden(Forbidden::Scope(&self.rules.spec().routes[route].scopes)),
+                None => Class::NotFound,
+            },
+            Reason::Limited { .. } => {
+                let state = self.limit.and_then(|(plan, standing)| limit_state(&self.rules, plan, standing));
+                Class::Limited(state.expect("a limited denial has its limit"))
+            }
+        }
     }
 
     /// Returns the route's index and name, if one matched.
@@ -254,21 +324,72 @@ pub enum Reason {
 impl Reason {
     /// Returns a short fixed name, fit for a metric label.
     pub fn code(&self) -> &'static str {
-        todo!()
+        match self {
+            Self::Path(_) => "bad_path",
+            Self::NoRoute => "no_route",
+            Self::Method(_) => "method_not_allowed",
+            Self::NoCredential => "no_credential",
+            Self::AmbiguousCredential => "ambiguous_credential",
+            Self::Malformed(_) => "malformed_key",
+            Self::UnknownKey => "unknown_key",
+            Self::DamagedRecord => "damaged_record",
+            Self::Revoked => "revoked",
+            Self::Disabled => "disabled",
+            Self::NotYetValid(_) => "not_yet_valid",
+            Self::Expired(_) => "expired",
+            Self::ConsumerDisabled => "consumer_disabled",
+            Self::ConsumerMissing => "consumer_missing",
+            Self::KeyType(_) => "key_type",
+            Self::KeyTypeOnRoute(_) => "key_type_on_route",
+            Self::PlanMissing(_) => "plan_missing",
+            Self::Network(_) => "network",
+            Self::Scope => "scope",
+            Self::Limited { .. } => "limited",
+        }
     }
 }
 
 impl fmt::Display for Reason {
-    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        todo!()
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(fault) => write!(f, "the request target is refused: {fault}"),
+            Self::NoRoute => f.write_str("no route has this host and path"),
+            Self::Method(allow) => write!(f, "the route takes only {allow}"),
+            Self::NoCredential => f.write_str("no credential was sent"),
+            Self::AmbiguousCredential => f.write_str("more than one credential was sent"),
+            Self::Malformed(fault) => write!(f, "the credential is no key: {fault}"),
+            Self::UnknownKey => f.write_str("the key is well formed but unknown"),
+            Self::DamagedRecord => f.write_str("the key's record in the store is damaged"),
+            Self::Revoked => f.write_str("the key was revoked"),
+            Self::Disabled => f.write_str("the key is disabled"),
+            Self::NotYetValid(from) => write!(f, "the key works from {from} on"),
+            Self::Expired(at) => write!(f, "the key expired at {at}"),
+            Self::ConsumerDisabled => f.write_str("the key's consumer is disabled"),
+            Self::ConsumerMissing => f.write_str("the key's consumer is missing"),
+            Self::KeyType(name) => {
+                write!(f, "the key's type `{name}` is not declared, or its token is of another")
+            }
+            Self::KeyTypeOnRoute(name) => write!(f, "the route does not take keys of type `{name}`"),
+            Self::PlanMissing(name) => write!(f, "the plan `{name}` is not configured"),
+            Self::Network(Some(address)) => write!(f, "the key may not be used from {address}"),
+            Self::Network(None) => f.write_str("the key is bound to networks and the client has no address"),
+            Self::Scope => f.write_str("the key's scopes do not suffice"),
+            Self::Limited { retry_after, .. } => {
+                write!(f, "the limit is used up; one more passes in {:.3} s", retry_after.as_secs_f64())
+            }
+        }
     }
 }
 
 /// What the engine would decide, and what it saw on the way.
 #[derive(Debug)]
 pub struct Explanation {
-    /// The decision. Its permit spent nothing and is not to be forwarded by.
+    /// The refusal; `None` if it would pass.
     pub denial: Option<Denial>,
+    /// The route's index, if one matched.
+    pub route: Option<usize>,
+    /// Who asks, if the key is usable here; its limits stand as they are, with nothing spent.
+    pub identity: Option<Identity>,
     /// Each step taken, in order; the last one is the one that refused, if any did.
     pub findings: Vec<Finding>,
 }

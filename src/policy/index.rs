@@ -1,61 +1,36 @@
 //! Keys and consumers of one revision, in memory.
+//!
+//! A key is 80 bytes: its digest, its id, its times, its consumer's number and its *profile*, which is
+//! whatever many keys have in common (type, plan, scopes, networks, metadata) and is kept once.
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Limiter;
-use crate::key::{ConsumerId, ConsumerRecord, Digest, KeyId, KeyRecord};
+use super::limit::{Limiter, Row};
+use super::rules::LimitSubject;
+use super::table::{Keyed, Look, Table};
+use crate::key::{
+    ConsumerId, ConsumerRecord, Digest, KeyId, KeyRecord, Metadata, Networks, Scopes, State, Timestamp,
+};
 
 /// Every key and consumer of one revision. Cheap to clone; a change copies one small shard.
-#[derive(Clone, Debug)]
-pub struct Index {}
-
-impl Index {
-    /// Returns an index of nothing whose counts will live in `limiter`.
-    pub fn empty(_limiter: Arc<Limiter>) -> Self {
-        todo!()
-    }
-
-    /// Returns the index after `changes`, applied in order. This one stays as it is.
-    #[must_use]
-    pub fn with_changes(&self, _changes: &[Update]) -> Self {
-        todo!()
-    }
-
-    /// Returns how many keys there are, damaged ones included.
-    pub fn keys(&self) -> usize {
-        todo!()
-    }
-
-    /// Returns how many consumers there are.
-    pub fn consumers(&self) -> usize {
-        todo!()
-    }
+#[derive(Clone)]
+pub struct Index {
+    keys: Table<KeyEntry>,
+    consumers: Consumers,
+    shared: Arc<Shared>,
 }
 
 /// Takes a whole store and makes an index at once.
 #[derive(Debug)]
-pub struct IndexBuilder {}
-
-impl IndexBuilder {
-    /// Starts empty. Counts will live in `limiter`.
-    pub fn new(_limiter: Arc<Limiter>) -> Self {
-        todo!()
-    }
-
-    /// Starts empty, to replace `previous`: what is in both keeps its counts.
-    pub fn replacing(_previous: &Index) -> Self {
-        todo!()
-    }
-
-    /// Takes one row. Rows may come in any order; of two for one key the last counts.
-    pub fn push(&mut self, _row: Update) {
-        todo!()
-    }
-
-    /// Makes the index.
-    pub fn finish(self) -> Index {
-        todo!()
-    }
+pub struct IndexBuilder {
+    entries: Vec<KeyEntry>,
+    consumers: Consumers,
+    /// Saves the look-up for keys that follow one another.
+    last_consumer: Option<(ConsumerId, Row)>,
+    shared: Arc<Shared>,
+    previous: Option<Index>,
 }
 
 /// One change of the store, as the engine needs it.
@@ -82,6 +57,273 @@ pub enum Update {
 #[derive(Debug)]
 pub struct Consumer {
     record: ConsumerRecord,
+    plan: Option<NameId>,
+}
+
+/// What many keys have in common, kept once.
+#[derive(Debug)]
+pub(super) struct Profile {
+    facts: Facts,
+    pub(super) key_type: NameId,
+    pub(super) plan: Option<NameId>,
+    /// Comma-joined.
+    pub(super) scopes_text: String,
+}
+
+#[derive(PartialEq, Eq, Hash, Debug, Default)]
+struct Facts {
+    key_type: String,
+    plan: Option<String>,
+    scopes: Scopes,
+    networks: Networks,
+    metadata: Metadata,
+}
+
+/// A key type's or plan's name as a number, so that new rules resolve it once and not per request.
+pub(super) type NameId = u32;
+
+/// One key.
+#[derive(Clone, Debug)]
+pub(super) struct KeyEntry {
+    digest: Digest,
+    pub(super) id: KeyId,
+    pub(super) profile: Arc<Profile>,
+    not_before: i64,
+    expires_at: i64,
+    /// The row of its counts, and above it two bits of [`Standing`] and one for a successor.
+    row_and_flags: u32,
+    pub(super) consumer: Row,
+}
+
+/// Whether a key can work at all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Standing {
+    Enabled,
+    Disabled,
+    Revoked,
+    Damaged,
+}
+
+/// Consumers by number, which is also the row of their counts, and their numbers by id.
+#[derive(Clone, Debug)]
+struct Consumers {
+    numbers: Table<Number>,
+    chunks: Vec<Arc<Vec<Held>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Number {
+    id: ConsumerId,
+    number: Row,
+}
+
+/// A consumer's place. It stays while keys point to it, with or without a consumer in it.
+#[derive(Clone, Debug, Default)]
+struct Held {
+    id: Option<ConsumerId>,
+    keys: u32,
+    consumer: Option<Arc<Consumer>>,
+}
+
+/// What all indexes descended from one share: nothing in it changes what an index says.
+struct Shared {
+    limiter: Arc<Limiter>,
+    interned: Mutex<Interned>,
+}
+
+#[derive(Default)]
+struct Interned {
+    profiles: HashSet<ByFacts>,
+    /// When to look for profiles nobody uses.
+    sweep_at: usize,
+    numbers: HashMap<Arc<str>, NameId>,
+    names: Vec<Arc<str>>,
+}
+
+impl Index {
+    /// Returns an index of nothing whose counts will live in `limiter`.
+    pub fn empty(limiter: Arc<Limiter>) -> Self {
+        IndexBuilder::new(limiter).finish()
+    }
+
+    /// Returns the index after `changes`, applied in order. This one stays as it is.
+    ///
+    /// Counts of keys and consumers that go are freed, so apply changes to the newest index only.
+    #[must_use]
+    pub fn with_changes(&self, changes: &[Update]) -> Self {
+        let mut next = self.clone();
+        for change in changes {
+            next.apply(change.clone());
+        }
+        next
+    }
+
+    /// Returns how many keys there are, damaged ones included.
+    pub fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Returns how many consumers there are.
+    pub fn consumers(&self) -> usize {
+        self.consumers.all().filter(|held| held.consumer.is_some()).count()
+    }
+
+    /// Returns where its counts live.
+    pub fn limiter(&self) -> &Arc<Limiter> {
+        &self.shared.limiter
+    }
+
+    pub(super) fn look(&self, digest: &Digest) -> Look<'_, KeyEntry> {
+        self.keys.look(digest)
+    }
+
+    pub(super) fn consumer(&self, number: Row) -> Option<&Arc<Consumer>> {
+        self.consumers.held(number)?.consumer.as_ref()
+    }
+
+    /// Returns every name of a key type or plan seen so far, in the order of their numbers.
+    pub(super) fn names(&self) -> Vec<Arc<str>> {
+        lock(&self.shared.interned).names.clone()
+    }
+
+    pub(super) fn name_count(&self) -> usize {
+        lock(&self.shared.interned).names.len()
+    }
+
+    fn apply(&mut self, change: Update) {
+        match change {
+            Update::Key(record) => {
+                let consumer = self.consumers.hold(record.consumer, &self.shared.limiter);
+                self.put(|shared, row| KeyEntry::new(record, row, consumer, shared));
+            }
+            Update::DamagedDigest(digest) => self.put(|shared, row| KeyEntry::damaged(digest, row, shared)),
+            Update::KeyRemoved { digest, .. } => {
+                if let Some(entry) = self.keys.remove(&digest) {
+                    self.shared.limiter.give_back(LimitSubject::Key, entry.row());
+                    self.consumers.release(entry.consumer, &self.shared.limiter);
+                }
+            }
+            Update::Consumer(record) => self.consumers.put(record, &self.shared),
+            Update::ConsumerRemoved(id) => self.consumers.remove(&id, &self.shared.limiter),
+        }
+    }
+
+    fn put(&mut self, make: impl FnOnce(&Shared, Row) -> KeyEntry) {
+        let mut entry = make(&self.shared, 0);
+        let limiter = &self.shared.limiter;
+        match self.keys.find(&entry.digest) {
+            Some(old) => entry.set_row(old.row()),
+            None => entry.set_row(limiter.take_row(LimitSubject::Key)),
+        }
+        if let Some(old) = self.keys.insert(entry) {
+            self.consumers.release(old.consumer, limiter);
+        }
+    }
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Index({} keys)", self.keys())
+    }
+}
+
+impl IndexBuilder {
+    /// Starts empty. Counts will live in `limiter`.
+    pub fn new(limiter: Arc<Limiter>) -> Self {
+        Self::start(Arc::new(Shared { limiter, interned: Mutex::default() }), None)
+    }
+
+    /// Starts empty, to replace `previous`: what is in both keeps its counts.
+    pub fn replacing(previous: &Index) -> Self {
+        Self::start(Arc::clone(&previous.shared), Some(previous.clone()))
+    }
+
+    fn start(shared: Arc<Shared>, previous: Option<Index>) -> Self {
+        let consumers = match &previous {
+            Some(previous) => previous.consumers.emptied(),
+            None => Consumers::new(),
+        };
+        Self { entries: Vec::new(), consumers, last_consumer: None, shared, previous }
+    }
+
+    /// Makes room for as many keys as there will be.
+    pub fn reserve(&mut self, keys: usize) {
+        self.entries.reserve(keys);
+    }
+
+    /// Takes one row. Rows may come in any order; of two for one key the last counts. Removals mean
+    /// nothing here.
+    pub fn push(&mut self, row: Update) {
+        match row {
+            Update::Key(record) => {
+                let consumer = self.hold(record.consumer);
+                let row = self.row_of(&record.digest);
+                self.entries.push(KeyEntry::new(record, row, consumer, &self.shared));
+            }
+            Update::DamagedDigest(digest) => {
+                let row = self.row_of(&digest);
+                self.entries.push(KeyEntry::damaged(digest, row, &self.shared));
+            }
+            Update::Consumer(record) => self.consumers.put(record, &self.shared),
+            Update::KeyRemoved { .. } | Update::ConsumerRemoved(_) => {}
+        }
+    }
+
+    /// Makes the index.
+    pub fn finish(mut self) -> Index {
+        let entries = std::mem::take(&mut self.entries);
+        let mut consumers = std::mem::replace(&mut self.consumers, Consumers::new());
+        let (shared, previous) = (Arc::clone(&self.shared), self.previous.take());
+        let limiter = &shared.limiter;
+        let old_row = |digest: &Digest| previous.as_ref()?.keys.find(digest).map(KeyEntry::row);
+        let keys = Table::from_entries(entries, |twice: KeyEntry| {
+            consumers.release(twice.consumer, limiter);
+            if old_row(&twice.digest) != Some(twice.row()) {
+                limiter.give_back(LimitSubject::Key, twice.row());
+            }
+        });
+        let gone = previous.iter().flat_map(|p| p.keys.iter()).filter(|old| keys.find(&old.digest).is_none());
+        gone.for_each(|old| limiter.give_back(LimitSubject::Key, old.row()));
+        consumers.drop_unused(limiter);
+        Index { keys, consumers, shared }
+    }
+
+    fn hold(&mut self, id: ConsumerId) -> Row {
+        match self.last_consumer {
+            Some((last, number)) if last == id => {
+                self.consumers.held_mut(number).keys += 1;
+                number
+            }
+            _ => {
+                let number = self.consumers.hold(id, &self.shared.limiter);
+                self.last_consumer = Some((id, number));
+                number
+            }
+        }
+    }
+
+    fn row_of(&self, digest: &Digest) -> Row {
+        let old = self.previous.as_ref().and_then(|previous| previous.keys.find(digest));
+        old.map_or_else(|| self.shared.limiter.take_row(LimitSubject::Key), KeyEntry::row)
+    }
+}
+
+impl Drop for IndexBuilder {
+    /// Gives back what was taken for an index that was never made.
+    fn drop(&mut self) {
+        let limiter = &self.shared.limiter;
+        for entry in &self.entries {
+            let old = self.previous.as_ref().and_then(|previous| previous.keys.find(&entry.digest));
+            if old.map(KeyEntry::row) != Some(entry.row()) {
+                limiter.give_back(LimitSubject::Key, entry.row());
+            }
+        }
+        for Number { id, number } in self.consumers.numbers.iter() {
+            if self.previous.as_ref().is_none_or(|p| p.consumers.numbers.find(id).is_none()) {
+                limiter.give_back(LimitSubject::Consumer, *number);
+            }
+        }
+    }
 }
 
 impl Consumer {
@@ -89,4 +331,331 @@ impl Consumer {
     pub fn record(&self) -> &ConsumerRecord {
         &self.record
     }
+
+    pub(super) fn plan(&self) -> Option<NameId> {
+        self.plan
+    }
 }
+
+impl Profile {
+    pub(super) fn key_type_name(&self) -> &str {
+        &self.facts.key_type
+    }
+
+    pub(super) fn plan_name(&self) -> Option<&str> {
+        self.facts.plan.as_deref()
+    }
+
+    pub(super) fn scopes(&self) -> &Scopes {
+        &self.facts.scopes
+    }
+
+    pub(super) fn networks(&self) -> &Networks {
+        &self.facts.networks
+    }
+
+    pub(super) fn metadata(&self) -> &Metadata {
+        &self.facts.metadata
+    }
+}
+
+impl KeyEntry {
+    fn new(record: KeyRecord, row: Row, consumer: Row, shared: &Shared) -> Self {
+        let standing = match record.state {
+            State::Enabled => Standing::Enabled,
+            State::Disabled => Standing::Disabled,
+            State::Revoked { .. } => Standing::Revoked,
+        };
+        let profile = shared.profile(Facts {
+            key_type: record.key_type,
+            plan: record.plan,
+            scopes: record.scopes,
+            networks: record.networks,
+            metadata: record.metadata,
+        });
+        Self {
+            digest: record.digest,
+            id: record.id,
+            profile,
+            not_before: record.not_before.map_or(i64::MIN, Timestamp::as_millis),
+            expires_at: record.expires_at.map_or(i64::MAX, Timestamp::as_millis),
+            row_and_flags: row | standing.bits() | if record.rotated_to.is_some() { REPLACED } else { 0 },
+            consumer,
+        }
+    }
+
+    fn damaged(digest: Digest, row: Row, shared: &Shared) -> Self {
+        Self {
+            digest,
+            id: KeyId::from_bytes([0; 16]),
+            profile: shared.profile(Facts::default()),
+            not_before: i64::MIN,
+            expires_at: i64::MAX,
+            row_and_flags: row | Standing::Damaged.bits(),
+            consumer: Row::MAX,
+        }
+    }
+
+    pub(super) fn row(&self) -> Row {
+        self.row_and_flags & ROW_MASK
+    }
+
+    fn set_row(&mut self, row: Row) {
+        self.row_and_flags = (self.row_and_flags & !ROW_MASK) | row;
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        match (self.row_and_flags >> STANDING_SHIFT) & 3 {
+            0 => Standing::Enabled,
+            1 => Standing::Disabled,
+            2 => Standing::Revoked,
+            _ => Standing::Damaged,
+        }
+    }
+
+    /// Says whether a successor has replaced it.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.row_and_flags & REPLACED != 0
+    }
+
+    /// Returns when it begins to work, if that is later than `now`.
+    pub(super) fn not_before(&self, now: Timestamp) -> Option<Timestamp> {
+        (now.as_millis() < self.not_before).then_some(Timestamp::from_millis(self.not_before))
+    }
+
+    pub(super) fn expires_at(&self) -> Option<Timestamp> {
+        (self.expires_at != i64::MAX).then_some(Timestamp::from_millis(self.expires_at))
+    }
+}
+
+impl Keyed for KeyEntry {
+    type Key = Digest;
+
+    fn key(&self) -> &Digest {
+        &self.digest
+    }
+
+    fn hash(digest: &Digest) -> u64 {
+        u64::from_le_bytes(*digest.as_bytes().first_chunk().expect("32 bytes"))
+    }
+}
+
+impl Keyed for Number {
+    type Key = ConsumerId;
+
+    fn key(&self) -> &ConsumerId {
+        &self.id
+    }
+
+    /// The end of an id is random.
+    fn hash(id: &ConsumerId) -> u64 {
+        u64::from_le_bytes(*id.as_bytes().last_chunk().expect("16 bytes"))
+    }
+}
+
+impl Standing {
+    const fn bits(self) -> u32 {
+        let bits = match self {
+            Self::Enabled => 0,
+            Self::Disabled => 1,
+            Self::Revoked => 2,
+            Self::Damaged => 3,
+        };
+        bits << STANDING_SHIFT
+    }
+}
+
+impl Consumers {
+    fn new() -> Self {
+        Self { numbers: Table::new(), chunks: Vec::new() }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Held> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    fn held(&self, number: Row) -> Option<&Held> {
+        let number = number as usize;
+        self.chunks.get(number / CHUNK)?.get(number % CHUNK)
+    }
+
+    fn held_mut(&mut self, number: Row) -> &mut Held {
+        let number = number as usize;
+        while self.chunks.len() <= number / CHUNK {
+            self.chunks.push(Arc::new(vec![Held::default(); CHUNK]));
+        }
+        &mut Arc::make_mut(&mut self.chunks[number / CHUNK])[number % CHUNK]
+    }
+
+    /// Counts one more key of a consumer, known or not yet, and returns its number.
+    fn hold(&mut self, id: ConsumerId, limiter: &Limiter) -> Row {
+        let number = self.number(id, limiter);
+        self.held_mut(number).keys += 1;
+        number
+    }
+
+    /// Counts one key less.
+    fn release(&mut self, number: Row, limiter: &Limiter) {
+        if number != Row::MAX {
+            self.held_mut(number).keys -= 1;
+            self.drop_if_unused(number, limiter);
+        }
+    }
+
+    fn put(&mut self, record: ConsumerRecord, shared: &Shared) {
+        let plan = record.plan.as_deref().map(|plan| lock(&shared.interned).number(plan));
+        let number = self.number(record.id, &shared.limiter);
+        self.held_mut(number).consumer = Some(Arc::new(Consumer { record, plan }));
+    }
+
+    fn remove(&mut self, id: &ConsumerId, limiter: &Limiter) {
+        if let Some(Number { number, .. }) = self.numbers.find(id) {
+            let number = *number;
+            self.held_mut(number).consumer = None;
+            self.drop_if_unused(number, limiter);
+        }
+    }
+
+    fn number(&mut self, id: ConsumerId, limiter: &Limiter) -> Row {
+        if let Some(found) = self.numbers.find(&id) {
+            return found.number;
+        }
+        let number = limiter.take_row(LimitSubject::Consumer);
+        self.numbers.insert(Number { id, number });
+        self.held_mut(number).id = Some(id);
+        number
+    }
+
+    fn drop_if_unused(&mut self, number: Row, limiter: &Limiter) {
+        let held = self.held_mut(number);
+        if held.keys == 0
+            && held.consumer.is_none()
+            && let Some(id) = held.id.take()
+        {
+            self.numbers.remove(&id);
+            limiter.give_back(LimitSubject::Consumer, number);
+        }
+    }
+
+    /// The same numbers, nobody in them.
+    fn emptied(&self) -> Self {
+        let empty = |held: &Held| Held { id: held.id, ..Held::default() };
+        Self {
+            numbers: self.numbers.clone(),
+            chunks: self.chunks.iter().map(|chunk| Arc::new(chunk.iter().map(empty).collect())).collect(),
+        }
+    }
+
+    fn drop_unused(&mut self, limiter: &Limiter) {
+        let unused = |held: &Held| held.keys == 0 && held.consumer.is_none() && held.id.is_some();
+        let ids: Vec<ConsumerId> = self.all().filter(|h| unused(h)).filter_map(|h| h.id).collect();
+        for id in ids {
+            self.remove(&id, limiter);
+        }
+    }
+}
+
+impl Shared {
+    fn profile(&self, facts: Facts) -> Arc<Profile> {
+        let mut interned = lock(&self.interned);
+        if let Some(ByFacts(profile)) = interned.profiles.get(&facts as &dyn HasFacts) {
+            return Arc::clone(profile);
+        }
+        if interned.profiles.len() >= interned.sweep_at {
+            // Twice what is in use: bounded by the keys, and swept rarely enough to cost nothing.
+            interned.profiles.retain(|ByFacts(profile)| Arc::strong_count(profile) > 1);
+            interned.sweep_at = (interned.profiles.len() * 2).max(1024);
+        }
+        let profile = Arc::new(Profile {
+            key_type: interned.number(&facts.key_type),
+            plan: facts.plan.as_deref().map(|plan| interned.number(plan)),
+            scopes_text: facts.scopes.to_string(),
+            facts,
+        });
+        interned.profiles.insert(ByFacts(Arc::clone(&profile)));
+        profile
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+impl Interned {
+    fn number(&mut self, name: &str) -> NameId {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = NameId::try_from(self.names.len()).expect("fewer than 2^32 names");
+        let name: Arc<str> = name.into();
+        self.names.push(Arc::clone(&name));
+        self.numbers.insert(name, number);
+        number
+    }
+}
+
+/// A profile in a set, found by its facts alone.
+struct ByFacts(Arc<Profile>);
+
+trait HasFacts {
+    fn facts(&self) -> &Facts;
+}
+
+impl HasFacts for Facts {
+    fn facts(&self) -> &Facts {
+        self
+    }
+}
+
+impl HasFacts for ByFacts {
+    fn facts(&self) -> &Facts {
+        &self.0.facts
+    }
+}
+
+impl<'a> std::borrow::Borrow<dyn HasFacts + 'a> for ByFacts {
+    fn borrow(&self) -> &(dyn HasFacts + 'a) {
+        self
+    }
+}
+
+impl PartialEq for dyn HasFacts + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.facts() == other.facts()
+    }
+}
+
+impl Eq for dyn HasFacts + '_ {}
+
+impl std::hash::Hash for dyn HasFacts + '_ {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.facts().hash(state);
+    }
+}
+
+impl PartialEq for ByFacts {
+    fn eq(&self, other: &Self) -> bool {
+        self.facts() == other.facts()
+    }
+}
+
+impl Eq for ByFacts {}
+
+impl std::hash::Hash for ByFacts {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.facts().hash(state);
+    }
+}
+
+/// What it guards is only ever added to, so a panic elsewhere leaves nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Rows are fewer than 2^28.
+const ROW_MASK: u32 = (1 << 28) - 1;
+const STANDING_SHIFT: u32 = 28;
+const REPLACED: u32 = 1 << 30;
+const CHUNK: usize = 64;

@@ -1,8 +1,13 @@
 //! The configuration, checked and resolved: what `config` fills in and the engine reads.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use crate::key::{KeyTypes, Peppers, Rate, Requirement};
+use super::Ambiguity;
+use super::credential::{Source, strip_bearer};
+use super::path::{self, PathFault};
+use super::route::{Methods, Routes, without_port};
+use crate::key::{Format, KeyTypes, Peppers, Rate, Requirement};
 
 /// The configuration as typed, every name still a name.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +66,8 @@ pub struct RouteSpec {
     pub name: String,
     /// The host it is for, without port; `None` is every host.
     pub host: Option<String>,
-    /// Its path pattern: segments, `*` for one, a last `**` for zero or more.
+    /// Its path pattern: segments, `*` for one that is not empty, a last `**` for zero or more. A
+    /// trailing slash is an empty last segment: `/a/` is not `/a`.
     pub path: String,
     /// The methods it takes, in upper case as sent; empty is all but `TRACE` and `CONNECT`.
     pub methods: Vec<String>,
@@ -71,7 +77,8 @@ pub struct RouteSpec {
     pub scopes: Requirement,
     /// The names of the key types it takes; empty is all.
     pub key_types: Vec<String>,
-    /// The header that carries the key, instead of `Authorization: Bearer`.
+    /// The header that carries the key, instead of `Authorization: Bearer`. `Authorization` is then
+    /// the backend's.
     pub key_header: Option<String>,
     /// Where it leads, as an index.
     pub upstream: usize,
@@ -85,18 +92,56 @@ pub struct RouteSpec {
 #[derive(Debug)]
 pub struct Rules {
     spec: Spec,
+    routes: Routes,
+    /// In the order of [`Spec::routes`].
+    facts: Vec<RouteFacts>,
+    credential_headers: Vec<String>,
+    default_plan: Option<usize>,
+}
+
+/// What a route comes to once names are resolved.
+#[derive(Debug)]
+pub(super) struct RouteFacts {
+    pub(super) source: Source,
+    /// By key type: where its keys are led, `None` where they are not taken.
+    pub(super) upstream_by_type: Box<[Option<usize>]>,
 }
 
 impl Rules {
-    /// The most limits a plan may have.
+    /// The most limits a plan may have: they are weighed on the stack.
     pub const MAX_LIMITS: usize = 16;
+
+    /// The longest time a limit may need to refill, in seconds: 400 days. Counts are kept as times,
+    /// which must not run out of bits; longer periods are quotas.
+    pub const MAX_REFILL_SECS: u64 = 400 * 86_400;
 
     /// Checks and resolves a configuration.
     ///
     /// # Errors
     /// Every fault, not just the first.
     pub fn compile(spec: Spec) -> Result<Self, Vec<Fault>> {
-        Ok(Self { spec })
+        let mut faults = Vec::new();
+        check_key_types(&spec, &mut faults);
+        check_plans(&spec, &mut faults);
+        let default_plan = resolve_default_plan(&spec, &mut faults);
+        let mut routes = Routes::default();
+        let mut names = HashMap::new();
+        let mut facts = Vec::new();
+        for (index, route) in spec.routes.iter().enumerate() {
+            if names.insert(route.name.as_str(), index).is_some() {
+                faults
+                    .push(Place::RouteField(index, "name").fault(Problem::DuplicateName(route.name.clone())));
+            }
+            check_public(index, route, &mut faults);
+            facts.push(resolve_route(index, route, &spec, &mut faults));
+            add_route(index, route, &spec, &mut routes, &mut faults);
+        }
+        let credential_headers = credential_headers(&spec);
+        if faults.is_empty() {
+            Ok(Self { spec, routes, facts, credential_headers, default_plan })
+        } else {
+            Err(faults)
+        }
     }
 
     /// Returns the configuration it was made of.
@@ -106,13 +151,247 @@ impl Rules {
 
     /// Returns the names of all headers that may carry a key, in lower case, `authorization` first.
     pub fn credential_headers(&self) -> &[String] {
-        todo!()
+        &self.credential_headers
     }
 
-    /// Says whether a header value holds a well-formed kgate token, bare or after a scheme.
-    pub fn carries_token(&self, _value: &[u8]) -> bool {
-        todo!()
+    /// Says whether a header value holds a well-formed kgate token, bare or after `Bearer`. Where
+    /// `Authorization` is the backend's, such a value must not reach it all the same.
+    pub fn carries_token(&self, value: &[u8]) -> bool {
+        let is_token = |text: &[u8]| {
+            let text = text.trim_ascii();
+            let text = strip_bearer(text).unwrap_or(text).trim_ascii();
+            self.spec.key_types.parse(text).is_ok_and(|parsed| !parsed.is_opaque)
+        };
+        value.split(|byte| *byte == b',').any(is_token)
     }
+
+    pub(super) fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    pub(super) fn facts(&self, route: usize) -> &RouteFacts {
+        &self.facts[route]
+    }
+
+    pub(super) fn default_plan(&self) -> Option<usize> {
+        self.default_plan
+    }
+}
+
+fn check_key_types(spec: &Spec, faults: &mut Vec<Fault>) {
+    let types = spec.key_types.as_slice();
+    for (index, this) in types.iter().enumerate() {
+        let before = &types[..index];
+        if before.iter().any(|other| other.name == this.name) {
+            faults.push(Place::KeyType(index).fault(Problem::DuplicateName(this.name.clone())));
+        }
+        if let Some(other) = before.iter().find(|other| other.prefix == this.prefix) {
+            faults.push(
+                Place::KeyType(index).fault(Problem::SamePrefix {
+                    prefix: this.prefix.to_string(),
+                    other: other.name.clone(),
+                }),
+            );
+        }
+        if let Format::Opaque { min_len, max_len } = this.format
+            && (min_len == 0 || min_len > max_len)
+        {
+            faults.push(Place::KeyType(index).fault(Problem::OpaqueLength { min_len, max_len }));
+        }
+    }
+}
+
+fn check_plans(spec: &Spec, faults: &mut Vec<Fault>) {
+    for (index, plan) in spec.plans.iter().enumerate() {
+        if spec.plans[..index].iter().any(|other| other.name == plan.name) {
+            faults.push(Place::Plan(index).fault(Problem::DuplicateName(plan.name.clone())));
+        }
+        if plan.limits.len() > Rules::MAX_LIMITS {
+            faults.push(Place::Plan(index).fault(Problem::TooManyLimits(plan.limits.len())));
+        }
+        for (number, limit) in plan.limits.iter().enumerate() {
+            let place = Place::Limit(index, number);
+            if plan.limits[..number].iter().any(|other| other.name == limit.name) {
+                faults.push(place.fault(Problem::DuplicateName(limit.name.clone())));
+            }
+            if limit.burst == 0 {
+                faults.push(place.fault(Problem::NoBurst));
+            }
+            if refill_secs(limit) > u128::from(Rules::MAX_REFILL_SECS) {
+                faults.push(place.fault(Problem::SlowRefill { rate: limit.rate, burst: limit.burst }));
+            }
+        }
+    }
+}
+
+fn refill_secs(limit: &LimitSpec) -> u128 {
+    u128::from(limit.burst) * u128::from(limit.rate.per().as_secs()) / u128::from(limit.rate.count())
+}
+
+fn resolve_default_plan(spec: &Spec, faults: &mut Vec<Fault>) -> Option<usize> {
+    let name = spec.default_plan.as_ref()?;
+    let found = spec.plans.iter().position(|plan| plan.name == *name);
+    if found.is_none() {
+        faults.push(Place::DefaultPlan.fault(Problem::UnknownPlan(name.clone())));
+    }
+    found
+}
+
+/// A public route asks for no key, so whatever it says about keys would silently not happen.
+fn check_public(index: usize, route: &RouteSpec, faults: &mut Vec<Fault>) {
+    if !route.public {
+        return;
+    }
+    for (field, is_set) in [
+        ("scopes", route.scopes != Requirement::Nothing),
+        ("key_types", !route.key_types.is_empty()),
+        ("key_header", route.key_header.is_some()),
+        ("upstream_by_type", !route.upstream_by_type.is_empty()),
+    ] {
+        if is_set {
+            faults.push(Place::RouteField(index, field).fault(Problem::OnPublicRoute(field)));
+        }
+    }
+}
+
+fn resolve_route(index: usize, route: &RouteSpec, spec: &Spec, faults: &mut Vec<Fault>) -> RouteFacts {
+    let mut fault = |field, problem| faults.push(Place::RouteField(index, field).fault(problem));
+    let types = spec.key_types.as_slice();
+    for name in &route.key_types {
+        if spec.key_types.by_name(name).is_none() {
+            fault("key_types", Problem::UnknownKeyType(name.clone()));
+        }
+    }
+    if route.upstream >= spec.upstreams {
+        fault("upstream", Problem::UnknownUpstream(route.upstream));
+    }
+    for (number, (name, upstream)) in route.upstream_by_type.iter().enumerate() {
+        if spec.key_types.by_name(name).is_none() {
+            fault("upstream_by_type", Problem::UnknownKeyType(name.clone()));
+        }
+        if route.upstream_by_type[..number].iter().any(|(other, _)| other == name) {
+            fault("upstream_by_type", Problem::DuplicateName(name.clone()));
+        }
+        if *upstream >= spec.upstreams {
+            fault("upstream_by_type", Problem::UnknownUpstream(*upstream));
+        }
+    }
+    let source = match &route.key_header {
+        None => Source::Bearer,
+        Some(name) => {
+            if !is_key_header(name) {
+                fault("key_header", Problem::BadHeader(name.clone()));
+            }
+            Source::Header(name.to_ascii_lowercase().into())
+        }
+    };
+    let upstream_of = |name: &str| {
+        let is_taken = route.key_types.is_empty() || route.key_types.iter().any(|t| t == name);
+        let chosen = route.upstream_by_type.iter().find(|(t, _)| t == name);
+        is_taken.then(|| chosen.map_or(route.upstream, |(_, upstream)| *upstream))
+    };
+    RouteFacts { source, upstream_by_type: types.iter().map(|t| upstream_of(&t.name)).collect() }
+}
+
+fn add_route(index: usize, route: &RouteSpec, spec: &Spec, routes: &mut Routes, faults: &mut Vec<Fault>) {
+    let before = faults.len();
+    let mut fault = |field, problem| faults.push(Place::RouteField(index, field).fault(problem));
+    for (number, method) in route.methods.iter().enumerate() {
+        if Methods::REFUSED.iter().any(|refused| method.eq_ignore_ascii_case(refused)) {
+            fault("methods", Problem::RefusedMethod(method.clone()));
+        } else if method.is_empty()
+            || !method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-' || b == b'_')
+        {
+            fault("methods", Problem::BadMethod(method.clone()));
+        }
+        if route.methods[..number].contains(method) {
+            fault("methods", Problem::DuplicateName(method.clone()));
+        }
+    }
+    let host = route.host.as_ref().map(|host| host.to_ascii_lowercase());
+    if let Some(host) = &host
+        && !is_host(host)
+    {
+        fault("host", Problem::BadHost(host.clone()));
+    }
+    let pattern = match canonical_pattern(&route.path, route.lax_path) {
+        Ok(pattern) => pattern,
+        Err(problem) => return fault("path", problem),
+    };
+    let methods = match route.methods.as_slice() {
+        [] => Methods::All,
+        list => Methods::These(list.to_vec()),
+    };
+    let host = host.as_deref().map(without_port);
+    if faults.len() == before
+        && let Err(other) = routes.add(host, &pattern, methods, index)
+    {
+        let other = spec.routes[other].name.clone();
+        faults.push(Place::Route(index).fault(Problem::SameRoute { other }));
+    }
+}
+
+/// Spells a pattern as requests are spelled, so that the two can be compared byte by byte.
+fn canonical_pattern(pattern: &str, lax: bool) -> Result<String, Problem> {
+    let segments: Vec<&str> = pattern.split('/').collect();
+    let stars = |segment: &&str| segment.contains('*') && !matches!(*segment, "*" | "**");
+    if let Some(segment) = segments.iter().find(|s| stars(s)) {
+        return Err(Problem::StarInSegment((*segment).to_owned()));
+    }
+    if segments.iter().rev().skip(1).any(|segment| *segment == "**") {
+        return Err(Problem::InnerDoubleStar);
+    }
+    if pattern.contains('?') {
+        return Err(Problem::QueryInPattern);
+    }
+    let target = path::canonical(pattern.as_bytes()).map_err(Problem::BadPath)?;
+    match target.ambiguity {
+        Some(ambiguity) if !lax => Err(Problem::AmbiguousPath(ambiguity)),
+        _ => Ok(target.path.into_owned()),
+    }
+}
+
+/// RFC 9110 §5.6.2, without the fields that frame a message or mean something of their own.
+fn is_key_header(name: &str) -> bool {
+    const TAKEN: [&str; 12] = [
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    let is_token_byte = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty()
+        && name.bytes().all(is_token_byte)
+        && !TAKEN.iter().any(|taken| name.eq_ignore_ascii_case(taken))
+}
+
+fn is_host(host: &str) -> bool {
+    let name = |s: &str| s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    let address = |s: &str| {
+        s.strip_prefix('[')
+            .and_then(|s| s.strip_suffix(']'))
+            .is_some_and(|s| s.parse::<std::net::Ipv6Addr>().is_ok())
+    };
+    !host.is_empty() && host.len() <= 255 && (name(host) || address(host))
+}
+
+fn credential_headers(spec: &Spec) -> Vec<String> {
+    let mut names = vec!["authorization".to_owned()];
+    for name in spec.routes.iter().filter_map(|route| route.key_header.as_ref()) {
+        let name = name.to_ascii_lowercase();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// What is wrong with a configuration, and where.
@@ -137,8 +416,14 @@ pub enum Place {
     Limit(usize, usize),
     /// A route.
     Route(usize),
-    /// A field of a route, by the name it has in the configuration file.
+    /// A field of a route, by the name it has in [`RouteSpec`].
     RouteField(usize, &'static str),
+}
+
+impl Place {
+    fn fault(self, problem: Problem) -> Fault {
+        Fault { place: self, problem }
+    }
 }
 
 /// What is wrong.
@@ -147,10 +432,206 @@ pub enum Problem {
     /// Two things of a kind have one name.
     #[error("the name `{0}` is already taken")]
     DuplicateName(String),
+    /// Two key types have one prefix, so tokens could not be told apart.
+    #[error("the prefix `{prefix}` is already that of key type `{other}`")]
+    SamePrefix {
+        /// The prefix.
+        prefix: String,
+        /// The key type declared before.
+        other: String,
+    },
+    /// No token can have such a length.
+    #[error("an opaque token cannot be {min_len} to {max_len} bytes long")]
+    OpaqueLength {
+        /// The shortest token.
+        min_len: usize,
+        /// The longest token.
+        max_len: usize,
+    },
+    /// More limits than a plan can have.
+    #[error("{0} limits in one plan, where {max} fit", max = Rules::MAX_LIMITS)]
+    TooManyLimits(usize),
+    /// Nothing would ever pass.
+    #[error("a burst of 0 lets nothing pass")]
+    NoBurst,
+    /// It would take more than 400 days to refill.
+    #[error("a burst of {burst} at {rate} takes more than 400 days to refill")]
+    SlowRefill {
+        /// How often.
+        rate: Rate,
+        /// How many at once.
+        burst: u64,
+    },
+    /// A plan that is not declared.
+    #[error("there is no plan `{0}`")]
+    UnknownPlan(String),
+    /// A key type that is not declared.
+    #[error("there is no key type `{0}`")]
+    UnknownKeyType(String),
+    /// An upstream that is not declared.
+    #[error("there is no upstream number {0}")]
+    UnknownUpstream(usize),
+    /// Something about keys on a route that asks for none.
+    #[error("a public route asks for no key, so `{0}` would do nothing")]
+    OnPublicRoute(&'static str),
+    /// Not a header name, or one with another meaning.
+    #[error("`{0}` is not a header that can carry a key")]
+    BadHeader(String),
+    /// A method that is always refused.
+    #[error("the method {0} is never let through")]
+    RefusedMethod(String),
+    /// Not a method.
+    #[error("`{0}` is not a method in upper case")]
+    BadMethod(String),
+    /// Not a host name or IPv6 address in brackets.
+    #[error("`{0}` is not a host name without port")]
+    BadHost(String),
+    /// No request can have such a path.
+    #[error("no request can match the path: {0}")]
+    BadPath(PathFault),
+    /// Requests with such a path are refused unless the route sets `lax_path`.
+    #[error("no request can match the path without `lax_path`: {0}")]
+    AmbiguousPath(Ambiguity),
+    /// A star that is not a whole segment.
+    #[error("`{0}`: a star stands for a whole segment")]
+    StarInSegment(String),
+    /// `**` before the end.
+    #[error("`**` can only be the last segment")]
+    InnerDoubleStar,
+    /// A `?`.
+    #[error("a path has no query")]
+    QueryInPattern,
+    /// Two routes would take the same requests.
+    #[error("route `{other}` has the same host and path, and methods in common")]
+    SameRoute {
+        /// The route declared before.
+        other: String,
+    },
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.problem.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{KeyType, Kind};
+
+    fn key_type(name: &str, prefix: &str) -> KeyType {
+        KeyType {
+            name: name.into(),
+            prefix: prefix.parse().unwrap(),
+            environment: name.into(),
+            kind: Kind::Secret,
+            format: Format::Kgate,
+            default_expires: None,
+        }
+    }
+
+    fn limit(name: &str, rate: &str, burst: u64) -> LimitSpec {
+        LimitSpec { name: name.into(), rate: rate.parse().unwrap(), burst, per: LimitSubject::Key }
+    }
+
+    fn route(name: &str, path: &str) -> RouteSpec {
+        RouteSpec { name: name.into(), path: path.into(), ..RouteSpec::default() }
+    }
+
+    fn faults(spec: Spec) -> Vec<(Place, String)> {
+        let faults = Rules::compile(Spec { upstreams: 1, ..spec }).unwrap_err();
+        faults.into_iter().map(|f| (f.place, f.to_string())).collect()
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once_and_where() {
+        let spec = Spec {
+            key_types: KeyTypes::new(vec![key_type("live", "a"), key_type("live", "b"), key_type("x", "a")]),
+            plans: vec![
+                PlanSpec { name: "p".into(), limits: vec![limit("l", "1/s", 0), limit("l", "1/d", 1000)] },
+                PlanSpec { name: "p".into(), limits: vec![] },
+            ],
+            default_plan: Some("q".into()),
+            routes: vec![
+                route("r", "/a"),
+                RouteSpec { upstream: 1, key_types: vec!["dev".into()], ..route("r", "/b") },
+                RouteSpec { public: true, key_header: Some("X Y".into()), ..route("s", "/c/../d") },
+                route("t", "/a"),
+                RouteSpec { methods: vec!["get".into(), "TRACE".into()], ..route("u", "/u") },
+            ],
+            ..Spec::default()
+        };
+        let places: Vec<Place> = faults(spec).into_iter().map(|(place, _)| place).collect();
+        assert_eq!(
+            places,
+            [
+                Place::KeyType(1),
+                Place::KeyType(2),
+                Place::Limit(0, 0),
+                Place::Limit(0, 1),
+                Place::Limit(0, 1),
+                Place::Plan(1),
+                Place::DefaultPlan,
+                Place::RouteField(1, "name"),
+                Place::RouteField(1, "key_types"),
+                Place::RouteField(1, "upstream"),
+                Place::RouteField(2, "key_header"),
+                Place::RouteField(2, "key_header"),
+                Place::RouteField(2, "path"),
+                Place::Route(3),
+                Place::RouteField(4, "methods"),
+                Place::RouteField(4, "methods"),
+            ]
+        );
+    }
+
+    #[test]
+    fn bad_patterns_and_hosts_are_refused() {
+        for path in
+            ["", "a", "*", "/**/a", "/a*", "/a/b**", "/a?b", "/a//b", "/a;b", "/a/../b", "/a%2fb", "/a b"]
+        {
+            let spec = Spec { routes: vec![route("r", path)], ..Spec::default() };
+            assert_eq!(faults(spec)[0].0, Place::RouteField(0, "path"), "{path}");
+        }
+        for host in ["", "a:80", "*.example.com", "a/b", "::1", "[::g]", "ä.example"] {
+            let spec = Spec {
+                routes: vec![RouteSpec { host: Some(host.into()), ..route("r", "/") }],
+                ..Spec::default()
+            };
+            assert_eq!(faults(spec)[0].0, Place::RouteField(0, "host"), "{host}");
+        }
+        for header in ["", "Authorization", "a b", "Host", "content-LENGTH", "é"] {
+            let spec = Spec {
+                routes: vec![RouteSpec { key_header: Some(header.into()), ..route("r", "/") }],
+                ..Spec::default()
+            };
+            assert_eq!(faults(spec)[0].0, Place::RouteField(0, "key_header"), "{header}");
+        }
+    }
+
+    #[test]
+    fn patterns_are_spelled_as_requests_are() {
+        assert_eq!(canonical_pattern("/café/%7ea/*/**", false).as_deref(), Ok("/caf%C3%A9/~a/*/**"));
+        assert_eq!(canonical_pattern("/a%2fb", true).as_deref(), Ok("/a%2Fb"));
+        // `/a` and `/%61` are one path, so these two are one route.
+        let spec = Spec { routes: vec![route("r", "/a"), route("s", "/%61")], ..Spec::default() };
+        assert_eq!(faults(spec)[0].0, Place::Route(1));
+    }
+
+    #[test]
+    fn tokens_are_seen_wherever_a_header_hides_them() {
+        let rules = Rules::compile(Spec {
+            key_types: KeyTypes::new(vec![key_type("live", "acme")]),
+            ..Spec::default()
+        })
+        .unwrap();
+        let token = crate::key::Token::mint(&"acme".parse().unwrap(), &mut rand::rng());
+        let token = token.expose();
+        for value in [token.to_owned(), format!("bearer  {token}"), format!("Basic x, Bearer {token} ")] {
+            assert!(rules.carries_token(value.as_bytes()), "{value}");
+        }
+        assert!(!rules.carries_token(b"Bearer something-else"));
+        assert_eq!(rules.credential_headers(), ["authorization"]);
     }
 }
