@@ -1,9 +1,42 @@
 //! The proxy: its own accept loop, Pingora's request machinery, the upstreams. `serve` makes one
 //! [`Gateway`], and one [`Worker`] on each of its single-threaded runtimes.
+//!
+//! A request's way: [`wire`](self) hands Pingora one whole head; `door` has `verify` judge it; a denial
+//! is worded by `edge` and sent, or a permit becomes a [`Forwarding`](exchange), without which nothing
+//! is forwarded; `forward` writes the head the backend gets.
 
+mod connection;
+mod door;
+pub mod echo;
+mod exchange;
+mod forward;
+mod head;
 mod listen;
+mod setup;
+mod upstream;
+mod wire;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use pingora::apps::{HttpServerApp, HttpServerOptions};
+use pingora::proxy::HttpProxy;
+use pingora::server::configuration::ServerConf;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::config::Config;
+use crate::edge::AccessSink;
+use crate::metrics::Metrics;
+use crate::policy::Rules;
+use crate::verify::Verifier;
+
+use connection::Connections;
+use door::Door;
 pub use listen::{BindError, Bound, ListenAddress, Listener};
+use setup::Setup;
+pub use setup::SetupError;
 
 /// How a running worker is told to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -15,4 +48,138 @@ pub enum Stop {
     Draining,
     /// Cut what is left.
     Now,
+}
+
+/// The receiving end of [`Stop`].
+#[derive(Clone)]
+struct Stopped(watch::Receiver<Stop>);
+
+impl Stopped {
+    /// Waits until told to end this urgently. A sender that is gone is as urgent as can be.
+    async fn reaches(&mut self, stop: Stop) {
+        let _ = self.0.wait_for(|now| *now >= stop).await;
+    }
+}
+
+/// What all workers of a process share.
+pub struct Gateway {
+    setups: ArcSwap<Setups>,
+    verifier: Arc<Verifier>,
+    metrics: Arc<Metrics>,
+    sink: Arc<dyn AccessSink>,
+    /// Requests in work.
+    in_flight: AtomicUsize,
+    /// One permit for each connection that may be open.
+    places: Arc<Semaphore>,
+}
+
+/// The configuration in force, and the one before it: a request may have been judged by its rules.
+struct Setups {
+    current: Arc<Setup>,
+    previous: Option<Arc<Setup>>,
+}
+
+impl Gateway {
+    /// Puts a gateway together. The verifier must hold `config.rules`.
+    ///
+    /// # Errors
+    /// [`SetupError`]: a server of an upstream cannot be an address.
+    pub fn new(
+        config: &Config,
+        verifier: Arc<Verifier>,
+        metrics: Arc<Metrics>,
+        sink: Arc<dyn AccessSink>,
+    ) -> Result<Arc<Self>, SetupError> {
+        let current = Arc::new(Setup::new(config, &metrics)?);
+        Ok(Arc::new(Self {
+            setups: ArcSwap::from_pointee(Setups { current, previous: None }),
+            verifier,
+            metrics,
+            sink,
+            in_flight: AtomicUsize::new(0),
+            places: Arc::new(Semaphore::new(config.server.max_connections)),
+        }))
+    }
+
+    /// Takes over a changed configuration and gives its rules to the verifier. Requests in work are
+    /// finished under the old one. Listeners, workers, the connection cap and the size of the
+    /// keep-alive pool need a restart.
+    ///
+    /// # Errors
+    /// [`SetupError`]; the old configuration then goes on.
+    pub fn reconfigure(&self, config: &Config) -> Result<(), SetupError> {
+        let current = Arc::new(Setup::new(config, &self.metrics)?);
+        let previous = Some(Arc::clone(&self.setups.load().current));
+        // First here, then there: a permit made under the new rules must find its upstreams.
+        self.setups.store(Arc::new(Setups { current, previous }));
+        self.verifier.set_rules(Arc::clone(&config.rules));
+        Ok(())
+    }
+
+    /// Returns how many requests are in work.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Makes a worker, on the runtime it is to run on, with its own connections to the backends.
+    /// `keepalive` is how many of those it keeps idle.
+    pub fn worker(self: &Arc<Self>, keepalive: usize) -> Worker {
+        let (draining, watched) = watch::channel(false);
+        let conf = ServerConf {
+            // Attempts, not repetitions.
+            max_retries: 2,
+            threads: 1,
+            upstream_keepalive_pool_size: keepalive,
+            ..ServerConf::default()
+        };
+        let door = Door::new(Arc::clone(self), watched.clone());
+        let mut proxy = HttpProxy::new(door, Arc::new(conf));
+        let mut options = HttpServerOptions::default();
+        // Not to proxy it: Pingora's own refusal would pass by our answers and logs.
+        options.allow_connect_method_proxying = true;
+        proxy.server_options = Some(options);
+        proxy.handle_init_modules();
+        Worker { gateway: Arc::clone(self), proxy: Arc::new(proxy), draining, watched }
+    }
+
+    fn setup(&self) -> Arc<Setup> {
+        Arc::clone(&self.setups.load().current)
+    }
+
+    /// Returns the configuration that goes with `rules`.
+    fn setup_of(&self, rules: &Arc<Rules>) -> Option<Arc<Setup>> {
+        let setups = self.setups.load();
+        [Some(&setups.current), setups.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|setup| Arc::ptr_eq(setup.rules(), rules))
+            .map(Arc::clone)
+    }
+}
+
+/// One thread's share of the work.
+pub struct Worker {
+    gateway: Arc<Gateway>,
+    proxy: Arc<HttpProxy<Door>>,
+    draining: watch::Sender<bool>,
+    watched: watch::Receiver<bool>,
+}
+
+impl Worker {
+    /// Serves connections until told to stop. Returns when none is left: after [`Stop::Draining`] as
+    /// soon as the last answer is sent, after [`Stop::Now`] at once. A dropped sender is `Now`.
+    pub async fn run(self, listeners: Vec<Listener>, stop: watch::Receiver<Stop>) {
+        let mut stop = Stopped(stop);
+        let mut loops = JoinSet::new();
+        for listener in listeners {
+            let connections =
+                Connections::new(Arc::clone(&self.gateway), Arc::clone(&self.proxy), self.watched.clone());
+            loops.spawn(connections.accept_on(listener, stop.clone()));
+        }
+        stop.reaches(Stop::Draining).await;
+        // Tells Pingora to answer with `Connection: close`, and wakes the idle connections.
+        let _ = self.draining.send(true);
+        self.proxy.http_cleanup().await;
+        while loops.join_next().await.is_some() {}
+    }
 }

@@ -1,0 +1,221 @@
+//! Connections: accepting them up to the cap, running requests over them, and closing them so that the
+//! last answer arrives.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use pingora::apps::HttpServerApp;
+use pingora::http::ResponseHeader;
+use pingora::protocols::Stream;
+use pingora::protocols::http::ServerSession;
+use pingora::proxy::HttpProxy;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::task::JoinSet;
+
+use super::door::Door;
+use super::setup::Setup;
+use super::wire::{Handback, Peer, Refusals, Socket, Wire};
+use super::{Gateway, Listener, Stop, Stopped};
+use crate::edge::{Failure, RequestId};
+use crate::key::canonical_ip;
+use crate::metrics::{ConnectionFault, Metrics};
+
+/// The connections of one listener on one worker.
+pub(super) struct Connections {
+    gateway: Arc<Gateway>,
+    proxy: Arc<HttpProxy<Door>>,
+    draining: watch::Receiver<bool>,
+}
+
+impl Connections {
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        proxy: Arc<HttpProxy<Door>>,
+        draining: watch::Receiver<bool>,
+    ) -> Self {
+        Self { gateway, proxy, draining }
+    }
+
+    /// Accepts and serves until told to stop, then until the last connection is done.
+    ///
+    /// Over the cap on connections nothing is accepted: who comes then waits in the kernel's queue.
+    pub(super) async fn accept_on(self, listener: Listener, mut stop: Stopped) {
+        let mut open = JoinSet::new();
+        'accepting: loop {
+            let place = tokio::select! {
+                biased;
+                () = stop.reaches(Stop::Draining) => break 'accepting,
+                place = self.place() => place,
+            };
+            let accepted = loop {
+                tokio::select! {
+                    biased;
+                    () = stop.reaches(Stop::Draining) => break 'accepting,
+                    _ = open.join_next(), if !open.is_empty() => {}
+                    accepted = accept(&listener) => break accepted,
+                }
+            };
+            match accepted {
+                Ok((socket, peer)) => {
+                    open.spawn(self.converse(socket, peer, place));
+                }
+                // Out of file descriptors or memory: others will be freed, and trying at once would
+                // only burn the processor.
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            }
+        }
+        drop(listener);
+        tokio::select! {
+            biased;
+            () = async { while open.join_next().await.is_some() {} } => {}
+            () = stop.reaches(Stop::Now) => open.shutdown().await,
+        }
+    }
+
+    /// Waits for a place under the cap on connections.
+    async fn place(&self) -> OwnedSemaphorePermit {
+        let places = &self.gateway.places;
+        if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+            return place;
+        }
+        self.gateway.metrics.connection_fault(ConnectionFault::Cap);
+        Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed")
+    }
+
+    /// Serves one connection to its end.
+    fn converse(
+        &self,
+        socket: Socket,
+        peer: Peer,
+        place: OwnedSemaphorePermit,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let proxy = Arc::clone(&self.proxy);
+        let draining = self.draining.clone();
+        let setup = self.gateway.setup();
+        let counted = self.gateway.metrics.connection();
+        let limits = setup.wire;
+        let refusals = Arc::new(Words { setup, metrics: Arc::clone(&self.gateway.metrics) });
+        async move {
+            let handback = Arc::new(Handback::default());
+            let wire = Wire::new(socket, peer, limits, refusals, Arc::clone(&handback));
+            exchange_all(&proxy, Box::new(wire), &draining).await;
+            if let Some((socket, unwritten)) = handback.take() {
+                let _ = tokio::time::timeout(LINGER, linger(socket, &unwritten)).await;
+            }
+            drop((counted, place));
+        }
+    }
+}
+
+/// Runs requests over a connection, one after the other, until it is not to be used again.
+async fn exchange_all(proxy: &Arc<HttpProxy<Door>>, wire: Stream, draining: &watch::Receiver<bool>) {
+    let mut session = session(wire);
+    loop {
+        let Some(reused) = proxy.process_new_http(session, draining).await else { return };
+        let (stream, settings) = reused.consume();
+        if *draining.borrow() {
+            return;
+        }
+        let Ok(mut wire) = stream.into_any().downcast::<Wire>() else { return };
+        wire.next_request();
+        session = self::session(wire);
+        if let Some(settings) = settings {
+            settings.apply_to_session(&mut session);
+        }
+    }
+}
+
+fn session(wire: Stream) -> ServerSession {
+    let mut session = ServerSession::new_http1(wire);
+    // No time-out of Pingora's while waiting for a head: the wire has its own.
+    session.set_keepalive(Some(0));
+    session.set_read_timeout(None);
+    // Without it, a client that sends its next request early loses the answer to this one.
+    session.set_pipelining_enabled(true);
+    session
+}
+
+/// Sends what is left, says that nothing more will come, and reads on for a while: closing a socket
+/// with unread bytes in it sends a reset, which can overtake the answer (RFC 9112 §9.6).
+async fn linger(mut socket: Socket, unwritten: &[u8]) -> io::Result<()> {
+    socket.write_all(unwritten).await?;
+    socket.shutdown().await?;
+    let mut sink = [0; 4096];
+    let mut left = LINGER_BYTES;
+    while left > 0 {
+        match socket.read(&mut sink).await? {
+            0 => break,
+            n => left = left.saturating_sub(n),
+        }
+    }
+    Ok(())
+}
+
+async fn accept(listener: &Listener) -> io::Result<(Socket, Peer)> {
+    match listener {
+        Listener::Tcp(listener) => loop {
+            let (socket, address) = match listener.accept().await {
+                // The client left before it was its turn.
+                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => continue,
+                accepted => accepted?,
+            };
+            // An answer is one write: there is nothing for Nagle's algorithm to merge.
+            let _ = socket.set_nodelay(true);
+            return Ok((Socket::Tcp(socket), peer(canonical_ip(address.ip()))));
+        },
+        Listener::Unix(listener) => {
+            let (socket, _) = listener.accept().await?;
+            Ok((Socket::Unix(socket), Peer { address: None, text: None }))
+        }
+    }
+}
+
+fn peer(address: IpAddr) -> Peer {
+    let text = HeaderValue::from_str(&address.to_string()).expect("an address is ASCII");
+    Peer { address: Some(address), text: Some(text) }
+}
+
+/// Words refusals of heads as all refusals are worded.
+struct Words {
+    setup: Arc<Setup>,
+    metrics: Arc<Metrics>,
+}
+
+impl Refusals for Words {
+    fn refuse(&self, fault: ConnectionFault) -> Vec<u8> {
+        self.metrics.connection_fault(fault);
+        let failure = match fault {
+            ConnectionFault::HeadTimeout => Failure::RequestTimeout,
+            ConnectionFault::HeadTooLarge => Failure::HeaderTooLarge,
+            ConnectionFault::Malformed => Failure::BadRequest,
+            ConnectionFault::Cap | ConnectionFault::Stalled => return Vec::new(),
+        };
+        let answer = self.setup.answers.failure(failure, &RequestId::make(&mut rand::rng()));
+        let mut head = ResponseHeader::build_no_case(answer.status, None).expect("a valid status");
+        for (name, value) in &answer.headers {
+            let _ = head.append_header(name, value.clone());
+        }
+        let _ = head.insert_header(http::header::CONTENT_LENGTH, answer.body.len());
+        let _ = head.insert_header(http::header::CONNECTION, HeaderValue::from_static("close"));
+        let status = answer.status;
+        let mut bytes =
+            format!("HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or_default())
+                .into_bytes();
+        head.header_to_h1_wire(&mut bytes);
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(&answer.body);
+        bytes
+    }
+}
+
+/// How long a client may take to read the last answer and close.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How much of a refused body is read and thrown away for the answer's sake.
+const LINGER_BYTES: usize = 256 * 1024;
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -1,0 +1,596 @@
+//! Pingora's hooks: where a request is judged, refused or sent on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::response::Parts;
+use http::{Method, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::prelude::HttpPeer;
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora::{Error, ErrorSource, ErrorType, Result};
+use tokio::sync::watch;
+
+use super::Gateway;
+use super::exchange::{Exchange, Forwarding, InFlight, Stage};
+use super::forward;
+use super::wire::{Peer, Wire};
+use crate::edge::{
+    AccessLine, Answer, Failure, RequestId, X_REQUEST_ID, client_address, is_trusted, redacted,
+};
+use crate::metrics::UpstreamFault;
+use crate::policy::{Attributes, Decision};
+
+/// The gateway as Pingora sees it, one for each worker.
+pub(super) struct Door {
+    gateway: Arc<Gateway>,
+    draining: watch::Receiver<bool>,
+}
+
+impl Door {
+    pub(super) fn new(gateway: Arc<Gateway>, draining: watch::Receiver<bool>) -> Self {
+        Self { gateway, draining }
+    }
+
+    fn mono(&self) -> u64 {
+        u64::try_from(self.gateway.verifier.clock().elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Takes down who asks and what for.
+    fn note(&self, session: &Session, exchange: &mut Exchange) {
+        let head = session.req_header();
+        let peer = peer_of(session);
+        let trusted = &exchange.setup.trusted;
+        exchange.peer_is_trusted = is_trusted(peer.address, trusted);
+        exchange.client = client_address(peer.address, &head.headers, trusted);
+        exchange.id = Some(RequestId::take_or_make(
+            &head.headers,
+            exchange.peer_is_trusted,
+            exchange.setup.trust_request_id,
+            &mut rand::rng(),
+        ));
+        exchange.target = target_of(session);
+    }
+
+    /// Returns why the request cannot be served, whoever asks.
+    fn fault_of(session: &Session, exchange: &Exchange) -> Option<Failure> {
+        let head = session.req_header();
+        let caps = &exchange.setup.caps;
+        if exchange.target.len() > caps.url_bytes {
+            return Some(Failure::UrlTooLong);
+        }
+        let raw = session.as_http1().map_or(0, |http1| http1.get_headers_raw_bytes().len());
+        if raw > caps.head_bytes || head.headers.len() > caps.head_fields {
+            return Some(Failure::HeaderTooLarge);
+        }
+        if let Some(length) = head.headers.get(CONTENT_LENGTH)
+            && declared_length(length).is_none_or(|length| length > caps.body_bytes)
+        {
+            return Some(Failure::BodyTooLarge);
+        }
+        let host_is_sound = match head.headers.get(HOST) {
+            Some(host) => host.as_bytes().iter().all(|b| is_host_byte(*b)),
+            // RFC 9112 §3.2: an HTTP/1.1 request without one is answered with 400.
+            None => head.version == Version::HTTP_10,
+        };
+        if !host_is_sound || head.method == Method::CONNECT {
+            return Some(Failure::BadRequest);
+        }
+        None
+    }
+
+    /// Has the request judged. The one way to a [`Forwarding`].
+    async fn judge(&self, session: &Session, exchange: &mut Exchange) -> std::result::Result<(), Failure> {
+        let verifier = &self.gateway.verifier;
+        let engine = match verifier.current() {
+            Some(engine) => engine,
+            None => verifier.fresh().await.map_err(|_| Failure::Unavailable)?,
+        };
+        if !Arc::ptr_eq(engine.rules(), exchange.setup.rules()) {
+            // A reload is under way. The configuration that goes with the rules must be used for all of
+            // the request: a route's upstream is an index.
+            exchange.setup = self.gateway.setup_of(engine.rules()).ok_or(Failure::Unavailable)?;
+        }
+        let head = session.req_header();
+        let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let attributes = Attributes {
+            method: head.method.as_str(),
+            host,
+            target: &exchange.target,
+            client: exchange.client,
+            fields: &head.headers,
+        };
+        let decision = engine.decide(&attributes, verifier.now());
+        exchange.judged_in = Duration::from_nanos(self.mono().saturating_sub(exchange.began.mono));
+        exchange.stage = match decision {
+            Decision::Allow(permit) => Stage::Forwarding(Box::new(Forwarding::new(permit))),
+            Decision::Deny(denial) => Stage::Denied(denial),
+            Decision::NeedsGrant(grant) => match grant {},
+        };
+        Ok(())
+    }
+
+    async fn fail(&self, session: &mut Session, exchange: &mut Exchange, failure: Failure) -> Result<()> {
+        exchange.failure = Some(failure);
+        let id = exchange.id();
+        let answer = exchange.setup.answers.failure(failure, &id);
+        self.send(session, answer, exchange).await
+    }
+
+    /// Sends an answer of ours, and sees to it that the rest of the request does not become the next.
+    async fn send(&self, session: &mut Session, answer: Answer, exchange: &Exchange) -> Result<()> {
+        if *self.draining.borrow() {
+            session.set_keepalive(None);
+        }
+        if !session.is_body_done() {
+            let head = session.req_header();
+            let is_short =
+                head.headers.get(CONTENT_LENGTH).and_then(declared_length).is_some_and(|n| n <= DRAIN);
+            let is_chunked = head.headers.contains_key(TRANSFER_ENCODING);
+            if is_short && !is_chunked && !head.headers.contains_key(EXPECT) {
+                // Read after the answer is sent, by Pingora, which gives up on the connection if the
+                // body does not come in time.
+                session.set_close_on_response_before_downstream_finish(false);
+                session.set_read_timeout(Some(exchange.setup.caps.body_timeout));
+                session.set_total_drain_timeout(Some(DRAIN_TIME));
+            } else {
+                // A client that expects `100 Continue` may or may not send its body now (RFC 9110
+                // §10.1.1), and a long one is not worth reading.
+                session.set_keepalive(None);
+            }
+        }
+        let Answer { status, headers, body } = answer;
+        let (mut parts, ()) = http::Response::new(()).into_parts();
+        parts.status = status;
+        parts.headers = headers;
+        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let is_bodiless = body.is_empty() || session.req_header().method == Method::HEAD;
+        session.write_response_header(Box::new(ResponseHeader::from(parts)), is_bodiless).await?;
+        if is_bodiless {
+            session.finish_body().await
+        } else {
+            session.write_response_body(Some(Bytes::from(body)), true).await
+        }
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Door {
+    type CTX = Exchange;
+
+    fn new_ctx(&self) -> Exchange {
+        Exchange::new(self.gateway.setup(), self.gateway.verifier.now())
+    }
+
+    /// None: Pingora's default brings compression, which is the backend's business.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<()> {
+        if let Some(wire) = wire_of(session) {
+            wire.head_is_parsed();
+        }
+        self.note(session, exchange);
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        if let Some(fault) = Self::fault_of(session, exchange) {
+            if session.req_header().method == Method::CONNECT {
+                session.set_keepalive(None);
+            }
+            self.fail(session, exchange, fault).await?;
+            return Ok(true);
+        }
+        exchange.in_flight = InFlight::enter(&self.gateway, &exchange.setup);
+        if exchange.in_flight.is_none() {
+            self.fail(session, exchange, Failure::Overloaded).await?;
+            return Ok(true);
+        }
+        if let Err(failure) = self.judge(session, exchange).await {
+            self.fail(session, exchange, failure).await?;
+            return Ok(true);
+        }
+        let answer = match &exchange.stage {
+            Stage::Forwarding(_) => {
+                session.set_read_timeout(Some(exchange.setup.caps.body_timeout));
+                if session.req_header().version == Version::HTTP_10 {
+                    // RFC 9110 §15.2: an HTTP/1.0 client gets no interim answers.
+                    session.set_ignore_info_resp(true);
+                }
+                return Ok(false);
+            }
+            Stage::Denied(denial) => {
+                let id = exchange.id.as_ref().expect("the first hook makes one");
+                exchange.setup.answers.denial(denial, id, self.gateway.verifier.now().wall)
+            }
+            Stage::Fresh => return Error::e_explain(ErrorType::InternalError, "not judged"),
+        };
+        self.send(session, answer, exchange).await?;
+        Ok(true)
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let Some(body) = body else { return Ok(()) };
+        exchange.received += body.len() as u64;
+        if exchange.received > exchange.setup.caps.body_bytes && !session.was_upgraded() {
+            return Error::e_explain(ErrorType::HTTPStatus(413), "the body is over the cap");
+        }
+        Ok(())
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+        let now = self.mono();
+        let Exchange { setup, stage, .. } = exchange;
+        let Stage::Forwarding(forwarding) = stage else {
+            return Error::e_explain(ErrorType::InternalError, "nothing permits this request");
+        };
+        let Some(upstream) = setup.upstreams.get(forwarding.permit().upstream()) else {
+            return Error::e_explain(ErrorType::InternalError, "the route has no upstream");
+        };
+        let server = upstream.choose(now, forwarding.server);
+        forwarding.server = Some(server);
+        forwarding.attempts += 1;
+        forwarding.fault = None;
+        if forwarding.attempts == 1 {
+            forwarding.chosen_at = now;
+        }
+        match upstream.peer(server, now).await {
+            Ok(peer) => Ok(peer),
+            Err(_) => {
+                exchange.attempt_failed(UpstreamFault::Connect);
+                let mut error = Error::explain(ErrorType::ConnectNoRoute, "the name has no address");
+                error.as_up();
+                Err(error)
+            }
+        }
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        head: &mut RequestHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        // Pingora sends the beginning of a body again when it tries again.
+        exchange.received = 0;
+        let Stage::Forwarding(forwarding) = &exchange.stage else {
+            return Error::e_explain(ErrorType::InternalError, "nothing permits this request");
+        };
+        let version = session.req_header().version;
+        forward::rewrite(head, version, forwarding, exchange, peer_of(session))
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        reused: bool,
+        _peer: &HttpPeer,
+        #[cfg(unix)] _fd: std::os::unix::io::RawFd,
+        _digest: Option<&pingora::protocols::Digest>,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        if reused {
+            return Ok(());
+        }
+        if let (Stage::Forwarding(forwarding), Some((upstream, series))) =
+            (&exchange.stage, exchange.upstream())
+            && let Some(server) = forwarding.server
+            && let Some(down) = upstream.is_up(server, self.mono())
+        {
+            series.set_down(down);
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        head: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        if head.status.is_informational() {
+            return Ok(());
+        }
+        let now = self.mono();
+        if let Stage::Forwarding(forwarding) = &mut exchange.stage {
+            let took = Duration::from_nanos(now.saturating_sub(forwarding.chosen_at));
+            forwarding.answered_in = Some(took);
+            if let Some((_, series)) = exchange.upstream() {
+                series.answered(took);
+            }
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        if head.status.is_informational() && head.status != http::StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(());
+        }
+        let Stage::Forwarding(forwarding) = &exchange.stage else {
+            return Error::e_explain(ErrorType::InternalError, "nothing permits this request");
+        };
+        let blank = ResponseHeader::build_no_case(head.status, Some(0))?;
+        let mut parts = Parts::from(std::mem::replace(head, blank));
+        let is_upgrade = parts.status == http::StatusCode::SWITCHING_PROTOCOLS;
+        if !is_upgrade {
+            remove_hop_by_hop(&mut parts.headers);
+        }
+        if session.req_header().version == Version::HTTP_10 {
+            // RFC 9112 §6.1: chunks are not for HTTP/1.0 clients; the end of the connection ends the body.
+            parts.headers.remove(TRANSFER_ENCODING);
+        }
+        if let Some(id) = &exchange.id {
+            parts.headers.insert(X_REQUEST_ID, id.as_value().clone());
+        }
+        exchange.setup.answers.each_permit_header(forwarding.permit(), exchange.began.wall, |name, value| {
+            parts.headers.insert(name, value);
+        });
+        *head = ResponseHeader::from(parts);
+        if *self.draining.borrow() {
+            session.set_keepalive(None);
+        }
+        Ok(())
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        exchange: &mut Exchange,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        exchange.attempt_failed(match error.etype() {
+            ErrorType::ConnectTimedout => UpstreamFault::ConnectTimeout,
+            _ => UpstreamFault::Connect,
+        });
+        let now = self.mono();
+        if let Stage::Forwarding(forwarding) = &exchange.stage
+            && let Some((upstream, series)) = exchange.upstream()
+        {
+            if let Some(server) = forwarding.server {
+                series.set_down(upstream.is_down(server, now));
+            }
+            // Nothing was sent, so any request may be tried again.
+            if forwarding.attempts == 1 {
+                series.retried();
+                error.set_retry(true);
+            }
+        }
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        exchange: &mut Exchange,
+        reused: bool,
+    ) -> Box<Error> {
+        if *error.esource() != ErrorSource::Upstream {
+            error.set_retry(false);
+            return error;
+        }
+        // RFC 9110 §9.2.2: only what is idempotent may be sent twice, and only a connection that was idle
+        // breaks for no fault of the request. What was not kept cannot be sent again.
+        if session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated() {
+            error.retry.decide_reuse(reused);
+        } else {
+            error.set_retry(false);
+        }
+        let will_retry = error.retry();
+        exchange.attempt_failed(match error.etype() {
+            ErrorType::ReadTimedout | ErrorType::WriteTimedout => UpstreamFault::Timeout,
+            ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed => {
+                UpstreamFault::Broken
+            }
+            _ => UpstreamFault::Protocol,
+        });
+        if will_retry && let Some((_, series)) = exchange.upstream() {
+            series.retried();
+        }
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        exchange: &mut Exchange,
+    ) -> FailToProxy {
+        // Pingora does not use a connection again after this, and the answer must say so.
+        session.set_keepalive(None);
+        let failure = failure_of(error);
+        let is_answered = session.response_written().is_some_and(|sent| !sent.status.is_informational());
+        let error_code = match failure {
+            Some(failure) if !is_answered => {
+                let _ = self.fail(session, exchange, failure).await;
+                session.response_written().map_or(0, |sent| sent.status.as_u16())
+            }
+            _ => {
+                exchange.failure = exchange.failure.or(failure);
+                0
+            }
+        };
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _error: Option<&Error>, exchange: &mut Exchange) {
+        let status = session.response_written().map_or(0, |sent| sent.status.as_u16());
+        let total = Duration::from_nanos(self.mono().saturating_sub(exchange.began.mono));
+        let series = &exchange.setup.series;
+        let reason = exchange.reason();
+        let (route, key, consumer) = match &exchange.stage {
+            Stage::Forwarding(forwarding) => {
+                let permit = forwarding.permit();
+                let identity = permit.identity();
+                (
+                    Some(permit.route()),
+                    identity.map(crate::policy::Identity::key_id),
+                    identity.map(|identity| identity.consumer().record().id),
+                )
+            }
+            Stage::Denied(denial) => {
+                if let Some(reason) = reason {
+                    series.refused(reason);
+                }
+                (denial.route(), denial.key_id(), denial.consumer().map(|consumer| consumer.record().id))
+            }
+            Stage::Fresh => {
+                if let Some(reason) = reason {
+                    series.refused(reason);
+                }
+                (None, None, None)
+            }
+        };
+        series.finished(route.map(|(index, _)| index), exchange.counted_as(), status, total);
+        exchange.in_flight = None;
+
+        let head = session.req_header();
+        let upstream_time = match &exchange.stage {
+            Stage::Forwarding(forwarding) => forwarding.answered_in,
+            _ => None,
+        };
+        let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let line = AccessLine {
+            time: exchange.began.wall,
+            request_id: exchange.id.as_ref().map_or("", RequestId::as_str),
+            client: exchange.client,
+            method: head.method.as_str(),
+            path: &redacted(&exchange.target, &exchange.setup.key_types),
+            host,
+            status,
+            route: route.map(|(_, name)| name),
+            upstream: exchange.upstream().map(|(upstream, _)| upstream.name.as_str()),
+            key,
+            consumer,
+            verdict: exchange.logged_as(),
+            reason,
+            bytes_in: exchange.received,
+            bytes_out: session.body_bytes_sent() as u64,
+            total,
+            verify: exchange.judged_in,
+            upstream_time,
+        };
+        self.gateway.sink.record(&line);
+    }
+
+    /// Pingora would log the path, the query and the host.
+    fn request_summary(&self, _session: &Session, exchange: &Exchange) -> String {
+        exchange.id.as_ref().map_or_else(String::new, |id| id.as_str().to_owned())
+    }
+
+    /// Error texts hold bytes of requests; the access line has the reason.
+    fn suppress_error_log(&self, _session: &Session, _exchange: &Exchange, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _exchange: &Exchange,
+        _error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}
+
+/// Returns what to tell the client; `None` where there is nobody to tell.
+fn failure_of(error: &Error) -> Option<Failure> {
+    if let ErrorType::HTTPStatus(413) = error.etype() {
+        return Some(Failure::BodyTooLarge);
+    }
+    match (error.esource(), error.etype()) {
+        (
+            ErrorSource::Upstream,
+            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout,
+        ) => Some(Failure::GatewayTimeout),
+        (ErrorSource::Upstream, _) => Some(Failure::BadGateway),
+        (
+            ErrorSource::Downstream,
+            ErrorType::WriteError
+            | ErrorType::ReadError
+            | ErrorType::ConnectionClosed
+            | ErrorType::WriteTimedout,
+        ) => None,
+        (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(Failure::RequestTimeout),
+        (ErrorSource::Downstream, _) => Some(Failure::BadRequest),
+        (ErrorSource::Internal | ErrorSource::Unset, _) => Some(Failure::Internal),
+    }
+}
+
+fn wire_of(session: &Session) -> Option<&Wire> {
+    // The deref matters: a boxed stream is a stream too.
+    session.stream().and_then(|stream| (**stream).as_any().downcast_ref::<Wire>())
+}
+
+fn peer_of(session: &Session) -> &Peer {
+    const NOBODY: &Peer = &Peer { address: None, text: None };
+    wire_of(session).map_or(NOBODY, Wire::peer)
+}
+
+/// Returns the request target as it was sent. Pingora's own copy has lost a fragment, which must be seen
+/// to be refused.
+fn target_of(session: &Session) -> Bytes {
+    let Some(http1) = session.as_http1() else { return Bytes::new() };
+    let raw = http1.get_headers_raw_bytes();
+    let begin = raw.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(raw.len());
+    let Some(from) = memchr::memchr(b' ', &raw[begin..]).map(|at| begin + at + 1) else {
+        return Bytes::new();
+    };
+    let to = memchr::memchr2(b' ', b'\r', &raw[from..]).map_or(raw.len(), |at| from + at);
+    raw.slice(from..to)
+}
+
+fn declared_length(value: &HeaderValue) -> Option<u64> {
+    // A list of equal values is sound too (RFC 9112 §6.3); Pingora has refused one of unequal ones.
+    value.to_str().ok()?.split(',').next()?.trim().parse().ok()
+}
+
+/// What a host may consist of (RFC 3986 §3.2.2), less what nobody uses and somebody misreads.
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~' | b':' | b'[' | b']' | b'%')
+}
+
+/// Removes what is between the backend and us only (RFC 9110 §7.6.1). `Transfer-Encoding` stays: Pingora
+/// frames the body by it.
+fn remove_hop_by_hop(headers: &mut http::HeaderMap) {
+    if let Some(connection) = headers.remove(CONNECTION) {
+        for name in connection.as_bytes().split(|b| *b == b',') {
+            let name = name.trim_ascii();
+            let frames_body = [CONTENT_LENGTH, TRANSFER_ENCODING];
+            if let Ok(name) = HeaderName::from_bytes(name)
+                && !frames_body.contains(&name)
+            {
+                headers.remove(name);
+            }
+        }
+    }
+    headers.remove(KEEP_ALIVE);
+    headers.remove(PROXY_CONNECTION);
+}
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// A refused body up to this long is read, to keep the connection; a longer one ends it.
+const DRAIN: u64 = 64 * 1024;
+
+/// How long such a body may take.
+const DRAIN_TIME: Duration = Duration::from_secs(5);

@@ -1,0 +1,197 @@
+//! What is known of one request on its way through Pingora's hooks.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Gateway;
+use super::setup::Setup;
+use super::upstream::{ServerIndex, Upstream};
+use crate::edge::{Failure, RequestId};
+use crate::metrics::{UpstreamFault, UpstreamSeries};
+use crate::policy::{Class, Denial, Now, Permit};
+use crate::{edge, metrics};
+
+/// One request.
+pub(super) struct Exchange {
+    pub(super) setup: Arc<Setup>,
+    pub(super) began: Now,
+    /// Set by the first hook.
+    pub(super) id: Option<RequestId>,
+    pub(super) client: Option<IpAddr>,
+    pub(super) peer_is_trusted: bool,
+    /// The request target as it was sent.
+    pub(super) target: Bytes,
+    pub(super) stage: Stage,
+    pub(super) in_flight: Option<InFlight>,
+    /// How long the decision took.
+    pub(super) judged_in: Duration,
+    /// Body bytes received in this attempt.
+    pub(super) received: u64,
+    /// What went wrong, if anything did after the decision.
+    pub(super) failure: Option<Failure>,
+}
+
+/// How far it has come.
+pub(super) enum Stage {
+    /// Not yet judged, or refused before it could be.
+    Fresh,
+    /// The engine refused.
+    Denied(Denial),
+    /// It may be forwarded.
+    Forwarding(Box<Forwarding>),
+}
+
+/// A request that may be forwarded. There is no way to make one without a permit, and what reaches a
+/// backend takes one as an argument.
+pub(super) struct Forwarding {
+    permit: Permit,
+    /// The server of this attempt.
+    pub(super) server: Option<ServerIndex>,
+    pub(super) attempts: u32,
+    /// When its server was chosen, monotonic nanoseconds.
+    pub(super) chosen_at: u64,
+    /// How long the head of the answer took.
+    pub(super) answered_in: Option<Duration>,
+    /// What went wrong with the last attempt.
+    pub(super) fault: Option<UpstreamFault>,
+}
+
+impl Forwarding {
+    pub(super) fn new(permit: Permit) -> Self {
+        Self { permit, server: None, attempts: 0, chosen_at: 0, answered_in: None, fault: None }
+    }
+
+    pub(super) fn permit(&self) -> &Permit {
+        &self.permit
+    }
+}
+
+impl Exchange {
+    pub(super) fn new(setup: Arc<Setup>, began: Now) -> Self {
+        Self {
+            setup,
+            began,
+            id: None,
+            client: None,
+            peer_is_trusted: false,
+            target: Bytes::new(),
+            stage: Stage::Fresh,
+            in_flight: None,
+            judged_in: Duration::ZERO,
+            received: 0,
+            failure: None,
+        }
+    }
+
+    /// Returns the request's id; one that failed before it had one gets it now.
+    pub(super) fn id(&mut self) -> RequestId {
+        self.id.get_or_insert_with(|| RequestId::make(&mut rand::rng())).clone()
+    }
+
+    /// Returns the upstream being asked, and its counters.
+    pub(super) fn upstream(&self) -> Option<(&Upstream, &UpstreamSeries)> {
+        let Stage::Forwarding(forwarding) = &self.stage else { return None };
+        let index = forwarding.permit.upstream();
+        self.setup.upstreams.get(index).zip(self.setup.series.upstream(index))
+    }
+
+    /// Notes a failed attempt.
+    pub(super) fn attempt_failed(&mut self, fault: UpstreamFault) {
+        if let Some((_, series)) = self.upstream() {
+            series.failed(fault);
+        }
+        if let Stage::Forwarding(forwarding) = &mut self.stage {
+            forwarding.fault = Some(fault);
+        }
+    }
+
+    /// Returns how the request is counted.
+    pub(super) fn counted_as(&self) -> metrics::Verdict {
+        use metrics::Verdict;
+        match (&self.stage, self.failure) {
+            (Stage::Denied(denial), _) => match denial.class() {
+                Class::BadRequest => Verdict::BadRequest,
+                Class::NotFound => Verdict::NotFound,
+                Class::MethodNotAllowed { .. } => Verdict::MethodNotAllowed,
+                Class::Unauthorized { .. } => Verdict::Unauthorized,
+                Class::Forbidden(_) => Verdict::Forbidden,
+                Class::Limited(_) => Verdict::Limited,
+            },
+            (_, Some(Failure::BodyTooLarge | Failure::UrlTooLong | Failure::HeaderTooLarge)) => {
+                Verdict::TooLarge
+            }
+            (Stage::Forwarding(_), _) => Verdict::Allowed,
+            (Stage::Fresh, Some(Failure::Overloaded)) => Verdict::Overloaded,
+            (Stage::Fresh, Some(Failure::Unavailable | Failure::Internal)) => Verdict::Unavailable,
+            (Stage::Fresh, _) => Verdict::BadRequest,
+        }
+    }
+
+    /// Returns how the request is logged.
+    pub(super) fn logged_as(&self) -> edge::Verdict {
+        match (&self.stage, self.failure) {
+            (Stage::Denied(_), _) => edge::Verdict::Deny,
+            (Stage::Forwarding(_), None) => edge::Verdict::Allow,
+            _ => edge::Verdict::Error,
+        }
+    }
+
+    /// Returns why it was refused or failed, for the operator.
+    pub(super) fn reason(&self) -> Option<&'static str> {
+        match &self.stage {
+            Stage::Denied(denial) => Some(denial.reason().code()),
+            Stage::Forwarding(forwarding) if self.failure.is_some() && forwarding.fault.is_some() => {
+                forwarding.fault.map(|fault| match fault {
+                    UpstreamFault::Connect => "upstream_connect",
+                    UpstreamFault::ConnectTimeout => "upstream_connect_timeout",
+                    UpstreamFault::Timeout => "upstream_timeout",
+                    UpstreamFault::Broken => "upstream_broken",
+                    UpstreamFault::Protocol => "upstream_protocol",
+                })
+            }
+            _ => self.failure.map(|failure| match failure {
+                Failure::BadRequest => "bad_request",
+                Failure::RequestTimeout => "body_too_slow",
+                Failure::BodyTooLarge => "body_too_large",
+                Failure::UrlTooLong => "url_too_long",
+                Failure::HeaderTooLarge => "header_too_large",
+                Failure::Internal => "internal",
+                Failure::BadGateway => "bad_gateway",
+                Failure::Overloaded => "overloaded",
+                Failure::Unavailable => "unavailable",
+                Failure::GatewayTimeout => "gateway_timeout",
+            }),
+        }
+    }
+}
+
+/// A request's place among those in work; dropping it gives the place back.
+pub(super) struct InFlight {
+    gateway: Arc<Gateway>,
+    setup: Arc<Setup>,
+}
+
+impl InFlight {
+    /// Takes a place, if there is one.
+    pub(super) fn enter(gateway: &Arc<Gateway>, setup: &Arc<Setup>) -> Option<Self> {
+        // Relaxed: the count guards no other memory.
+        let before = gateway.in_flight.fetch_add(1, Ordering::Relaxed);
+        if before >= setup.caps.in_flight {
+            gateway.in_flight.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        setup.series.in_flight(1);
+        Some(Self { gateway: Arc::clone(gateway), setup: Arc::clone(setup) })
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.gateway.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.setup.series.in_flight(-1);
+    }
+}

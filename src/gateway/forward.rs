@@ -1,0 +1,247 @@
+//! The request head a backend gets. Written in Pingora's last hook before it is sent, after hop-by-hop
+//! fields were removed: what is set earlier, a client can have removed by naming it in `Connection`.
+
+use http::header::{EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Version};
+use pingora::http::RequestHeader;
+
+use super::exchange::{Exchange, Forwarding};
+use super::wire::Peer;
+use crate::edge::{X_REQUEST_ID, trace_is_sound};
+
+/// Turns the client's head into the backend's. That it takes a [`Forwarding`] is what keeps an unjudged
+/// request from being sent.
+pub(super) fn rewrite(
+    head: &mut RequestHeader,
+    version: Version,
+    forwarding: &Forwarding,
+    exchange: &Exchange,
+    peer: &Peer,
+) -> pingora::Result<()> {
+    // Pingora keeps the spelling of field names in a second map, which doubles the cost of every change.
+    // Names are case-insensitive (RFC 9110 §5.1), so the map is dropped.
+    let blank = RequestHeader::build_no_case(Method::GET, b"/", Some(0))?;
+    let mut parts = Parts::from(std::mem::replace(head, blank));
+    let permit = forwarding.permit();
+    let headers = &mut parts.headers;
+
+    let was_bearer = exchange.setup.is_bearer(permit.route().0);
+    exchange.setup.identification.strip(headers, was_bearer);
+    remove_overrides(headers);
+    if !trace_is_sound(headers) {
+        headers.remove(TRACEPARENT);
+        headers.remove(TRACESTATE);
+    }
+    if version == Version::HTTP_10 {
+        // RFC 9110 §10.1.1: the expectation of an HTTP/1.0 client is ignored.
+        headers.remove(EXPECT);
+    }
+    forwarded(headers, peer, exchange.peer_is_trusted);
+    if let Some(id) = &exchange.id {
+        headers.insert(X_REQUEST_ID, id.as_value().clone());
+    }
+    exchange.setup.identification.inject(headers, permit);
+
+    *head = RequestHeader::from(parts);
+    let target = permit.target().map_or(&exchange.target[..], str::as_bytes);
+    if head.raw_path() != target {
+        head.set_raw_path(target)?;
+    }
+    Ok(())
+}
+
+/// Tells the backend the client's address, and how it was asked. What a trusted proxy says is added to;
+/// what anybody else says is replaced.
+fn forwarded(headers: &mut HeaderMap, peer: &Peer, peer_is_trusted: bool) {
+    if !peer_is_trusted {
+        for name in FORWARDING {
+            headers.remove(name);
+        }
+        headers.remove(FORWARDED);
+    }
+    if let Some(text) = &peer.text {
+        let chain = match headers.get(X_FORWARDED_FOR) {
+            None => Some(text.clone()),
+            Some(_) => joined(headers, text),
+        };
+        match chain {
+            Some(chain) => drop(headers.insert(X_FORWARDED_FOR, chain)),
+            None => drop(headers.remove(X_FORWARDED_FOR)),
+        }
+    }
+    if !headers.contains_key(X_FORWARDED_PROTO) {
+        headers.insert(X_FORWARDED_PROTO, HTTP);
+    }
+    if !headers.contains_key(X_FORWARDED_HOST)
+        && let Some(host) = headers.get(HOST).cloned()
+    {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+}
+
+/// All hops so far, in one field, and the one that asks.
+fn joined(headers: &HeaderMap, last: &HeaderValue) -> Option<HeaderValue> {
+    let mut chain = Vec::with_capacity(64);
+    for field in headers.get_all(X_FORWARDED_FOR) {
+        chain.extend_from_slice(field.as_bytes());
+        chain.extend_from_slice(b", ");
+    }
+    chain.extend_from_slice(last.as_bytes());
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(chain)).ok()
+}
+
+/// Removes fields by which a client can make a backend see another path or method than were judged.
+///
+/// By canonical name, since a CGI-style backend reads `X_Original_URL` as `X-Original-URL`.
+fn remove_overrides(headers: &mut HeaderMap) {
+    let is_override = |name: &&HeaderName| {
+        let name = name.as_str();
+        // Every one of them begins with these two; most names do not.
+        name.starts_with('x') && OVERRIDES.iter().any(|wanted| is_canonically(name, wanted))
+    };
+    while let Some(name) = headers.keys().find(is_override).cloned() {
+        headers.remove(name);
+    }
+    // A spelling of `Authorization` or `X-Forwarded-…` that only some backends read as such.
+    let is_alias = |name: &&HeaderName| {
+        let name = name.as_str();
+        name.bytes().any(|b| matches!(b, b'_' | b'.'))
+            && ALIASED.iter().any(|wanted| is_canonically(name, wanted))
+    };
+    while let Some(name) = headers.keys().find(is_alias).cloned() {
+        headers.remove(name);
+    }
+}
+
+/// Compares names with every character that is no letter or digit read as `-`.
+fn is_canonically(name: &str, wanted: &str) -> bool {
+    name.len() == wanted.len()
+        && name.bytes().zip(wanted.bytes()).all(|(a, b)| {
+            let a = if a.is_ascii_alphanumeric() { a.to_ascii_lowercase() } else { b'-' };
+            a == b
+        })
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+const HTTP: HeaderValue = HeaderValue::from_static("http");
+
+/// What only a trusted proxy may say about the client.
+const FORWARDING: [HeaderName; 10] = [
+    X_FORWARDED_FOR,
+    X_FORWARDED_PROTO,
+    X_FORWARDED_HOST,
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-server"),
+    HeaderName::from_static("x-forwarded-scheme"),
+    HeaderName::from_static("x-forwarded-ssl"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-client-ip"),
+    HeaderName::from_static("true-client-ip"),
+];
+
+/// What makes some framework act on another path or method than the request line's.
+const OVERRIDES: [&str; 9] = [
+    "x-original-url",
+    "x-original-uri",
+    "x-rewrite-url",
+    "x-forwarded-uri",
+    "x-forwarded-path",
+    "x-forwarded-prefix",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+];
+
+/// Names whose other spellings are removed, since the proper one is checked or rewritten.
+const ALIASED: [&str; 13] = [
+    "authorization",
+    "x-request-id",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-server",
+    "x-forwarded-scheme",
+    "x-forwarded-ssl",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "content-length",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(list: &[(&str, &str)]) -> HeaderMap {
+        list.iter()
+            .map(|(name, value)| {
+                (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
+            })
+            .collect()
+    }
+
+    fn peer(address: &str) -> Peer {
+        Peer { address: address.parse().ok(), text: HeaderValue::from_str(address).ok() }
+    }
+
+    fn values<'h>(headers: &'h HeaderMap, name: &str) -> Vec<&'h str> {
+        headers.get_all(name).iter().map(|v| v.to_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_stranger_says_nothing_about_the_client() {
+        let mut sent = headers(&[
+            ("Host", "api.example.com"),
+            ("X-Forwarded-For", "1.1.1.1"),
+            ("X-Forwarded-For", "2.2.2.2"),
+            ("X-Forwarded-Proto", "https"),
+            ("X-Forwarded-Host", "evil.example"),
+            ("Forwarded", "for=1.1.1.1"),
+            ("X-Real-IP", "1.1.1.1"),
+        ]);
+        forwarded(&mut sent, &peer("192.0.2.7"), false);
+        assert_eq!(values(&sent, "x-forwarded-for"), ["192.0.2.7"]);
+        assert_eq!(values(&sent, "x-forwarded-proto"), ["http"]);
+        assert_eq!(values(&sent, "x-forwarded-host"), ["api.example.com"]);
+        assert!(!sent.contains_key("forwarded") && !sent.contains_key("x-real-ip"));
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_added_to() {
+        let mut sent = headers(&[
+            ("Host", "internal"),
+            ("X-Forwarded-For", "1.1.1.1"),
+            ("X-Forwarded-For", "2.2.2.2, 3.3.3.3"),
+            ("X-Forwarded-Proto", "https"),
+            ("X-Forwarded-Host", "api.example.com"),
+        ]);
+        forwarded(&mut sent, &peer("10.0.0.1"), true);
+        assert_eq!(values(&sent, "x-forwarded-for"), ["1.1.1.1, 2.2.2.2, 3.3.3.3, 10.0.0.1"]);
+        assert_eq!(values(&sent, "x-forwarded-proto"), ["https"]);
+        assert_eq!(values(&sent, "x-forwarded-host"), ["api.example.com"]);
+    }
+
+    #[test]
+    fn overrides_of_path_and_method_are_removed_in_every_spelling() {
+        let mut sent = headers(&[
+            ("X-Original-URL", "/admin"),
+            ("x_rewrite_url", "/admin"),
+            ("X.HTTP_Method-Override", "DELETE"),
+            ("X_Forwarded_For", "6.6.6.6"),
+            ("x-real_ip", "6.6.6.6"),
+            ("X-Original", "stays"),
+            ("Accept", "*/*"),
+            ("x_harmless", "stays"),
+        ]);
+        remove_overrides(&mut sent);
+        let mut left: Vec<_> = sent.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["accept", "x-original", "x_harmless"]);
+    }
+}

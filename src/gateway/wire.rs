@@ -1,0 +1,534 @@
+//! The byte stream under Pingora's HTTP/1.1 session, with what Pingora lacks: a deadline for the whole
+//! request head (its own restarts with every byte), a deadline for idle connections, caps on the head,
+//! write buffering (header and body leave in one send), and a deadline for a client that stops reading.
+//!
+//! A head is held back until its blank line has come, so Pingora parses it once however slowly it
+//! arrives, and a head that breaks a rule is answered here, before any of it is parsed.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::HeaderValue;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
+    UniqueID, UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, Sleep};
+
+use super::head::{Found, Scan};
+use crate::metrics::ConnectionFault;
+
+/// A client's socket.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// What a connection may take, from the configuration at the time it was accepted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WireLimits {
+    /// The longest head, in bytes.
+    pub(super) head_bytes: usize,
+    /// The most header fields.
+    pub(super) head_fields: usize,
+    /// From the first byte of a head (or the accept) to its last.
+    pub(super) head_timeout: Duration,
+    /// From the end of a response to the first byte of the next request.
+    pub(super) idle_timeout: Duration,
+    /// How long a write may make no progress.
+    pub(super) stall_timeout: Duration,
+}
+
+/// Where a connection is in the exchange of messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+enum Phase {
+    /// Nothing of the next request has come.
+    Waiting,
+    /// Part of a head has come.
+    Head,
+    /// A whole head was delivered; Pingora has not said that it could parse it.
+    Delivered,
+    /// What comes now is body.
+    Exchange,
+}
+
+/// What is left of a connection once Pingora has let go of its stream: the socket, to be closed in a
+/// way that lets the client read the last answer.
+#[derive(Default)]
+pub(super) struct Handback {
+    left: Mutex<Option<(Socket, Vec<u8>)>>,
+}
+
+impl Handback {
+    /// Takes the socket and what was not yet written to it; `None` if the client closed it or it broke.
+    pub(super) fn take(&self) -> Option<(Socket, Vec<u8>)> {
+        self.left.lock().expect("no panic while it is held").take()
+    }
+}
+
+/// A client's stream. It lives as long as its connection, over all its requests.
+pub(super) struct Wire {
+    /// `None` only after it was handed back.
+    socket: Option<Socket>,
+    fd: RawFd,
+    peer: Peer,
+    limits: WireLimits,
+    refusals: Arc<dyn Refusals>,
+    handback: Arc<Handback>,
+    phase: AtomicU8,
+    /// `read[start..end]` was read and not yet delivered.
+    read: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Where the head in `read` ends, once its blank line has come.
+    head_end: usize,
+    scan: Scan,
+    /// Set where Pingora may hold a beginning of this head that we cannot see: how much of the head was
+    /// delivered since.
+    loose: Option<usize>,
+    /// Whether anything was delivered after the head: body, or Pingora's one-byte look for a pipelined
+    /// request.
+    delivered_more: bool,
+    /// When the phase must be over. The timer may be armed for an earlier moment: it is moved when it
+    /// fires, not at every request.
+    deadline: Instant,
+    timer: Pin<Box<Sleep>>,
+    write: Vec<u8>,
+    written: usize,
+    /// Armed while a write makes no progress.
+    stall: Option<Pin<Box<Sleep>>>,
+    /// The client closed its end, or the connection broke: there is nobody to linger for.
+    ended: bool,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    /// Its address; `None` on a Unix socket.
+    pub(super) address: Option<IpAddr>,
+    /// The address as `X-Forwarded-For` has it.
+    pub(super) text: Option<HeaderValue>,
+}
+
+/// Words and counts the answers that are given before a request can be told apart.
+pub(super) trait Refusals: Send + Sync {
+    /// Counts the fault and returns the whole answer, ready to send; empty is to close without one.
+    fn refuse(&self, fault: ConnectionFault) -> Vec<u8>;
+}
+
+impl Wire {
+    /// Takes over a fresh connection. Must be called on a runtime with a clock.
+    pub(super) fn new(
+        socket: Socket,
+        peer: Peer,
+        limits: WireLimits,
+        refusals: Arc<dyn Refusals>,
+        handback: Arc<Handback>,
+    ) -> Self {
+        let deadline = now() + limits.head_timeout;
+        Self {
+            fd: socket.as_raw_fd(),
+            socket: Some(socket),
+            peer,
+            limits,
+            refusals,
+            handback,
+            phase: AtomicU8::new(Phase::Waiting as u8),
+            read: vec![0; READ_BUFFER],
+            start: 0,
+            end: 0,
+            head_end: 0,
+            scan: Scan::default(),
+            loose: None,
+            delivered_more: false,
+            deadline,
+            timer: Box::pin(tokio::time::sleep_until(deadline)),
+            write: Vec::new(),
+            written: 0,
+            stall: None,
+            ended: false,
+        }
+    }
+
+    /// Returns who is at the other end.
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Tells the stream that Pingora has parsed a head, be it from its own buffer.
+    pub(super) fn head_is_parsed(&self) {
+        self.phase.store(Phase::Exchange as u8, Ordering::Relaxed);
+    }
+
+    /// Makes the stream ready for the next request on it.
+    pub(super) fn next_request(&mut self) {
+        self.loose = std::mem::take(&mut self.delivered_more).then_some(0);
+        self.scan = Scan::default();
+        self.head_end = 0;
+        self.read.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        // What one large request needed is not kept for the life of a connection.
+        if self.read.len() > READ_BUFFER && self.end <= READ_BUFFER {
+            self.read.truncate(READ_BUFFER);
+            self.read.shrink_to_fit();
+        }
+        if self.write.capacity() > WRITE_BUFFER {
+            self.write = Vec::new();
+        }
+        self.enter(if self.end > 0 { Phase::Head } else { Phase::Waiting });
+    }
+
+    fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Relaxed) {
+            0 => Phase::Waiting,
+            1 => Phase::Head,
+            2 => Phase::Delivered,
+            _ => Phase::Exchange,
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+        match phase {
+            Phase::Waiting => self.deadline = now() + self.limits.idle_timeout,
+            Phase::Head => self.deadline = now() + self.limits.head_timeout,
+            Phase::Delivered | Phase::Exchange => {}
+        }
+    }
+
+    /// Reads once into `read`; how many bytes came. There must be nothing left before `start`.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.end == self.read.len() {
+            let longer = (self.read.len() * 2).min(self.limits.head_bytes + READ_BUFFER);
+            self.read.resize(longer, 0);
+        }
+        let mut space = ReadBuf::new(&mut self.read[self.end..]);
+        let socket = Pin::new(self.socket.as_mut().expect("taken only by drop"));
+        let polled = ready!(socket.poll_read(cx, &mut space));
+        let new = space.filled().len();
+        self.end += new;
+        self.ended |= new == 0 || polled.is_err();
+        Poll::Ready(polled.map(|()| new))
+    }
+
+    /// Waits for the phase's deadline; ready when it has passed.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.deadline < self.timer.deadline() {
+            self.timer.as_mut().reset(self.deadline);
+        }
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            if now() >= self.deadline {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(self.deadline);
+        }
+    }
+
+    /// Reads more of a head, within its deadline. Ready with zero where there will be none: the client
+    /// left between two requests.
+    fn poll_more_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match self.poll_fill(cx) {
+            Poll::Ready(Ok(0)) if self.phase() != Phase::Waiting => {
+                Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()))
+            }
+            Poll::Ready(Ok(n)) => {
+                if n > 0 && self.phase() == Phase::Waiting {
+                    self.enter(Phase::Head);
+                }
+                Poll::Ready(Ok(n))
+            }
+            Poll::Ready(Err(e)) => Poll::Ready(Err(e)),
+            Poll::Pending => {
+                ready!(self.poll_deadline(cx));
+                if self.phase() == Phase::Waiting {
+                    // An idle connection is closed without a word, as every server does.
+                    self.ended = true;
+                    return Poll::Ready(Ok(0));
+                }
+                Poll::Ready(self.refuse(ConnectionFault::HeadTimeout).map(|()| 0))
+            }
+        }
+    }
+
+    /// Reads until a whole head is there, then delivers it up to its blank line and not a byte more:
+    /// what Pingora does not have, it cannot take for the next request.
+    fn poll_head(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        while self.head_end == 0 {
+            match self.scan.advance(&self.read[..self.end], self.limits.head_bytes, self.limits.head_fields) {
+                Found::Complete { start, end } => {
+                    (self.start, self.head_end) = (start, end);
+                }
+                Found::Partial => {
+                    if ready!(self.poll_more_head(cx))? == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Found::TooLarge => return Poll::Ready(self.refuse(ConnectionFault::HeadTooLarge)),
+                Found::Malformed => return Poll::Ready(self.refuse(ConnectionFault::Malformed)),
+            }
+        }
+        let n = (self.head_end - self.start).min(into.remaining());
+        into.put_slice(&self.read[self.start..self.start + n]);
+        self.start += n;
+        if self.start == self.head_end {
+            self.enter(Phase::Delivered);
+            self.loose = Some(self.head_end);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads a head of which Pingora may hold the beginning: passes on what comes, within the same cap
+    /// and deadline.
+    fn poll_loose_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+        delivered: usize,
+    ) -> Poll<io::Result<()>> {
+        if delivered > self.limits.head_bytes {
+            return Poll::Ready(self.refuse(ConnectionFault::HeadTooLarge));
+        }
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            if ready!(self.poll_more_head(cx))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.loose = Some(delivered + self.deliver(into));
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            if into.remaining() >= READ_BUFFER {
+                let before = into.filled().len();
+                let socket = Pin::new(self.socket.as_mut().expect("taken only by drop"));
+                let polled = ready!(socket.poll_read(cx, into));
+                self.ended |= into.filled().len() == before || polled.is_err();
+                self.delivered_more = true;
+                return Poll::Ready(polled);
+            }
+            ready!(self.poll_fill(cx))?;
+        }
+        self.delivered_more |= self.deliver(into) > 0;
+        Poll::Ready(Ok(()))
+    }
+
+    fn deliver(&mut self, into: &mut ReadBuf<'_>) -> usize {
+        let n = (self.end - self.start).min(into.remaining());
+        into.put_slice(&self.read[self.start..self.start + n]);
+        self.start += n;
+        n
+    }
+
+    /// Answers a head that breaks a rule, and ends the connection.
+    fn refuse(&mut self, fault: ConnectionFault) -> io::Result<()> {
+        let answer = self.refusals.refuse(fault);
+        self.write.extend_from_slice(&answer);
+        Err(io::Error::new(io::ErrorKind::InvalidData, "request head refused"))
+    }
+
+    /// Writes out what is buffered.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.write.len() {
+            let socket = Pin::new(self.socket.as_mut().expect("taken only by drop"));
+            let polled = socket.poll_write(cx, &self.write[self.written..]);
+            self.written += ready!(self.poll_progress(cx, polled))?;
+        }
+        self.write.clear();
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Passes on the outcome of a write, or fails it if there was no progress for too long.
+    fn poll_progress(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let outcome = match polled {
+            Poll::Ready(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => {
+                let after = self.limits.stall_timeout;
+                let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(after)));
+                ready!(stall.as_mut().poll(cx));
+                self.refusals.refuse(ConnectionFault::Stalled);
+                Err(io::ErrorKind::TimedOut.into())
+            }
+        };
+        self.stall = None;
+        self.ended |= outcome.is_err();
+        Poll::Ready(outcome)
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if let (Some(socket), Ok(mut left)) = (self.socket.take(), self.handback.left.lock()) {
+            let unwritten = self.write.split_off(self.written);
+            *left = Some((socket, unwritten));
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        match (wire.phase(), wire.loose) {
+            (Phase::Exchange, _) => wire.poll_body(cx, into),
+            // `Delivered` is here too: should Pingora not see the end of a head where we saw it, the
+            // deadline still holds.
+            (_, Some(delivered)) => wire.poll_loose_head(cx, into, delivered),
+            (_, None) => wire.poll_head(cx, into),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let wire = self.get_mut();
+        if wire.phase() != Phase::Exchange {
+            // An answer before anybody said that the head was parsed is Pingora's bare 400. Ours is sent
+            // in its place, in the one form all refusals have.
+            if wire.write.is_empty() {
+                let _ = wire.refuse(ConnectionFault::Malformed);
+            }
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        if wire.write.len() + bytes.len() > WRITE_BUFFER {
+            ready!(wire.poll_drain(cx))?;
+            if bytes.len() >= WRITE_BUFFER {
+                let socket = Pin::new(wire.socket.as_mut().expect("taken only by drop"));
+                let polled = socket.poll_write(cx, bytes);
+                return wire.poll_progress(cx, polled);
+            }
+        }
+        wire.write.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_drain(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The socket itself is closed when it has been handed back.
+        self.get_mut().poll_drain(cx)
+    }
+}
+
+#[async_trait]
+impl Shutdown for Wire {
+    async fn shutdown(&mut self) {
+        let _ = self.flush().await;
+    }
+}
+
+impl UniqueID for Wire {
+    fn id(&self) -> UniqueIDType {
+        self.fd
+    }
+}
+
+impl Ssl for Wire {}
+
+#[async_trait]
+impl Peek for Wire {}
+
+impl GetTimingDigest for Wire {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for Wire {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl GetSocketDigest for Wire {
+    /// Nothing: the client's address is known from the accept, and asking the socket is a system call.
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        None
+    }
+}
+
+impl fmt::Debug for Wire {
+    /// Names the socket and no byte that came over it: Pingora logs streams.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").field("fd", &self.fd).field("phase", &self.phase()).finish_non_exhaustive()
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Self::Tcp(socket) => socket.as_raw_fd(),
+            Self::Unix(socket) => socket.as_raw_fd(),
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_read(cx, into),
+            Self::Unix(socket) => Pin::new(socket).poll_read(cx, into),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Self::Unix(socket) => Pin::new(socket).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_flush(cx),
+            Self::Unix(socket) => Pin::new(socket).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
+            Self::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+}
+
+/// Reads the clock of the runtime's timers: deadlines of connections are no decisions.
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Holds nearly every head. One idle connection costs this much.
+const READ_BUFFER: usize = 4096;
+
+/// Holds a header and a small body, so that they leave in one send.
+const WRITE_BUFFER: usize = 16 * 1024;
