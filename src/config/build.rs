@@ -1,9 +1,793 @@
-//! From TOML as written to the typed configuration.
+//! From TOML as written to the typed configuration, one function a table.
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::ops::{Range, RangeInclusive};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Loaded, Report};
+use toml::de::{DeTable, DeValue};
 
-pub(super) fn build(_path: &Path, _text: &str) -> Result<Loaded, Report> {
-    todo!()
+use super::headers::{canonical_name, is_header_name, is_reserved};
+use super::reader::{At, Section, shown};
+use super::report::did_you_mean;
+use super::secret::Readers;
+use super::{
+    Address, Config, IdentityHeader, IdentityHeaders, Listen, Loaded, RateHeaders, Report, RequestIdTrust,
+    Secret, Server, TrustedProxies, Upstream,
+};
+use crate::key::{
+    Format, KeyType, KeyTypes, Kind, Networks, Pepper, Peppers, Prefix, Rate, Requirement, Span,
+};
+use crate::policy::{Fault, LimitSpec, LimitSubject, Place, PlanSpec, RouteSpec, Rules, Spec};
+
+/// Checks a whole file.
+pub(super) fn build(path: &Path, text: &str) -> Result<Loaded, Report> {
+    let mut report = Report::new(path, text);
+    let (root, faults) = DeTable::parse_recoverable(text);
+    for fault in &faults {
+        let hint = "the file is not valid TOML here; see https://toml.io".to_owned();
+        report.error(fault.span().unwrap_or(0..0), fault.message().trim(), Some(hint));
+    }
+    if report.has_errors() {
+        // What the parser made up to go on would only bring false alarms.
+        report.sort();
+        return Err(report);
+    }
+    let report = RefCell::new(report);
+    let config =
+        Builder { base: path.parent().unwrap_or(Path::new("")), report: &report }.config(path, &root);
+    let mut report = report.into_inner();
+    report.sort();
+    match config {
+        Some(config) if !report.has_errors() => Ok(Loaded { config, warnings: report }),
+        _ => Err(report),
+    }
 }
+
+/// Reads `data_dir` alone, whatever else is wrong with the file.
+pub(super) fn data_dir_alone(path: &Path, text: &str) -> Option<PathBuf> {
+    let (root, _) = DeTable::parse_recoverable(text);
+    match root.get_ref().get("data_dir")?.get_ref() {
+        DeValue::String(directory) if !directory.is_empty() => {
+            Some(path.parent().unwrap_or(Path::new("")).join(&**directory))
+        }
+        _ => None,
+    }
+}
+
+struct Builder<'t> {
+    /// The directory relative paths start from.
+    base: &'t Path,
+    report: &'t RefCell<Report>,
+}
+
+/// Names that can be referred to, for look-ups with a hint.
+struct Names {
+    what: &'static str,
+    names: Vec<String>,
+}
+
+impl Names {
+    fn find(&self, from: &Section<'_>, name: &At<&str>) -> Option<usize> {
+        let found = self.names.iter().position(|n| n == name.value);
+        if found.is_none() {
+            let names = || self.names.iter().map(String::as_str);
+            let hint = match did_you_mean(name.value, names()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None if self.names.is_empty() => format!("no {} is declared", self.what),
+                None => format!(
+                    "declared are {}",
+                    names().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+                ),
+            };
+            from.error(
+                name.span.clone(),
+                format!("there is no {} `{}`", self.what, shown(name.value)),
+                Some(hint),
+            );
+        }
+        found
+    }
+}
+
+impl<'t> Builder<'t> {
+    fn config(&self, path: &Path, root: &'t toml::Spanned<DeTable<'t>>) -> Option<Config> {
+        let top = Section::new("", 0..0, root.get_ref(), self.report);
+        let empty = EMPTY.get_or_init(DeTable::new);
+        let table = |name, table| {
+            let section = top.section(name, table);
+            section.unwrap_or_else(|| Section::new(table, 0..0, empty, self.report))
+        };
+        let listen_section = table("listen", "listen");
+        let server_section = table("server", "server");
+
+        let data_dir = self.path_of(&top, "data_dir");
+        let listen = self.listen(&listen_section);
+        let key_type_sections = top.sections("key_type", "key_type");
+        let (key_types, key_type_spans) = key_types(&top, &key_type_sections);
+        let peppers = self.peppers(&top);
+        let plan_sections = top.named_sections("plans", "plans.NAME");
+        let (plans, limit_spans) = plans(&plan_sections);
+        let plan_names = Names { what: "plan", names: plans.iter().map(|plan| plan.name.clone()).collect() };
+        let server = server(&server_section, &plan_names);
+        let identity_headers = identity_headers(&top);
+        let upstream_sections = top.sections("upstream", "upstream");
+        let upstreams = self.upstreams(&upstream_sections, &identity_headers);
+        let route_sections = top.sections("route", "route");
+        let routes = routes(&route_sections, &key_types, &upstreams, &identity_headers);
+
+        if key_types.as_slice().is_empty() && !top.has("key_type") {
+            let hint = "add a [[key_type]] with a name and a prefix; `kgate init` writes one".to_owned();
+            top.error(0..0, "no key type is declared", Some(hint));
+        }
+        warn_of_plans(&top, &server_section, &server, &plans);
+        warn_of_routes(&top, &route_sections, &routes, &key_types);
+
+        let spec = Spec {
+            key_types: key_types.clone(),
+            peppers: peppers.clone(),
+            plans: plans.clone(),
+            default_plan: server.default_plan.clone(),
+            upstreams: upstreams.len(),
+            routes: routes.iter().map(|route| route.spec.clone()).collect(),
+        };
+        let rules = match Rules::compile(spec) {
+            Ok(rules) => rules,
+            Err(faults) => {
+                for fault in faults {
+                    let span = place_of(
+                        &fault,
+                        &top,
+                        &server_section,
+                        &key_type_spans,
+                        &plan_sections,
+                        &limit_spans,
+                        &route_sections,
+                        &routes,
+                    );
+                    top.error(span, fault.to_string(), None);
+                }
+                return None;
+            }
+        };
+        Some(Config {
+            path: path.to_owned(),
+            data_dir: data_dir?,
+            listen,
+            server,
+            identity_headers,
+            key_types,
+            peppers,
+            plans,
+            upstreams,
+            route_names: routes.into_iter().map(|route| route.spec.name).collect(),
+            rules: Arc::new(rules),
+        })
+    }
+
+    fn path_of(&self, section: &Section<'_>, name: &str) -> Option<PathBuf> {
+        let text = section.text(name)?;
+        if text.value.is_empty() || text.value.contains('\0') {
+            section.error(text.span, format!("`{name}` is not a path"), None);
+            return None;
+        }
+        Some(self.base.join(text.value))
+    }
+
+    fn listen(&self, section: &Section<'_>) -> Listen {
+        let given = section.texts("proxy");
+        if given.is_empty() {
+            section.error(section.span_of("proxy"), "`proxy` names no address", None);
+        }
+        let mut proxy = Vec::new();
+        for text in given {
+            let Some(address) = self.address(section, &text) else { continue };
+            match &address {
+                Address::Name(..) => {
+                    let hint = "listen at an address and port, \"127.0.0.1:8080\"".to_owned();
+                    section.error(
+                        text.span.clone(),
+                        format!("`{}` is not an address", shown(text.value)),
+                        Some(hint),
+                    );
+                }
+                Address::Tcp(at) if !at.ip().is_loopback() => {
+                    section.warn(
+                        text.span.clone(),
+                        format!("keys sent to `{at}` cross the network in clear text"),
+                        "listen at 127.0.0.1 or a Unix socket behind a TLS proxy, or be sure that one is in front",
+                    );
+                }
+                _ => {}
+            }
+            if proxy.contains(&address) {
+                section.error(text.span, format!("`{address}` is listed twice"), None);
+            } else {
+                proxy.push(address);
+            }
+        }
+        let admin = section.parsed::<SocketAddr>("admin");
+        if let Some(at) = admin.as_ref().filter(|at| !at.value.ip().is_loopback()) {
+            section.warn(
+                at.span.clone(),
+                format!("whoever reaches `{}` can read metrics and health without credentials", at.value),
+                "listen at 127.0.0.1, or be sure that only your monitoring reaches it",
+            );
+        }
+        if let Some(at) =
+            admin.as_ref().filter(|at| at.value.port() != 0 && proxy.contains(&Address::Tcp(at.value)))
+        {
+            section.error(at.span.clone(), format!("`proxy` listens at `{}` too", at.value), None);
+        }
+        Listen { proxy, admin: admin.map(|at| at.value) }
+    }
+
+    fn address(&self, section: &Section<'_>, text: &At<&str>) -> Option<Address> {
+        let fault = |hint: &str| {
+            section.error(
+                text.span.clone(),
+                format!("`{}` is not an address", shown(text.value)),
+                Some(hint.to_owned()),
+            );
+            None
+        };
+        if let Some(path) = text.value.strip_prefix("unix:") {
+            // sockaddr_un has room for 108 bytes with the final zero.
+            let path = self.base.join(path);
+            return match path.as_os_str().len() {
+                _ if text.value == "unix:" || text.value.contains('\0') => fault("write \"unix:PATH\""),
+                108.. => fault("a Unix socket's path has at most 107 bytes"),
+                _ => Some(Address::Unix(path)),
+            };
+        }
+        if text.value.contains("://") {
+            return fault("leave out the scheme: backends are spoken to in HTTP/1.1, \"127.0.0.1:9000\"");
+        }
+        if let Ok(address) = text.value.parse() {
+            return Some(Address::Tcp(address));
+        }
+        let Some((host, port)) = text.value.rsplit_once(':') else {
+            return fault("a port is missing: \"127.0.0.1:9000\"");
+        };
+        let label = |l: &str| {
+            (1..=63).contains(&l.len())
+                && l.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        };
+        // Names of digits alone are addresses gone wrong, 127.0.0.300 for instance.
+        let is_name = host.len() <= 253
+            && host.trim_end_matches('.').split('.').all(label)
+            && !host.rsplit('.').next().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
+        match port.parse() {
+            Ok(port) if port > 0 && is_name => Some(Address::Name(host.to_owned(), port)),
+            _ => fault("write \"127.0.0.1:9000\", \"[::1]:9000\", \"host:9000\" or \"unix:PATH\""),
+        }
+    }
+
+    fn secret(&self, section: &Section<'_>, name: &str) -> Option<Secret> {
+        let path = self.path_of(section, name)?;
+        let span = section.span_of(name);
+        match Secret::read(&path) {
+            Ok((secret, readers)) => {
+                if readers == Readers::Others {
+                    let message = format!("others than its owner can read {}", path.display());
+                    section.warn(span, message, format!("run `chmod 600 {}`", path.display()));
+                }
+                Some(secret)
+            }
+            Err(fault) => {
+                let hint = "the path is relative to the configuration file".to_owned();
+                section.error(span, format!("{}: {fault}", path.display()), Some(hint));
+                None
+            }
+        }
+    }
+
+    fn peppers(&self, top: &Section<'t>) -> Peppers {
+        let mut seen = BTreeSet::new();
+        let mut peppers = Vec::new();
+        for section in top.sections("pepper", "pepper") {
+            let id = name_of(&section, "id", &mut seen);
+            let secret = self.secret(&section, "file");
+            if let (Some(id), Some(secret)) = (id, secret) {
+                if secret.expose().len() < 32 {
+                    section.warn(
+                        section.span_of("file"),
+                        format!("the pepper has only {} bytes", secret.expose().len()),
+                        "use 32 random bytes or more: `openssl rand -hex 32`",
+                    );
+                }
+                peppers.push(Pepper::new(id, secret.expose()));
+            }
+        }
+        Peppers::new(peppers)
+    }
+
+    fn upstreams(&self, sections: &[Section<'t>], headers: &IdentityHeaders) -> Vec<Upstream> {
+        let mut seen = BTreeSet::new();
+        sections.iter().map(|section| self.upstream(section, headers, &mut seen)).collect()
+    }
+
+    fn upstream(
+        &self,
+        section: &Section<'t>,
+        headers: &IdentityHeaders,
+        seen: &mut BTreeSet<String>,
+    ) -> Upstream {
+        // A name stays even if it is taken, so that references to it are no further mistakes.
+        let name = section.text("name").map(|at| at.value.to_owned()).unwrap_or_default();
+        name_of(section, "name", seen);
+        let given = section.texts("servers");
+        if given.is_empty() && section.has("servers") {
+            section.error(section.span_of("servers"), "`servers` names no address", None);
+        }
+        let mut servers = Vec::new();
+        for text in &given {
+            let Some(address) = self.address(section, text) else { continue };
+            match &address {
+                Address::Tcp(at) if at.port() == 0 || at.ip().is_unspecified() => {
+                    section.error(text.span.clone(), format!("nobody can connect to `{at}`"), None);
+                }
+                _ => servers.push(address),
+            }
+        }
+        let shared_secret = self.secret(section, "shared_secret_file");
+        if let Some(secret) = &shared_secret
+            && !secret.expose().iter().all(u8::is_ascii_graphic)
+        {
+            let hint = "a header carries only printable characters: `openssl rand -hex 32`".to_owned();
+            section.error(
+                section.span_of("shared_secret_file"),
+                "the secret cannot be sent in a header",
+                Some(hint),
+            );
+        }
+        if !section.has("shared_secret_file")
+            && let Some(at) = servers.iter().position(is_exposed)
+        {
+            section.warn(
+                section.span_of("servers"),
+                format!("whoever reaches `{}` directly can claim to be any consumer", servers[at]),
+                "set `shared_secret_file` and have the backend check X-Kgate-Secret",
+            );
+        }
+        let mut forward_metadata: Vec<String> = Vec::new();
+        for key in section.texts("forward_metadata") {
+            let name = canonical_name(&headers.meta_name(key.value));
+            if key.value.is_empty() || !key.value.bytes().any(|b| b.is_ascii_alphanumeric()) {
+                section.error(
+                    key.span,
+                    format!("`{}` is no use as a part of a header's name", shown(key.value)),
+                    None,
+                );
+            } else if let Some(other) =
+                forward_metadata.iter().find(|k| canonical_name(&headers.meta_name(k)) == name)
+            {
+                section.error(
+                    key.span,
+                    format!("`{}` and `{}` would be the same header", shown(key.value), shown(other)),
+                    None,
+                );
+            } else {
+                forward_metadata.push(key.value.to_owned());
+            }
+        }
+        Upstream {
+            name,
+            servers,
+            shared_secret,
+            forward_metadata,
+            connect_timeout: section.duration("connect_timeout", TIMEOUTS),
+            response_timeout: section.duration("response_timeout", TIMEOUTS),
+            idle_timeout: section.duration("idle_timeout", TIMEOUTS),
+        }
+    }
+}
+
+/// An upstream others than this machine can reach, as far as one can tell from its address.
+fn is_exposed(server: &Address) -> bool {
+    match server {
+        Address::Tcp(at) => !at.ip().to_canonical().is_loopback(),
+        Address::Name(host, _) => host != "localhost",
+        Address::Unix(_) => false,
+    }
+}
+
+fn server(section: &Section<'_>, plans: &Names) -> Server {
+    let number = |name, range| section.number(name, range).expect("it has a default");
+    let count = |name, range: RangeInclusive<u64>| usize::try_from(number(name, range)).unwrap_or(usize::MAX);
+    let bytes = |name, range| usize::try_from(section.size(name, range)).unwrap_or(usize::MAX);
+    let default_plan = section.text("default_plan").filter(|name| plans.find(section, name).is_some());
+    Server {
+        workers: section.number("workers", 1..=1024).and_then(|n| usize::try_from(n).ok()),
+        trusted_proxies: trusted_proxies(section),
+        realm: realm(section),
+        default_plan: default_plan.map(|at| at.value.to_owned()),
+        max_connections: count("max_connections", 1..=10_000_000),
+        max_in_flight: count("max_in_flight", 1..=10_000_000),
+        max_header_bytes: bytes("max_header_bytes", 1 << 10..=1 << 20),
+        // The `http` crate's map takes 32,768 names.
+        max_header_fields: count("max_header_fields", 8..=10_000),
+        max_url_bytes: bytes("max_url_bytes", 64..=1 << 20),
+        max_body: section.size("max_body", 0..=1 << 50),
+        header_timeout: section.duration("header_timeout", TIMEOUTS),
+        idle_timeout: section.duration("idle_timeout", TIMEOUTS),
+        body_timeout: section.duration("body_timeout", TIMEOUTS),
+        keepalive_pool: count("keepalive_pool", 0..=1_000_000),
+        drain_timeout: section.duration("drain_timeout", Duration::ZERO..=*TIMEOUTS.end()),
+        trust_request_id: section.choice(
+            "trust_request_id",
+            &[
+                ("trusted-proxies", RequestIdTrust::TrustedProxies),
+                ("anyone", RequestIdTrust::Anyone),
+                ("nobody", RequestIdTrust::Nobody),
+            ],
+        ),
+        rate_headers: section.choice(
+            "rate_headers",
+            &[
+                ("both", RateHeaders::Both),
+                ("ietf", RateHeaders::Ietf),
+                ("x", RateHeaders::X),
+                ("off", RateHeaders::Off),
+            ],
+        ),
+    }
+}
+
+fn trusted_proxies(section: &Section<'_>) -> TrustedProxies {
+    let mut trusted = TrustedProxies::default();
+    let mut networks = Vec::new();
+    for text in section.texts("trusted_proxies") {
+        if text.value == "unix" {
+            trusted.unix = true;
+            continue;
+        }
+        match Networks::parse_one(text.value) {
+            Ok(network) if network.prefix_len() == 0 => {
+                let hint =
+                    "name the addresses of your proxies; whoever is trusted can claim any address".to_owned();
+                section.error(text.span, format!("`{network}` trusts everybody"), Some(hint));
+            }
+            Ok(network) => networks.push(network),
+            Err(error) => section.error(text.span, error.to_string(), None),
+        }
+    }
+    trusted.networks = networks.into_iter().collect();
+    trusted
+}
+
+fn realm(section: &Section<'_>) -> String {
+    let realm = section.text("realm").map_or(At { value: "kgate", span: 0..0 }, |at| at);
+    let is_plain = |b: u8| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\';
+    if realm.value.is_empty() || realm.value.len() > 128 || !realm.value.bytes().all(is_plain) {
+        let hint = "it is sent in a header: printable ASCII without \" and \\, at most 128 bytes".to_owned();
+        section.error(realm.span, "`realm` cannot be sent", Some(hint));
+    }
+    realm.value.to_owned()
+}
+
+/// Reads a name, which must be new. Names are labels of metrics and fields of logs.
+fn name_of(section: &Section<'_>, field: &str, seen: &mut BTreeSet<String>) -> Option<String> {
+    let name = section.text(field)?;
+    let fault =
+        name_fault(name.value).map(|why| format!("`{}` is not a name: {why}", shown(name.value))).or_else(
+            || (!seen.insert(name.value.to_owned())).then(|| format!("`{}` is already taken", name.value)),
+        );
+    match fault {
+        Some(fault) => {
+            section.error(name.span, fault, None);
+            None
+        }
+        None => Some(name.value.to_owned()),
+    }
+}
+
+fn name_fault(name: &str) -> Option<&'static str> {
+    let is_fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    match name.len() {
+        0 => Some("it is empty"),
+        65.. => Some("it is longer than 64 bytes"),
+        _ if !name.bytes().all(is_fine) => Some("it has other characters than A-Z a-z 0-9 . _ -"),
+        _ => None,
+    }
+}
+
+fn key_types(top: &Section<'_>, sections: &[Section<'_>]) -> (KeyTypes, Vec<Range<usize>>) {
+    let (mut names, mut prefixes) = (BTreeSet::new(), BTreeSet::new());
+    let (mut types, mut spans) = (Vec::new(), Vec::new());
+    for section in sections {
+        let name = name_of(section, "name", &mut names);
+        let prefix = section.parsed::<Prefix>("prefix");
+        if let Some(prefix) = prefix.as_ref().filter(|p| !prefixes.insert(p.value.as_str().to_owned())) {
+            top.error(
+                prefix.span.clone(),
+                format!("the prefix `{}` is already taken", prefix.value.as_str()),
+                None,
+            );
+        }
+        let environment = section.text("environment");
+        if let Some((environment, why)) = environment.as_ref().and_then(|e| Some((e, name_fault(e.value)?))) {
+            section.error(environment.span.clone(), format!("the environment is not a name: {why}"), None);
+        }
+        let kind = section.choice("kind", &[("secret", Kind::Secret), ("publishable", Kind::Publishable)]);
+        let format = format(section);
+        let default_expires = default_expires(section);
+        if let (Some(name), Some(prefix)) = (name, prefix) {
+            let environment = environment.map_or_else(|| name.clone(), |e| e.value.to_owned());
+            let prefix = prefix.value;
+            types.push(KeyType { name, prefix, environment, kind, format, default_expires });
+            spans.push(section.span.clone());
+        }
+    }
+    (KeyTypes::new(types), spans)
+}
+
+fn format(section: &Section<'_>) -> Format {
+    let is_opaque = section.choice("format", &[("kgate", false), ("opaque", true)]);
+    if !is_opaque {
+        for name in ["min_len", "max_len"].into_iter().filter(|name| section.has(name)) {
+            let hint = "a kgate token's length follows from its prefix".to_owned();
+            section.error(section.span_of(name), format!("`{name}` needs `format = \"opaque\"`"), Some(hint));
+        }
+        return Format::Kgate;
+    }
+    for name in ["min_len", "max_len"].into_iter().filter(|name| !section.has(name)) {
+        section.error(section.span_of("format"), format!("an opaque key type needs `{name}`"), None);
+    }
+    // Shorter ones could be guessed; longer ones fill header caps.
+    let length = |name| section.number(name, 16..=1024).and_then(|n| usize::try_from(n).ok());
+    let (min_len, max_len) = (length("min_len").unwrap_or(16), length("max_len").unwrap_or(1024));
+    if min_len > max_len {
+        section.error(section.span_of("min_len"), "`min_len` is greater than `max_len`", None);
+    }
+    Format::Opaque { min_len, max_len }
+}
+
+fn default_expires(section: &Section<'_>) -> Option<Span> {
+    if section.text("default_expires").is_none_or(|text| text.value == "never") {
+        return None;
+    }
+    let span = section.parsed::<Span>("default_expires")?;
+    if span.value.as_duration().is_zero() {
+        section.error(span.span, "a new key would be expired at once", None);
+        return None;
+    }
+    Some(span.value)
+}
+
+fn plans(sections: &[(At<&str>, Section<'_>)]) -> (Vec<PlanSpec>, Vec<Vec<Range<usize>>>) {
+    let (mut plans, mut spans) = (Vec::new(), Vec::new());
+    for (name, section) in sections {
+        if let Some(why) = name_fault(name.value) {
+            section.error(name.span.clone(), format!("`{}` is not a name: {why}", shown(name.value)), None);
+        }
+        let limits: Vec<_> = section.sections("limits", "plans.NAME.limits");
+        let mut seen = BTreeSet::new();
+        let limits: Vec<_> = limits.iter().filter_map(|section| limit(section, &mut seen)).collect();
+        spans.push(limits.iter().map(|at| at.span.clone()).collect());
+        let limits = limits.into_iter().map(|at| at.value).collect();
+        plans.push(PlanSpec { name: name.value.to_owned(), limits });
+    }
+    (plans, spans)
+}
+
+fn limit(section: &Section<'_>, seen: &mut BTreeSet<String>) -> Option<At<LimitSpec>> {
+    let name = name_of(section, "name", seen);
+    let rate = section.parsed::<Rate>("rate");
+    let burst = section.number("burst", 1..=Rate::MAX_COUNT);
+    let per = section.choice("per", &[("key", LimitSubject::Key), ("consumer", LimitSubject::Consumer)]);
+    let (name, rate) = (name?, rate?.value);
+    let burst = burst.unwrap_or(rate.count());
+    Some(At { value: LimitSpec { name, rate, burst, per }, span: section.span.clone() })
+}
+
+fn identity_headers(top: &Section<'_>) -> IdentityHeaders {
+    let mut headers = IdentityHeaders::default();
+    let mut renamed: Vec<(At<&str>, At<&str>)> = Vec::new();
+    for (from, to) in top.pairs("identity_headers") {
+        let is_family = from.value.ends_with('*');
+        let name = if is_family { to.value.strip_suffix("-*").unwrap_or("") } else { to.value };
+        if !is_header_name(name) {
+            let hint = if is_family {
+                "end it like the original: \"X-Tenant-*\""
+            } else {
+                "a header's name has letters, digits and -"
+            };
+            top.error(
+                to.span,
+                format!("`{}` is not a header's name", shown(to.value)),
+                Some(hint.to_owned()),
+            );
+        } else if is_reserved(name) {
+            top.error(to.span, format!("`{name}` has a meaning of its own in HTTP or in kgate"), None);
+        } else if !headers.rename(from.value, to.value) {
+            let names = IdentityHeader::ALL.map(IdentityHeader::default_name);
+            let hint = match did_you_mean(from.value, names) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("the identity headers are {}, X-Consumer-Meta-…", names.join(", ")),
+            };
+            top.error(from.span, format!("there is no identity header `{}`", shown(from.value)), Some(hint));
+        } else {
+            renamed.push((from, to));
+        }
+    }
+    for (from, to) in &renamed {
+        let canonical = canonical_name(to.value);
+        let is_taken = headers.all_canonical().into_iter().filter(|name| *name == canonical).count() > 1;
+        let family = canonical_name(headers.meta_prefix());
+        let is_in_family = canonical.starts_with(&family)
+            && !from.value.to_ascii_lowercase().starts_with("x-consumer-meta-");
+        if is_taken || is_in_family {
+            top.error(
+                to.span.clone(),
+                format!("`{}` is the name of another identity header", to.value),
+                None,
+            );
+        }
+    }
+    headers
+}
+
+/// A route, and which section it came from.
+struct Route {
+    spec: RouteSpec,
+    section: usize,
+}
+
+fn routes(
+    sections: &[Section<'_>],
+    key_types: &KeyTypes,
+    upstreams: &[Upstream],
+    headers: &IdentityHeaders,
+) -> Vec<Route> {
+    let upstreams = Names { what: "upstream", names: upstreams.iter().map(|u| u.name.clone()).collect() };
+    let key_types =
+        Names { what: "key type", names: key_types.as_slice().iter().map(|t| t.name.clone()).collect() };
+    let mut seen = BTreeSet::new();
+    let route = |(number, section)| {
+        Some(Route { spec: route(section, &key_types, &upstreams, headers, &mut seen)?, section: number })
+    };
+    sections.iter().enumerate().filter_map(route).collect()
+}
+
+fn route(
+    section: &Section<'_>,
+    key_types: &Names,
+    upstreams: &Names,
+    headers: &IdentityHeaders,
+    seen: &mut BTreeSet<String>,
+) -> Option<RouteSpec> {
+    let name = name_of(section, "name", seen);
+    let path = section.text("path");
+    let upstream = section.text("upstream").and_then(|name| upstreams.find(section, &name));
+    let types = section.texts("key_types");
+    if types.is_empty() && section.has("key_types") {
+        let hint = "leave it out to take all of them, or set `public = true`".to_owned();
+        section.error(section.span_of("key_types"), "`key_types` names no key type", Some(hint));
+    }
+    let known_types = types.iter().filter(|name| key_types.find(section, name).is_some());
+    let known_types: Vec<String> = known_types.map(|at| at.value.to_owned()).collect();
+    let by_type = section.pairs("upstream_by_type").into_iter().filter_map(|(name, to)| {
+        let (from, to) = (key_types.find(section, &name), upstreams.find(section, &to));
+        Some((key_types.names[from?].clone(), to?))
+    });
+    let upstream_by_type = by_type.collect();
+    let public = section.flag("public");
+    if public {
+        for name in ["scopes", "key_types", "key_header", "upstream_by_type"] {
+            if section.has(name) {
+                let hint = format!("take away `public` or `{name}`");
+                section.error(
+                    section.span_of(name),
+                    format!("a public route asks for no key, so `{name}` means nothing"),
+                    Some(hint),
+                );
+            }
+        }
+    }
+    let scopes = if section.has("scopes") { section.parsed::<Requirement>("scopes") } else { None };
+    Some(RouteSpec {
+        host: section.text("host").map(|at| at.value.to_owned()),
+        methods: section.texts("methods").into_iter().map(|at| at.value.to_owned()).collect(),
+        public,
+        scopes: scopes.map(|at| at.value).unwrap_or_default(),
+        key_types: known_types,
+        key_header: key_header(section, headers),
+        upstream_by_type,
+        lax_path: !section.flag("strict_path"),
+        name: name?,
+        path: path?.value.to_owned(),
+        upstream: upstream?,
+    })
+}
+
+fn key_header(section: &Section<'_>, headers: &IdentityHeaders) -> Option<String> {
+    let name = section.text("key_header")?;
+    let canonical = canonical_name(name.value);
+    let problem = if !is_header_name(name.value) {
+        "is not a header's name"
+    } else if canonical == "authorization" {
+        "takes keys as `Bearer` without this setting"
+    } else if is_reserved(name.value) {
+        "has a meaning of its own in HTTP or in kgate"
+    } else if headers.all_canonical().contains(&canonical)
+        || canonical.starts_with(&canonical_name(headers.meta_prefix()))
+    {
+        "is an identity header, which clients cannot send"
+    } else {
+        return Some(name.value.to_owned());
+    };
+    section.error(name.span, format!("`{}` {problem}", shown(name.value)), None);
+    None
+}
+
+fn warn_of_plans(top: &Section<'_>, section: &Section<'_>, server: &Server, plans: &[PlanSpec]) {
+    if plans.is_empty() {
+        top.warn(
+            0..0,
+            "no plan is declared, so nothing is limited",
+            "add a [plans.NAME] and `server.default_plan`",
+        );
+    } else if server.default_plan.is_none() && !section.has("default_plan") {
+        top.warn(
+            section.span.clone(),
+            "a consumer without a plan is not limited",
+            format!("set `default_plan` in [server], for example to \"{}\"", plans[0].name),
+        );
+    }
+}
+
+fn warn_of_routes(top: &Section<'_>, sections: &[Section<'_>], routes: &[Route], key_types: &KeyTypes) {
+    if sections.is_empty() {
+        top.warn(0..0, "no route is declared, so every request is answered with 404", "add a [[route]]");
+    }
+    let publishable = key_types.as_slice().iter().find(|t| t.kind == Kind::Publishable);
+    let Some(publishable) = publishable else { return };
+    let has_secret = key_types.as_slice().iter().any(|t| t.kind == Kind::Secret);
+    for route in routes.iter().filter(|r| has_secret && !r.spec.public && r.spec.key_types.is_empty()) {
+        top.warn(
+            sections[route.section].span.clone(),
+            format!(
+                "route `{}` takes publishable keys (`{}`), which anybody can read",
+                route.spec.name, publishable.name
+            ),
+            "name its `key_types`",
+        );
+    }
+}
+
+/// Finds what the engine's compiler complains of.
+#[allow(clippy::too_many_arguments)] // Every one is a list of places; together they are the file.
+fn place_of(
+    fault: &Fault,
+    top: &Section<'_>,
+    server: &Section<'_>,
+    key_types: &[Range<usize>],
+    plans: &[(At<&str>, Section<'_>)],
+    limits: &[Vec<Range<usize>>],
+    sections: &[Section<'_>],
+    routes: &[Route],
+) -> Range<usize> {
+    let section_of = |route: usize| routes.get(route).map(|route| &sections[route.section]);
+    let span = match fault.place {
+        Place::KeyType(i) => key_types.get(i).cloned(),
+        Place::DefaultPlan => Some(server.span_of("default_plan")),
+        Place::Plan(i) => plans.get(i).map(|(name, _)| name.span.clone()),
+        Place::Limit(i, j) => limits.get(i).and_then(|limits| limits.get(j)).cloned(),
+        Place::Route(i) => section_of(i).map(|section| section.span.clone()),
+        Place::RouteField(i, field) => section_of(i).map(|section| section.span_of(field)),
+    };
+    span.unwrap_or_else(|| top.span.clone())
+}
+
+/// What a table that is not given is read from.
+static EMPTY: std::sync::OnceLock<DeTable<'static>> = std::sync::OnceLock::new();
+
+/// Zero would end everything at once; more than a day is as good as none.
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests;

@@ -104,6 +104,12 @@ impl IdentityHeaders {
         &self.meta
     }
 
+    /// Returns the canonical forms of all single names in use.
+    pub(super) fn all_canonical(&self) -> Vec<String> {
+        let single = self.names.iter().chain(self.meta.iter().map(|(_, to)| to));
+        single.map(|name| canonical_name(name)).collect()
+    }
+
     /// Renames a header (`X-Consumer-Name`), one metadata header (`X-Consumer-Meta-Tier`) or the family
     /// (`X-Consumer-Meta-*` to `X-Tenant-*`). Returns whether `from` is one of those.
     pub(super) fn rename(&mut self, from: &str, to: &str) -> bool {
@@ -133,4 +139,49 @@ pub fn canonical_name(name: &str) -> String {
 
 fn header_part(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+}
+
+/// Says whether `name` can be sent and is read the same by every backend: letters, digits and `-`.
+pub(super) fn is_header_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+/// Says whether a header has a meaning of its own, so that it can carry neither keys nor identity.
+pub(super) fn is_reserved(name: &str) -> bool {
+    const RESERVED: &[&str] = &[
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "date",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "origin",
+        "proxy-authorization",
+        "proxy-connection",
+        "range",
+        "referer",
+        "te",
+        "trailer",
+        "traceparent",
+        "tracestate",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-kgate-secret",
+        "x-request-id",
+    ];
+    RESERVED.contains(&canonical_name(name).as_str())
 }

@@ -1,5 +1,7 @@
 //! Every setting, declared once.
 
+use std::fmt::Write as _;
+
 /// One setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
@@ -9,7 +11,7 @@ pub struct Setting {
     pub name: &'static str,
     /// What kind of value it takes, for people.
     pub kind: &'static str,
-    /// Its default as written in TOML without quotes; `None` if it has none.
+    /// Its default as written in TOML, strings without quotes; `None` if it has none.
     pub default: Option<&'static str>,
     /// Whether it must be given.
     pub required: bool,
@@ -17,10 +19,198 @@ pub struct Setting {
     pub meaning: &'static str,
 }
 
-/// Every setting there is, in the order of the documentation.
-pub const SETTINGS: &[Setting] = &[];
+/// Finds a setting.
+pub(super) fn setting(table: &str, name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|s| s.table == table && s.name == name)
+}
 
 /// Renders `docs/config.md`.
 pub fn docs() -> String {
-    todo!()
+    let mut out = String::from(PREAMBLE);
+    for (table, heading, text) in TABLES {
+        let _ = write!(out, "\n## {heading}\n\n{text}\n\n");
+        out.push_str("| setting | type | default | meaning |\n|---|---|---|---|\n");
+        for setting in SETTINGS.iter().filter(|s| s.table == *table) {
+            let default = match (setting.default, setting.required) {
+                (_, true) => "required".to_owned(),
+                (Some(default), _) => format!("`{default}`"),
+                (None, _) => "none".to_owned(),
+            };
+            let meaning = setting.meaning.replace('|', "\\|");
+            let kind = setting.kind.replace('|', "\\|");
+            let _ = writeln!(out, "| `{}` | {kind} | {default} | {meaning} |", setting.name);
+        }
+    }
+    out.push_str(REST);
+    out
+}
+
+const PREAMBLE: &str = "# kgate.toml
+
+<!-- Generated from the table of settings in src/config/settings.rs; `KGATE_BLESS=1 cargo test --test it docs` writes it. -->
+
+kgate looks for its configuration at `--config`, `$KGATE_CONFIG`, `./kgate.toml`,
+`$XDG_CONFIG_HOME/kgate/kgate.toml` (else `~/.config/kgate/kgate.toml`) and `/etc/kgate/kgate.toml`, and
+takes the first. `kgate init` writes one with every setting shown; `kgate check` lists every mistake with its
+line and column. An unknown setting is a mistake. Paths are relative to the file.
+
+- **duration**: a number and a unit, `\"500ms\"`, `\"30s\"`, `\"5m\"`, `\"24h\"`, `\"90d\"`, `\"2w\"`, `\"1y\"`.
+- **size**: bytes, as a number or with a unit, `65536`, `\"64KiB\"`, `\"16MiB\"`, `\"1GiB\"`.
+- **network**: `\"10.0.0.0/8\"`, `\"2001:db8::/32\"` or one address.
+- **address**: `\"127.0.0.1:8080\"`, `\"[::1]:8080\"` or `\"unix:PATH\"`; of upstreams also `\"host:port\"`.
+- **rate**: `\"100/s\"`, `\"3000/min\"`, `\"5000/h\"`, `\"10000/d\"`.
+
+Keys and consumers are not here: they live in the store and change without a reload.
+";
+
+const REST: &str = "
+## `[identity_headers]`: what a backend is told
+
+Renames any of `X-Consumer-Id`, `X-Consumer-Name`, `X-Consumer-External-Id`, `X-Consumer-Scopes`,
+`X-Consumer-Plan`, `X-Key-Id` and `X-RateLimit-Remaining`, one metadata header (`X-Consumer-Meta-Tier`), or
+all of those (`\"X-Consumer-Meta-*\" = \"X-Tenant-*\"`). What clients send under either name is removed; see
+`docs/http.md`.
+
+```toml
+[identity_headers]
+\"X-Consumer-Name\" = \"X-Consumer-Username\"
+```
+
+## Reload
+
+`kgate serve` reads the file again on SIGHUP and when it changes. A file with mistakes leaves the old
+configuration running. `listen`, `data_dir` and `server.workers` need a restart.
+";
+
+const TABLES: &[(&str, &str, &str)] = &[
+    ("", "Top of the file", "Where the data is; everything else is in the tables below."),
+    (
+        "listen",
+        "`[listen]`",
+        "Where kgate listens. TLS is not terminated: beyond one machine, put a TLS proxy in front.",
+    ),
+    ("server", "`[server]`", "Caps and time-outs, and what holds for every request."),
+    ("key_type", "`[[key_type]]`", "A declared prefix. At least one."),
+    (
+        "pepper",
+        "`[[pepper]]`",
+        "A secret mixed into the digests of keys, so that the store alone is not enough to test guesses. New keys use the first; the others keep older keys working.",
+    ),
+    (
+        "plans.NAME",
+        "`[plans.NAME]`",
+        "A named set of limits. A key has its own plan, its consumer's, or `server.default_plan`.",
+    ),
+    (
+        "plans.NAME.limits",
+        "`limits` of a plan",
+        "Each limit is a table `{ name = \"burst\", rate = \"100/s\", burst = 200 }`. A request must fit all of them, and is charged to all or none.",
+    ),
+    ("upstream", "`[[upstream]]`", "A backend: one or more servers that speak HTTP/1.1."),
+    (
+        "route",
+        "`[[route]]`",
+        "Which requests go where, and what they need. The most specific route wins, whatever the order. A route with only a name, a path and an upstream takes any valid key.",
+    ),
+];
+
+macro_rules! settings {
+    ($( $table:literal { $( $name:literal $kind:literal $default:tt $meaning:literal; )* } )*) => {
+        /// Every setting there is, in the order of the documentation.
+        pub const SETTINGS: &[Setting] = &[ $( $( Setting {
+            table: $table,
+            name: $name,
+            kind: $kind,
+            default: settings!(@default $default),
+            required: settings!(@required $default),
+            meaning: $meaning,
+        }, )* )* ];
+    };
+    (@default required) => { None };
+    (@default none) => { None };
+    (@default $text:literal) => { Some($text) };
+    (@required required) => { true };
+    (@required $other:tt) => { false };
+}
+
+settings! {
+    "" {
+        "data_dir" "path" required "The directory of the store. Only its owner may read it.";
+        "listen" "table" none "See `[listen]`.";
+        "server" "table" none "See `[server]`.";
+        "identity_headers" "table" none "See `[identity_headers]`.";
+        "key_type" "tables" none "See `[[key_type]]`.";
+        "pepper" "tables" none "See `[[pepper]]`.";
+        "plans" "table" none "See `[plans.NAME]`.";
+        "upstream" "tables" none "See `[[upstream]]`.";
+        "route" "tables" none "See `[[route]]`.";
+    }
+    "listen" {
+        "proxy" "list of addresses" r#"["127.0.0.1:8080"]"# "The gateway itself.";
+        "admin" "address" none "Health (`/healthz`), readiness (`/readyz`) and `/metrics`. It asks for no credentials: keep it on loopback.";
+    }
+    "server" {
+        "workers" "number" none "Worker threads; without it, one for each core.";
+        "trusted_proxies" "list of networks" "[]" "Peers whose `X-Forwarded-For` and `X-Request-Id` are believed; `\"unix\"` stands for whoever connects through a Unix socket.";
+        "realm" "text" "kgate" "The realm in `WWW-Authenticate`.";
+        "default_plan" "plan" none "The plan of keys that have none and whose consumer has none.";
+        "max_connections" "number" "10000" "Client connections open at once; further ones wait.";
+        "max_in_flight" "number" "4096" "Requests in work at once; further ones get 503.";
+        "max_header_bytes" "size" "32KiB" "Request line and header fields together; more is 431.";
+        "max_header_fields" "number" "100" "Header fields of a request; more is 431.";
+        "max_url_bytes" "size" "8KiB" "The request target; longer is 414.";
+        "max_body" "size" "16MiB" "The body of a request; larger is 413.";
+        "header_timeout" "duration" "10s" "From the first byte of a request to the end of its header; slower is 408.";
+        "idle_timeout" "duration" "60s" "How long a connection may wait for its next request.";
+        "body_timeout" "duration" "30s" "The longest pause in a request's body, or of a client taking its answer.";
+        "keepalive_pool" "number" "256" "Idle connections to backends kept for reuse, in all.";
+        "drain_timeout" "duration" "30s" "How long requests in work may go on after SIGTERM.";
+        "trust_request_id" "`trusted-proxies` | `anyone` | `nobody`" "trusted-proxies" "Whose `X-Request-Id` is taken; everybody else gets a new one.";
+        "rate_headers" "`both` | `ietf` | `x` | `off`" "both" "`RateLimit` and `RateLimit-Policy` (`ietf`), `X-RateLimit-…` (`x`), both or neither.";
+    }
+    "key_type" {
+        "name" "text" required "What routes and commands call it.";
+        "prefix" "prefix" required "What its tokens start with: 1 to 24 characters, lower-case words of letters and digits joined by `_`, `acme_live`.";
+        "environment" "text" none "The environment it belongs to; without it, its name.";
+        "kind" "`secret` | `publishable`" "secret" "Publishable keys are made to be seen, in a browser for instance.";
+        "default_expires" "duration or `never`" "never" "The life of a new key when none is asked for.";
+        "format" "`kgate` | `opaque`" "kgate" "`opaque` takes tokens of other systems, known only by their length.";
+        "min_len" "number" none "Of `opaque`: the shortest token, in bytes; at least 16.";
+        "max_len" "number" none "Of `opaque`: the longest token, in bytes; at most 1024.";
+    }
+    "pepper" {
+        "id" "text" required "Its name in the store. Never reuse one for another secret.";
+        "file" "path" required "The file with the secret. A line end at its end does not count.";
+    }
+    "plans.NAME" {
+        "limits" "list of tables" "[]" "Its limits, at most 16.";
+    }
+    "plans.NAME.limits" {
+        "name" "text" required "Shown to clients in `RateLimit`. Limits of one name in different plans share their counts.";
+        "rate" "rate" required "How often.";
+        "burst" "number" none "How many at once; without it, the number in `rate`.";
+        "per" "`key` | `consumer`" "key" "Whether every key counts for itself, or all keys of a consumer together.";
+    }
+    "upstream" {
+        "name" "text" required "What routes call it.";
+        "servers" "list of addresses" required "Taken in turn; one that cannot be reached is skipped for a while.";
+        "shared_secret_file" "path" none "A file with a secret sent as `X-Kgate-Secret`, by which the backend knows kgate.";
+        "forward_metadata" "list of texts" "[]" "Which metadata is forwarded, as `X-Consumer-Meta-…`.";
+        "connect_timeout" "duration" "2s" "For a connection to a server; more is 504.";
+        "response_timeout" "duration" "60s" "From the end of the request to the first byte of the answer, and between two pieces of it; more is 504.";
+        "idle_timeout" "duration" "60s" "How long an idle connection is kept for reuse. Keep it below the backend's own.";
+    }
+    "route" {
+        "name" "text" required "Its name in logs and metrics.";
+        "path" "path pattern" required "Segments; `*` is one segment, a last `**` zero or more: `/v1/products/**`.";
+        "upstream" "upstream" required "Where it leads.";
+        "host" "host" none "The host it is for, without port; without it, every host.";
+        "methods" "list of texts" "[]" "The methods it takes; none named is all but `TRACE` and `CONNECT`.";
+        "public" "true | false" "false" "Whether it asks for no key.";
+        "scopes" "scopes" none "What the key must hold: `products:read`, `all(a, b)` or `any(a, b)`.";
+        "key_types" "list of key types" "[]" "The key types it takes; none named is all.";
+        "key_header" "header" none "The header that carries the key, instead of `Authorization: Bearer`.";
+        "upstream_by_type" "table" none "Another upstream for keys of a type: `{ test = \"sandbox\" }`.";
+        "strict_path" "true | false" "true" "`false` lets ambiguous spellings of a path through, as they are. Dot segments never pass.";
+    }
 }

@@ -19,6 +19,8 @@ pub fn candidates(home: Option<&Path>, xdg: Option<&Path>) -> Vec<PathBuf> {
 
 /// Returns a configuration for keys that start with `prefix` and a backend at `upstream`
 /// (`127.0.0.1:9000`), with every setting shown. It passes its own check.
-pub fn template(_prefix: &str, _upstream: &str) -> String {
-    todo!()
+pub fn template(prefix: &str, upstream: &str) -> String {
+    TEMPLATE.replace("{prefix}", prefix).replace("{upstream}", upstream)
 }
+
+const TEMPLATE: &str = include_str!("template.toml");

@@ -1,12 +1,17 @@
 //! The one table from refusals and failures to HTTP.
 
-use http::StatusCode;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use std::fmt::Write as _;
+use std::time::Duration;
 
-use super::RequestId;
-use crate::config::Server;
-use crate::key::Timestamp;
-use crate::policy::{Denial, Permit};
+use http::StatusCode;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+
+use super::{RequestId, X_REQUEST_ID};
+use crate::config::{RateHeaders, Server};
+use crate::key::{Rate, Requirement, Timestamp};
+use crate::policy::{Class, Denial, Forbidden, LimitState, Permit};
 
 /// A whole answer of kgate's own.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,7 +20,7 @@ pub struct Answer {
     pub status: StatusCode,
     /// All headers but `Content-Length`, `Date` and `Connection`, which are the server's.
     pub headers: HeaderMap,
-    /// The body, `application/problem+json`. Leave it out for HEAD.
+    /// The body, `application/problem+json` (RFC 9457). Leave it out for HEAD.
     pub body: Vec<u8>,
 }
 
@@ -44,34 +49,248 @@ pub enum Failure {
     GatewayTimeout,
 }
 
+impl Failure {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::BadRequest,
+        Self::RequestTimeout,
+        Self::BodyTooLarge,
+        Self::UrlTooLong,
+        Self::HeaderTooLarge,
+        Self::Internal,
+        Self::BadGateway,
+        Self::Overloaded,
+        Self::Unavailable,
+        Self::GatewayTimeout,
+    ];
+
+    /// Returns its fixed name, as in the answer's `code`; fit for a metric label and a log.
+    pub const fn code(self) -> &'static str {
+        self.problem().code
+    }
+
+    /// Returns the status it is answered with.
+    pub const fn status(self) -> StatusCode {
+        self.problem().status
+    }
+
+    const fn problem(self) -> &'static Problem {
+        match self {
+            Self::BadRequest => &BAD_REQUEST,
+            Self::RequestTimeout => &REQUEST_TIMEOUT,
+            Self::BodyTooLarge => &BODY_TOO_LARGE,
+            Self::UrlTooLong => &URL_TOO_LONG,
+            Self::HeaderTooLarge => &HEADER_TOO_LARGE,
+            Self::Internal => &INTERNAL,
+            Self::BadGateway => &BAD_GATEWAY,
+            Self::Overloaded => &OVERLOADED,
+            Self::Unavailable => &UNAVAILABLE,
+            Self::GatewayTimeout => &GATEWAY_TIMEOUT,
+        }
+    }
+}
+
 /// Words answers for one configuration.
 #[derive(Debug)]
-pub struct Answers {}
+pub struct Answers {
+    realm: String,
+    rate_headers: RateHeaders,
+}
 
 impl Answers {
     /// Takes the realm and which rate headers are on.
-    pub fn new(_server: &Server) -> Self {
-        todo!()
+    pub fn new(server: &Server) -> Self {
+        Self { realm: server.realm.clone(), rate_headers: server.rate_headers }
     }
 
     /// Returns the answer to a request the engine refused. `now` is for `X-RateLimit-Reset`.
-    pub fn denial(&self, _denial: &Denial, _id: &RequestId, _now: Timestamp) -> Answer {
-        todo!()
+    pub fn denial(&self, denial: &Denial, id: &RequestId, now: Timestamp) -> Answer {
+        self.class(denial.class(), id, now)
+    }
+
+    fn class(&self, class: Class<'_>, id: &RequestId, now: Timestamp) -> Answer {
+        match class {
+            Class::BadRequest => BAD_TARGET.answer(id),
+            Class::NotFound => NOT_FOUND.answer(id),
+            Class::MethodNotAllowed { allow } => METHOD_NOT_ALLOWED.answer(id).with(ALLOW, allow),
+            Class::Unauthorized { credential_sent } => {
+                // RFC 6750 §3.1: without a credential, no error code.
+                let error = if credential_sent { ", error=\"invalid_token\"" } else { "" };
+                UNAUTHORIZED.answer(id).with(WWW_AUTHENTICATE, &self.challenge(error))
+            }
+            Class::Forbidden(Forbidden::Network) => NETWORK.answer(id),
+            Class::Forbidden(Forbidden::Scope(requirement)) => self.insufficient_scope(requirement, id),
+            Class::Limited(limit) => {
+                let mut answer =
+                    LIMITED.answer(id).with(RETRY_AFTER, &retry_after(limit.retry_after).to_string());
+                let headers = &mut answer.headers;
+                self.each_rate_header(limit, [(limit.name, limit.rate, limit.burst)], now, |name, value| {
+                    headers.insert(name, value);
+                });
+                answer
+            }
+        }
+    }
+
+    /// Returns the answer to a request that failed.
+    pub fn failure(&self, failure: Failure, id: &RequestId) -> Answer {
+        let answer = failure.problem().answer(id);
+        match failure {
+            Failure::Overloaded | Failure::Unavailable => answer.with(RETRY_AFTER, "1"),
+            _ => answer,
+        }
     }
 
     /// Calls `visit` with each header an allowed request's answer gets: rate headers, and
     /// `X-Api-Key-Expires` for keys in grace or in their last week. None on public routes.
     pub fn each_permit_header(
         &self,
-        _permit: &Permit,
-        _now: Timestamp,
-        _visit: impl FnMut(&HeaderName, HeaderValue),
+        permit: &Permit,
+        now: Timestamp,
+        mut visit: impl FnMut(&HeaderName, HeaderValue),
     ) {
-        todo!()
+        let Some(identity) = permit.identity() else { return };
+        if let Some(limit) = permit.limit() {
+            self.each_rate_header(limit, permit.limits(), now, &mut visit);
+        }
+        if let Some(at) = identity.expires_at()
+            && (identity.is_in_grace() || at.since(now) <= LAST_WEEK)
+        {
+            visit(&X_API_KEY_EXPIRES, value(&at.to_string()));
+        }
     }
 
-    /// Returns the answer to a request that failed.
-    pub fn failure(&self, _failure: Failure, _id: &RequestId) -> Answer {
-        todo!()
+    /// draft-ietf-httpapi-ratelimit-headers-10 §3, §4; and the familiar three.
+    fn each_rate_header<'a>(
+        &self,
+        limit: LimitState<'_>,
+        policies: impl IntoIterator<Item = (&'a str, Rate, u64)>,
+        now: Timestamp,
+        mut visit: impl FnMut(&HeaderName, HeaderValue),
+    ) {
+        let seconds = seconds_up(limit.reset);
+        if matches!(self.rate_headers, RateHeaders::Both | RateHeaders::Ietf) {
+            let mut text = String::with_capacity(96);
+            for (name, rate, burst) in policies {
+                let comma = if text.is_empty() { "" } else { ", " };
+                // What can be had in one window from a full start; the window in whole seconds.
+                let (quota, window) = (rate.count().max(burst), rate.per().as_secs());
+                let _ = write!(text, "{comma}\"{name}\";q={quota};w={window}");
+            }
+            visit(&RATELIMIT_POLICY, value(&text));
+            text.clear();
+            let _ = write!(text, "\"{}\";r={};t={seconds}", limit.name, limit.remaining);
+            visit(&RATELIMIT, value(&text));
+        }
+        if matches!(self.rate_headers, RateHeaders::Both | RateHeaders::X) {
+            // Rounded up: nobody who waits until then comes too early.
+            let reset = now.plus(limit.reset).plus(Duration::from_millis(999)).as_secs();
+            visit(&X_RATELIMIT_LIMIT, HeaderValue::from(limit.burst));
+            visit(&X_RATELIMIT_REMAINING, HeaderValue::from(limit.remaining));
+            visit(&X_RATELIMIT_RESET, HeaderValue::from(reset));
+        }
+    }
+
+    /// RFC 6750 §3.1: the scopes needed are named, space-separated.
+    fn insufficient_scope(&self, requirement: &Requirement, id: &RequestId) -> Answer {
+        let scopes: Vec<&str> = requirement.scopes().iter().map(crate::key::Scope::as_str).collect();
+        let rest = format!(", error=\"insufficient_scope\", scope=\"{}\"", scopes.join(" "));
+        SCOPE.answer(id).with(WWW_AUTHENTICATE, &self.challenge(&rest))
+    }
+
+    fn challenge(&self, rest: &str) -> String {
+        format!("Bearer realm=\"{}\"{rest}", self.realm)
     }
 }
+
+impl Answer {
+    fn with(mut self, name: HeaderName, text: &str) -> Self {
+        self.headers.insert(name, value(text));
+        self
+    }
+}
+
+/// What one kind of refusal says. The same bytes for everybody but for the request id.
+struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: &'static str,
+}
+
+impl Problem {
+    fn answer(&self, id: &RequestId) -> Answer {
+        let Self { status, code, title, detail } = self;
+        let number = status.as_u16();
+        // Every part is a constant without quotes or an id of harmless characters: nothing to escape.
+        let body = format!(
+            "{{\"type\":\"urn:kgate:problem:{code}\",\"title\":\"{title}\",\"status\":{number},\
+             \"detail\":\"{detail}\",\"code\":\"{code}\",\"request_id\":\"{}\"}}\n",
+            id.as_str()
+        );
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_REQUEST_ID, id.as_value().clone());
+        Answer { status: *status, headers, body: body.into_bytes() }
+    }
+}
+
+macro_rules! problems {
+    ($( $name:ident $status:ident $code:literal $title:literal $detail:literal; )*) => {
+        $( static $name: Problem = Problem {
+            status: StatusCode::$status,
+            code: $code,
+            title: $title,
+            detail: $detail,
+        }; )*
+        #[cfg(test)]
+        static PROBLEMS: &[&Problem] = &[$( &$name ),*];
+    };
+}
+
+problems! {
+    BAD_REQUEST BAD_REQUEST "bad_request" "Bad request" "The request cannot be served as it is.";
+    BAD_TARGET BAD_REQUEST "ambiguous_path" "Ambiguous path" "The path must be in canonical form: no dot segments, empty segments, parameters, backslashes or encoded separators.";
+    UNAUTHORIZED UNAUTHORIZED "unauthorized" "Unauthorized" "A valid API key is required.";
+    NETWORK FORBIDDEN "network_not_allowed" "Forbidden" "The API key may not be used from this address.";
+    SCOPE FORBIDDEN "insufficient_scope" "Forbidden" "The API key lacks a scope this request needs.";
+    NOT_FOUND NOT_FOUND "not_found" "Not found" "There is nothing at this path.";
+    METHOD_NOT_ALLOWED METHOD_NOT_ALLOWED "method_not_allowed" "Method not allowed" "The method is not allowed at this path.";
+    REQUEST_TIMEOUT REQUEST_TIMEOUT "request_timeout" "Request timeout" "The request came too slowly.";
+    BODY_TOO_LARGE PAYLOAD_TOO_LARGE "body_too_large" "Content too large" "The body is larger than allowed.";
+    URL_TOO_LONG URI_TOO_LONG "url_too_long" "URI too long" "The request target is longer than allowed.";
+    LIMITED TOO_MANY_REQUESTS "rate_limited" "Too many requests" "The API key has used up a rate limit of its plan.";
+    HEADER_TOO_LARGE REQUEST_HEADER_FIELDS_TOO_LARGE "header_too_large" "Request header fields too large" "The header is larger than allowed.";
+    INTERNAL INTERNAL_SERVER_ERROR "internal" "Internal server error" "The gateway failed.";
+    BAD_GATEWAY BAD_GATEWAY "bad_gateway" "Bad gateway" "The backend cannot be reached.";
+    OVERLOADED SERVICE_UNAVAILABLE "overloaded" "Service unavailable" "The gateway has as many requests as it can take.";
+    UNAVAILABLE SERVICE_UNAVAILABLE "unavailable" "Service unavailable" "The API key cannot be checked right now.";
+    GATEWAY_TIMEOUT GATEWAY_TIMEOUT "gateway_timeout" "Gateway timeout" "The backend did not answer in time.";
+}
+
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("names and numbers fit a header")
+}
+
+/// RFC 9110 §10.2.3: whole seconds. Rounded up, and at least 1 lest clients come back at once.
+fn retry_after(wait: Duration) -> u64 {
+    seconds_up(wait).max(1)
+}
+
+fn seconds_up(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+/// How long before its end a key's answers begin to say so.
+const LAST_WEEK: Duration = Duration::from_secs(7 * 86_400);
+
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const X_API_KEY_EXPIRES: HeaderName = HeaderName::from_static("x-api-key-expires");
+
+#[cfg(test)]
+mod tests;
