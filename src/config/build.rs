@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::headers::{canonical_name, is_header_name, is_reserved};
 use super::reader::{At, Section, shown};
@@ -44,17 +44,6 @@ pub(super) fn build(path: &Path, text: &str) -> Result<Loaded, Report> {
     match config {
         Some(config) if !report.has_errors() => Ok(Loaded { config, warnings: report }),
         _ => Err(report),
-    }
-}
-
-/// Reads `data_dir` alone, whatever else is wrong with the file.
-pub(super) fn data_dir_alone(path: &Path, text: &str) -> Option<PathBuf> {
-    let (root, _) = DeTable::parse_recoverable(text);
-    match root.get_ref().get("data_dir")?.get_ref() {
-        DeValue::String(directory) if !directory.is_empty() => {
-            Some(path.parent().unwrap_or(Path::new("")).join(&**directory))
-        }
-        _ => None,
     }
 }
 

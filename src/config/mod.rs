@@ -206,12 +206,6 @@ pub enum ConfigError {
     Invalid(Report),
 }
 
-/// Reads `data_dir` of a file alone, whatever else is wrong with it: a key can be revoked while half a
-/// configuration is being edited. `None` if even that cannot be read.
-pub fn data_dir_alone(path: &Path) -> Option<PathBuf> {
-    build::data_dir_alone(path, &std::fs::read_to_string(path).ok()?)
-}
-
 impl Config {
     /// Reads and checks a file. Relative paths in it are relative to it.
     ///

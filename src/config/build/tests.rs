@@ -1,1 +1,515 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::super::{ConfigError, Severity, template};
 use super::*;
+
+const HEAD: &str = r#"data_dir = "d"
+[server]
+default_plan = "p"
+[[key_type]]
+name = "live"
+prefix = "acme_live"
+[plans.p]
+limits = [{ name = "m", rate = "60/min" }]
+[[upstream]]
+name = "catalog"
+servers = ["127.0.0.1:9000"]
+"#;
+
+fn parse(text: &str) -> Result<Loaded, Report> {
+    match Config::parse(Path::new("/etc/kgate.toml"), text) {
+        Ok(loaded) => Ok(loaded),
+        Err(ConfigError::Invalid(report)) => Err(report),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// `line:column message` of every problem.
+fn told(report: &Report) -> Vec<String> {
+    let problems = report.problems().iter();
+    problems
+        .map(|p| {
+            let (line, column) = report.line_and_column(p);
+            format!("{line}:{column} {}", p.message)
+        })
+        .collect()
+}
+
+/// The errors of [`HEAD`] and `more`, with lines counted from the start of `more`.
+fn errors(more: &str) -> Vec<String> {
+    let offset = HEAD.lines().count();
+    let Err(report) = parse(&format!("{HEAD}{more}")) else { return Vec::new() };
+    let errors = report.problems().iter().filter(|p| p.severity == Severity::Error);
+    errors
+        .map(|p| {
+            let (line, column) = report.line_and_column(p);
+            let hint = p.hint.as_deref().map(|h| format!(" [{h}]")).unwrap_or_default();
+            format!("{}:{column} {}{hint}", line.saturating_sub(offset), p.message)
+        })
+        .collect()
+}
+
+fn warnings(text: &str) -> Vec<String> {
+    told(&parse(text).unwrap_or_else(|report| panic!("{report}")).warnings)
+}
+
+/// An error is told in `more` that contains all of `parts`.
+fn assert_error(more: &str, parts: &[&str]) {
+    let errors = errors(more);
+    assert!(
+        errors.iter().any(|e| parts.iter().all(|part| e.contains(part))),
+        "{more}\nwanted {parts:?}, got {errors:#?}"
+    );
+}
+
+#[test]
+fn the_template_passes_its_own_check_without_a_warning() {
+    let loaded = parse(&template("acme", "127.0.0.1:9000")).unwrap_or_else(|report| panic!("{report}"));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    let config = loaded.config;
+    assert_eq!(config.data_dir, Path::new("/etc/./kgate-data"));
+    assert_eq!(config.key_types.by_name("test").unwrap().1.prefix.as_str(), "acme_test");
+    assert_eq!(config.upstreams[0].servers, [Address::Tcp("127.0.0.1:9000".parse().unwrap())]);
+    assert_eq!(config.route_names, ["everything"]);
+}
+
+#[test]
+fn what_the_template_comments_out_can_be_switched_on() {
+    // Every `# name = value` line, in place, must be valid where it stands.
+    let directory = tempfile::tempdir().unwrap();
+    for file in ["secret", "pepper"] {
+        fs::write(directory.path().join(file), "x".repeat(64)).unwrap();
+        fs::set_permissions(directory.path().join(file), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let mut text = String::new();
+    for line in template("acme", "127.0.0.1:9000").lines() {
+        let setting = line.strip_prefix("# ").filter(|rest| {
+            let name = rest.split(" = ").next().unwrap().trim_matches('"');
+            *rest == "[[pepper]]"
+                || rest.contains(" = ")
+                    && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '*'))
+        });
+        let is_public = setting.is_some_and(|s| s.starts_with("public"));
+        text.push_str(if is_public { "" } else { setting.unwrap_or(line) });
+        text.push('\n');
+    }
+    text.push_str("[[upstream]]\nname = \"sandbox\"\nservers = [\"127.0.0.1:9001\"]\n");
+    let path = directory.path().join("kgate.toml");
+    let loaded = Config::parse(&path, &text).unwrap_or_else(|error| panic!("{error}"));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    assert_eq!(loaded.config.peppers.as_slice().len(), 1);
+}
+
+#[test]
+fn the_documented_shape_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("secret"), "s3cret\n").unwrap();
+    fs::set_permissions(directory.path().join("secret"), fs::Permissions::from_mode(0o600)).unwrap();
+    let text = r#"
+data_dir = "./kgate-data"
+[listen]
+proxy = ["127.0.0.1:8080", "unix:kgate.sock"]
+admin = "127.0.0.1:8081"
+[server]
+workers = 2
+trusted_proxies = ["127.0.0.1/32", "unix"]
+realm = "acme"
+default_plan = "pro"
+max_body = "1MiB"
+max_header_bytes = 65536
+header_timeout = "5s"
+rate_headers = "ietf"
+[identity_headers]
+"X-Consumer-Name" = "X-Consumer-Username"
+"X-Consumer-Meta-*" = "X-Tenant-*"
+"X-Consumer-Meta-Tier" = "X-Tier"
+[[key_type]]
+name = "live"
+prefix = "acme_live"
+default_expires = "90d"
+[[key_type]]
+name = "test"
+prefix = "acme_test"
+environment = "sandbox"
+[[key_type]]
+name = "old"
+prefix = "old"
+format = "opaque"
+min_len = 20
+max_len = 40
+[plans.pro]
+limits = [{ name = "burst", rate = "100/s", burst = 200 }, { name = "minute", rate = "3000/min", per = "consumer" }]
+[[upstream]]
+name = "catalog"
+servers = ["127.0.0.1:9000", "unix:/run/b.sock", "backend.internal:80"]
+shared_secret_file = "secret"
+forward_metadata = ["tier", "region name"]
+[[upstream]]
+name = "sandbox"
+servers = ["[::1]:9001"]
+[[route]]
+name = "products"
+host = "api.example.com"
+path = "/v1/products/**"
+methods = ["GET", "HEAD"]
+scopes = "products:read"
+key_types = ["live", "test"]
+key_header = "X-Api-Key"
+upstream = "catalog"
+upstream_by_type = { test = "sandbox" }
+[[route]]
+name = "health"
+path = "/healthz"
+public = true
+upstream = "catalog"
+"#;
+    let path = directory.path().join("kgate.toml");
+    fs::write(&path, text).unwrap();
+    let Loaded { config, warnings } = Config::read(&path).unwrap_or_else(|error| panic!("{error}"));
+    assert!(warnings.is_empty(), "{warnings}");
+    assert_eq!(config.listen.proxy[1], Address::Unix(directory.path().join("kgate.sock")));
+    assert!(config.server.trusted_proxies.unix);
+    assert_eq!((config.server.max_body, config.server.max_header_bytes), (1 << 20, 65536));
+    assert_eq!(config.server.header_timeout, Duration::from_secs(5));
+    assert_eq!(config.server.idle_timeout, Duration::from_secs(60));
+    assert_eq!(config.server.rate_headers, RateHeaders::Ietf);
+    let headers = &config.identity_headers;
+    assert_eq!(headers.name(IdentityHeader::ConsumerName), "X-Consumer-Username");
+    assert_eq!(headers.meta_name("region name"), "X-Tenant-region-name");
+    assert_eq!(headers.meta_name("tier"), "X-Tier");
+    let types = config.key_types.as_slice();
+    assert_eq!((types[0].environment.as_str(), types[1].environment.as_str()), ("live", "sandbox"));
+    assert_eq!(types[2].format, Format::Opaque { min_len: 20, max_len: 40 });
+    assert_eq!(types[0].default_expires, Some("90d".parse().unwrap()));
+    let limits = &config.plans[0].limits;
+    assert_eq!((limits[0].burst, limits[1].burst), (200, 3000));
+    assert_eq!(limits[1].per, LimitSubject::Consumer);
+    let upstream = &config.upstreams[0];
+    assert_eq!(upstream.shared_secret.as_ref().unwrap().expose(), b"s3cret");
+    assert_eq!(upstream.servers[2], Address::Name("backend.internal".into(), 80));
+    assert!(!format!("{config:?}").contains("s3cret"));
+    let routes = &config.rules.spec().routes;
+    assert_eq!((routes[0].upstream, &routes[0].upstream_by_type), (0, &vec![("test".to_owned(), 1)]));
+    assert!(routes[1].public);
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_its_place() {
+    let text = r#"dta_dir = "d"
+[server]
+workers = "two"
+max_body = "1MB"
+header_timeout = "5 s"
+default_plan = "prp"
+[[key_type]]
+name = "live"
+prefix = "Acme"
+[plans.pro]
+limits = [{ name = "m", rate = "60/fortnight" }, { name = "m", rate = "1/s" }]
+[[upstream]]
+name = "catalog"
+servers = ["http://127.0.0.1:9000"]
+[[route]]
+name = "products"
+path = "/v1/**"
+upstraem = "catalog"
+upstream = "catalogue"
+scopes = "products:*"
+"#;
+    let told = told(&parse(text).unwrap_err());
+    let wanted = [
+        "1:1 the file has no `data_dir`",
+        "1:1 unknown field `dta_dir`",
+        "3:11 `workers` must be a number, not a string",
+        "4:12 `max_body` is not a size",
+        "5:18 `5 s` is not a length of time",
+        "6:16 there is no plan `prp`",
+        "9:10 `Acme`",
+        "11:32 `60/fortnight` is not a rate",
+        "11:59 `m` is already taken",
+        "14:12 `http://127.0.0.1:9000` is not an address",
+        "18:1 unknown field `upstraem`",
+        "19:12 there is no upstream `catalogue`",
+        "20:10 `products:*` has a wildcard",
+    ];
+    for wanted in wanted {
+        assert!(told.iter().any(|t| t.starts_with(wanted)), "{wanted}\n{told:#?}");
+    }
+}
+
+#[test]
+fn a_problem_shows_its_line_a_caret_and_a_hint() {
+    let report =
+        parse(&format!("{HEAD}[[route]]\nname = \"r\"\n\tpath = \"/ä\"\n\tupstraem = \"x\"\n")).unwrap_err();
+    let text = report.to_string();
+    assert!(text.contains("/etc/kgate.toml:15:2: error: unknown field `upstraem`\n"), "{text}");
+    assert!(
+        text.contains("15 | \tupstraem = \"x\"\n   | \t^^^^^^^^\n   = help: did you mean `upstream`?\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn syntax_errors_have_a_place_too() {
+    for (text, place) in [
+        ("data_dir = \"d\nx = 1\n", "1:"),
+        ("data_dir = \"d\"\n[server\nworkers = 1\n", "2:"),
+        ("data_dir = \"d\"\n[[route]\n", "2:"),
+        ("a = 1\na = 2\n", "2:"),
+        ("\u{feff}a = \n", "1:"),
+    ] {
+        let told = told(&parse(text).unwrap_err());
+        assert!(told.iter().any(|t| t.starts_with(place)), "{text:?}: {told:?}");
+    }
+    let error = Config::parse(Path::new("x"), "a = = 1").unwrap_err().to_string();
+    assert!(error.contains("x:1:5: error:") && error.contains("a = = 1"), "{error}");
+}
+
+#[test]
+fn mistakes_of_each_kind() {
+    for (more, parts) in [
+        // Names and references.
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"cataolg\"\n",
+            &["4:12", "did you mean `catalog`"][..],
+        ),
+        ("[[route]]\nname = \"r r\"\npath = \"/\"\nupstream = \"catalog\"\n", &["2:8", "not a name"]),
+        ("[[route]]\npath = \"/\"\nupstream = \"catalog\"\n", &["1:1", "`route` has no `name`"]),
+        ("[[upstream]]\nname = \"catalog\"\nservers = [\"127.0.0.1:1\"]\n", &["2:8", "already taken"]),
+        (
+            "[[key_type]]\nname = \"x\"\nprefix = \"acme_live\"\n",
+            &["3:10", "prefix `acme_live` is already taken"],
+        ),
+        (
+            "[[key_type]]\nname = \"x\"\nprefix = \"x\"\nkind = \"secrete\"\n",
+            &["4:8", "\"secret\", \"publishable\""],
+        ),
+        ("[[key_type]]\nname = \"x\"\nprefix = \"x\"\nmin_len = 20\n", &["4:11", "opaque"]),
+        ("[[key_type]]\nname = \"x\"\nprefix = \"x\"\nformat = \"opaque\"\n", &["4:10", "needs `min_len`"]),
+        (
+            "[[key_type]]\nname = \"x\"\nprefix = \"x\"\nformat = \"opaque\"\nmin_len = 40\nmax_len = 20\n",
+            &["greater"],
+        ),
+        (
+            "[[key_type]]\nname = \"x\"\nprefix = \"x\"\ndefault_expires = \"0d\"\n",
+            &["4:19", "expired at once"],
+        ),
+        // Structure.
+        ("[route]\nname = \"r\"\n", &["list of tables"]),
+        ("[listen]\nproxi = []\n", &["2:1", "did you mean `proxy`"]),
+        ("[listen]\nworkers = 2\n", &["2:1", "belongs to `server`"]),
+        ("[listen]\nproxy = []\n", &["2:9", "no address"]),
+        ("[listen]\nproxy = \"127.0.0.1:1\"\n", &["2:9", "list of texts"]),
+        ("[listen]\nproxy = [\"localhost:80\"]\n", &["2:10", "not an address"]),
+        ("[listen]\nproxy = [\"127.0.0.1\"]\n", &["2:10", "a port is missing"]),
+        ("[listen]\nproxy = [\"unix:\"]\n", &["2:10", "unix:PATH"]),
+        ("[listen]\nproxy = [\"127.0.0.1:1\", \"127.0.0.1:1\"]\n", &["listed twice"]),
+        ("[listen]\nproxy = [\"127.0.0.1:1\"]\nadmin = \"127.0.0.1:1\"\n", &["3:9", "listens"]),
+        // Upstreams.
+        ("[[upstream]]\nname = \"u\"\nservers = []\n", &["3:11", "no address"]),
+        ("[[upstream]]\nname = \"u\"\nservers = [\"0.0.0.0:80\"]\n", &["nobody can connect"]),
+        ("[[upstream]]\nname = \"u\"\nservers = [\"127.0.0.300:80\"]\n", &["not an address"]),
+        (
+            "[[upstream]]\nname = \"u\"\nservers = [\"127.0.0.1:1\"]\nshared_secret_file = \"/no/such\"\n",
+            &["4:22", "/no/such"],
+        ),
+        (
+            "[[upstream]]\nname = \"u\"\nservers = [\"127.0.0.1:1\"]\nconnect_timeout = \"0s\"\n",
+            &["4:19", "from 1ms to 1d"],
+        ),
+        (
+            "[[upstream]]\nname = \"u\"\nservers = [\"127.0.0.1:1\"]\nforward_metadata = [\"a_b\", \"a-b\"]\n",
+            &["same header"],
+        ),
+        ("[[upstream]]\nname = \"u\"\nservers = [\"127.0.0.1:1\"]\nforward_metadata = [\"\"]\n", &["no use"]),
+        // Routes.
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\npublic = true\nscopes = \"a\"\n",
+            &["6:10", "means nothing"],
+        ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\nkey_types = [\"lvie\"]\n",
+            &["5:14", "did you mean `live`"],
+        ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\nkey_types = []\n",
+            &["5:13", "no key type"],
+        ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\nkey_header = \"X Api\"\n",
+            &["5:14", "not a header"],
+        ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\nkey_header = \"Authorization\"\n",
+            &["Bearer"],
+        ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\nkey_header = \"cookie\"\n",
+            &["meaning of its own"],
+        ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\nkey_header = \"X-Key-Id\"\n",
+            &["identity header"],
+        ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\nupstream_by_type = { live = \"x\" }\n",
+            &["5:29", "no upstream `x`"],
+        ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\npublic = \"yes\"\n",
+            &["5:10", "true or false"],
+        ),
+        // Identity headers.
+        ("[identity_headers]\n\"X-Consumer-Nmae\" = \"X-N\"\n", &["2:1", "did you mean `X-Consumer-Name`"]),
+        ("[identity_headers]\n\"X-Consumer-Name\" = \"Host\"\n", &["2:21", "meaning of its own"]),
+        ("[identity_headers]\n\"X-Consumer-Name\" = \"X_N\"\n", &["2:21", "not a header"]),
+        ("[identity_headers]\n\"X-Consumer-Name\" = \"x-key-id\"\n", &["2:21", "another identity header"]),
+        (
+            "[identity_headers]\n\"X-Consumer-Name\" = \"X-Consumer-Meta-Name\"\n",
+            &["2:21", "another identity header"],
+        ),
+        ("[identity_headers]\n\"X-Consumer-Meta-*\" = \"X-Tenant\"\n", &["2:23", "X-Tenant-*"]),
+        // Plans and peppers.
+        ("[plans.q]\nlimits = [{ rate = \"1/s\" }]\n", &["2:11", "has no `name`"]),
+        ("[plans.q]\nlimits = [{ name = \"a\", rate = \"1/s\", burst = 0 }]\n", &["from 1 to"]),
+        (
+            "[plans.q]\nlimits = [{ name = \"a\", rate = \"1/s\", per = \"ip\" }]\n",
+            &["\"key\", \"consumer\""],
+        ),
+        ("[plans.\"a b\"]\n", &["1:8", "not a name"]),
+        ("[[pepper]]\nid = \"p\"\nfile = \"/no/such\"\n", &["3:8", "/no/such"]),
+    ] {
+        assert_error(more, parts);
+    }
+}
+
+#[test]
+fn trusting_everybody_is_refused() {
+    for network in ["0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96", "10.0.0.0/33", "fe80::1%eth0"] {
+        let text = HEAD.replace("[server]\n", &format!("[server]\ntrusted_proxies = [\"{network}\"]\n"));
+        let told = told(&parse(&text).unwrap_err());
+        assert!(told.iter().any(|t| t.starts_with("3:20")), "{network}: {told:?}");
+    }
+}
+
+#[test]
+fn doubts_are_warnings() {
+    let with_route = format!("{HEAD}[[route]]\nname = \"r\"\npath = \"/**\"\nupstream = \"catalog\"\n");
+    assert_eq!(warnings(&with_route), Vec::<String>::new());
+    for (text, wanted) in [
+        (with_route.replace("default_plan = \"p\"\n", ""), "2:1 a consumer without a plan is not limited"),
+        (
+            with_route.replace("127.0.0.1:9000", "10.0.0.1:9000"),
+            "11:11 whoever reaches `10.0.0.1:9000` directly",
+        ),
+        (
+            with_route.replace("127.0.0.1:9000", "backend:9000"),
+            "11:11 whoever reaches `backend:9000` directly",
+        ),
+        (
+            format!("{with_route}[listen]\nproxy = [\"0.0.0.0:80\"]\n"),
+            "17:10 keys sent to `0.0.0.0:80` cross",
+        ),
+        (
+            format!("{with_route}[listen]\nadmin = \"0.0.0.0:81\"\n"),
+            "17:9 whoever reaches `0.0.0.0:81` can read",
+        ),
+        (
+            format!(
+                "{with_route}[[key_type]]\nname = \"pub\"\nprefix = \"acme_pub\"\nkind = \"publishable\"\n"
+            ),
+            "12:1 route `r` takes publishable keys (`pub`)",
+        ),
+        (HEAD.to_owned(), "1:1 no route is declared"),
+    ] {
+        let told = warnings(&text);
+        assert!(told.len() == 1 && told[0].starts_with(wanted), "{wanted}\n{told:#?}");
+    }
+}
+
+#[test]
+fn secret_files_are_checked() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("secret");
+    let read = |bytes: &[u8], mode| {
+        fs::write(&file, bytes).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let text = format!("{HEAD}shared_secret_file = \"secret\"\n");
+        Config::parse(&directory.path().join("kgate.toml"), &text)
+    };
+    for (bytes, secret) in [(&b"abc"[..], &b"abc"[..]), (b"abc\n", b"abc"), (b"abc\r\n", b"abc")] {
+        let loaded = read(bytes, 0o600).unwrap();
+        assert_eq!(loaded.config.upstreams[0].shared_secret.as_ref().unwrap().expose(), secret);
+        assert!(!told(&loaded.warnings).iter().any(|t| t.contains("others than its owner")));
+    }
+    for mode in [0o640, 0o604] {
+        let loaded = read(b"abc", mode).unwrap();
+        assert!(told(&loaded.warnings).iter().any(|t| t.starts_with("12:22 others than its owner")));
+    }
+    for (bytes, wanted) in [
+        (&b""[..], "empty"),
+        (b"\n", "empty"),
+        (b"a\nb", "cannot be sent"),
+        (b"\xff", "cannot be sent"),
+        (&[b'x'; 5000], "longer than 4096"),
+    ] {
+        let error = read(bytes, 0o600).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_told_from_a_bad_one() {
+    let error = Config::read(Path::new("/no/such/kgate.toml")).unwrap_err();
+    let ConfigError::Unreadable { source, .. } = error else { panic!("{error}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
+}
+
+#[test]
+fn the_data_directory_survives_other_mistakes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("kgate.toml");
+    fs::write(&path, "data_dir = \"d\"\nx = \n").unwrap();
+    assert_eq!(super::super::data_dir_alone(&path), Some(directory.path().join("d")));
+    fs::write(&path, "data_dir = 1\n").unwrap();
+    assert_eq!(super::super::data_dir_alone(&path), None);
+}
+
+#[test]
+fn candidates_are_tried_in_order() {
+    let places = |home: Option<&str>, xdg: Option<&str>| {
+        let found = super::super::candidates(home.map(Path::new), xdg.map(Path::new));
+        found.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(places(Some("/h"), Some("/x")), "kgate.toml /x/kgate/kgate.toml /etc/kgate/kgate.toml");
+    assert_eq!(places(Some("/h"), None), "kgate.toml /h/.config/kgate/kgate.toml /etc/kgate/kgate.toml");
+    assert_eq!(
+        places(Some("/h"), Some("rel")),
+        "kgate.toml /h/.config/kgate/kgate.toml /etc/kgate/kgate.toml"
+    );
+    assert_eq!(places(None, None), "kgate.toml /etc/kgate/kgate.toml");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_file_panics(text in "[a-z_\\[\\]=\"{},.0-9 \n\t#'ä]{0,200}") {
+        if let Err(report) = parse(&text) {
+            let _ = report.to_string();
+        }
+    }
+
+    #[test]
+    fn no_mangled_file_panics(at in 0usize..2000, with in proptest::char::any()) {
+        let mut text = template("acme", "127.0.0.1:9000");
+        let mut at = at.min(text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        text.insert(at, with);
+        match parse(&text) {
+            Ok(loaded) => { let _ = loaded.warnings.to_string(); }
+            Err(report) => { let _ = report.to_string(); }
+        }
+    }
+}
