@@ -479,3 +479,421 @@ impl<'a, L: Log> Walk<'a, L> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::key::{
+        ConsumerId, ConsumerRecord, KeyId, KeyRecord, KeyType, KeyTypes, Kind, Metadata, Networks, Pepper,
+        Peppers, RevokeReason, Scheme, Scopes, State, Token,
+    };
+    use crate::policy::{
+        Class, Forbidden, IndexBuilder, LimitSpec, LimitSubject, Limiter, PlanSpec, RouteSpec, Spec,
+    };
+
+    struct Headers(Vec<(String, Vec<u8>)>);
+
+    impl Fields for Headers {
+        fn each_value<'s>(&'s self, name: &str, visit: &mut dyn FnMut(&'s [u8])) {
+            self.0.iter().filter(|(n, _)| n == name).for_each(|(_, v)| visit(v));
+        }
+    }
+
+    fn at(seconds: i64) -> Now {
+        Now { wall: Timestamp::from_secs(seconds), mono: u64::try_from(seconds).unwrap() * 1_000_000_000 }
+    }
+
+    fn key_type(name: &str) -> KeyType {
+        KeyType {
+            name: name.into(),
+            prefix: format!("acme_{name}").parse().unwrap(),
+            environment: name.into(),
+            kind: Kind::Secret,
+            format: Format::Kgate,
+            default_expires: None,
+        }
+    }
+
+    fn plan(name: &str, rate: &str) -> PlanSpec {
+        let limit = |name: &str, per| LimitSpec {
+            name: name.into(),
+            rate: rate.parse().unwrap(),
+            burst: rate.parse::<crate::key::Rate>().unwrap().count(),
+            per,
+        };
+        PlanSpec {
+            name: name.into(),
+            limits: vec![limit("key", LimitSubject::Key), limit("all", LimitSubject::Consumer)],
+        }
+    }
+
+    fn spec() -> Spec {
+        let route = |name: &str, path: &str| RouteSpec {
+            name: name.into(),
+            path: path.into(),
+            ..RouteSpec::default()
+        };
+        Spec {
+            key_types: KeyTypes::new(vec![key_type("live"), key_type("test")]),
+            peppers: Peppers::default(),
+            plans: vec![plan("pro", "100/min"), plan("tiny", "2/min")],
+            default_plan: Some("pro".into()),
+            routes: vec![
+                route("all", "/**"),
+                RouteSpec { public: true, upstream: 1, ..route("health", "/healthz") },
+                RouteSpec {
+                    scopes: "products:read".parse().unwrap(),
+                    methods: vec!["GET".into()],
+                    key_types: vec!["live".into()],
+                    ..route("products", "/v1/products/**")
+                },
+                RouteSpec {
+                    key_header: Some("X-Api-Key".into()),
+                    lax_path: true,
+                    ..route("header", "/h/**")
+                },
+                RouteSpec { upstream_by_type: vec![("test".into(), 1)], ..route("split", "/split") },
+            ],
+            upstreams: 2,
+        }
+    }
+
+    fn consumer(id: u8) -> ConsumerRecord {
+        ConsumerRecord {
+            id: ConsumerId::from_bytes([id; 16]),
+            external_id: None,
+            name: format!("consumer {id}"),
+            contact: None,
+            plan: None,
+            enabled: true,
+            metadata: Metadata::from([("tier".into(), "gold".into()), ("area".into(), "eu".into())]),
+            tags: Default::default(),
+            created_at: Timestamp::default(),
+        }
+    }
+
+    fn key(id: u8, holder: u8, kind: &str) -> (Token, KeyRecord) {
+        let prefix = format!("acme_{kind}");
+        let token = Token::mint(&prefix.parse().unwrap(), &mut rand::rng());
+        let record = KeyRecord {
+            id: KeyId::from_bytes([id; 16]),
+            consumer: ConsumerId::from_bytes([holder; 16]),
+            name: String::new(),
+            key_type: kind.into(),
+            prefix,
+            last_four: token.last_four().into(),
+            digest: Digest::sha256(token.expose().as_bytes()),
+            scheme: Scheme::Sha256,
+            scopes: ["products:*"].map(|s| s.parse().unwrap()).into_iter().collect(),
+            plan: None,
+            networks: Networks::default(),
+            metadata: Metadata::from([("area".into(), "us".into())]),
+            state: State::Enabled,
+            created_at: Timestamp::default(),
+            not_before: None,
+            expires_at: None,
+            rotated_from: None,
+            rotated_to: None,
+            replaces_until: None,
+        };
+        (token, record)
+    }
+
+    fn engine(rows: Vec<Update>) -> Engine {
+        let mut builder = IndexBuilder::new(Arc::new(Limiter::new()));
+        rows.into_iter().for_each(|row| builder.push(row));
+        Engine::new(Arc::new(Rules::compile(spec()).unwrap()), builder.finish())
+    }
+
+    fn ask(engine: &Engine, target: &str, headers: &[(&str, &str)], now: Now) -> Result<Permit, Denial> {
+        let fields = Headers(headers.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect());
+        let request = Attributes {
+            method: "GET",
+            host: "h",
+            target: target.as_bytes(),
+            client: Some(Ipv4Addr::new(10, 1, 2, 3).into()),
+            fields: &fields,
+        };
+        let explained = engine.explain(&request, now);
+        let decision = match engine.decide(&request, now) {
+            Decision::Allow(permit) => Ok(permit),
+            Decision::Deny(denial) => Err(denial),
+            Decision::NeedsGrant(never) => match never {},
+        };
+        let reason = decision.as_ref().err().map(|d| d.reason().clone());
+        assert_eq!(explained.denial.map(|d| d.reason().clone()), reason, "explain says what decide does");
+        assert_eq!(explained.findings.iter().all(|f| f.held), reason.is_none());
+        decision
+    }
+
+    fn with_token(engine: &Engine, target: &str, token: &Token, now: Now) -> Result<Permit, Denial> {
+        ask(engine, target, &[("authorization", &format!("Bearer {}", token.expose()))], now)
+    }
+
+    fn refused(engine: &Engine, target: &str, token: &Token, now: Now) -> Reason {
+        with_token(engine, target, token, now).unwrap_err().reason().clone()
+    }
+
+    #[test]
+    fn a_good_key_passes_and_says_who_it_is() {
+        let (token, record) = key(7, 1, "live");
+        let engine = engine(vec![Update::Key(record), Update::Consumer(consumer(1))]);
+        let permit = with_token(&engine, "/v1/products/%31?q=%31", &token, at(1)).unwrap();
+        assert_eq!(permit.route(), (2, "products"));
+        assert_eq!(permit.target(), Some("/v1/products/1?q=%31"));
+        assert_eq!(permit.upstream(), 0);
+        let identity = permit.identity().unwrap();
+        assert_eq!(identity.key_id(), KeyId::from_bytes([7; 16]));
+        assert_eq!(identity.consumer().record().name, "consumer 1");
+        assert_eq!(
+            (identity.scopes(), identity.key_type(), identity.plan()),
+            ("products:*", "live", Some("pro"))
+        );
+        assert_eq!(identity.metadata("area"), Some("us"));
+        assert_eq!(identity.metadata("tier"), Some("gold"));
+        assert_eq!(identity.metadata("none"), None);
+        let limit = permit.limit().unwrap();
+        assert_eq!((limit.name, limit.burst, limit.remaining), ("key", 100, 99));
+        assert_eq!(permit.limits().map(|(name, ..)| name).collect::<Vec<_>>(), ["key", "all"]);
+        assert!(with_token(&engine, "/v1/products/1", &token, at(1)).unwrap().target().is_none());
+    }
+
+    #[test]
+    fn every_unusable_key_is_one_and_the_same_refusal() {
+        let mut rows = vec![Update::Consumer(consumer(1))];
+        let mut off = consumer(2);
+        off.enabled = false;
+        rows.push(Update::Consumer(off));
+        let mut tokens = Vec::new();
+        type Change = fn(&mut KeyRecord);
+        let at_10 = Timestamp::from_secs(10);
+        let changes: [(Change, Reason); 9] = [
+            (
+                |k| k.state = State::Revoked { at: Timestamp::default(), reason: RevokeReason::Leak },
+                Reason::Revoked,
+            ),
+            (|k| k.state = State::Disabled, Reason::Disabled),
+            (|k| k.expires_at = Some(Timestamp::from_secs(10)), Reason::Expired(at_10)),
+            (
+                |k| k.not_before = Some(Timestamp::from_millis(10_001)),
+                Reason::NotYetValid(Timestamp::from_millis(10_001)),
+            ),
+            (|k| k.consumer = ConsumerId::from_bytes([2; 16]), Reason::ConsumerDisabled),
+            (|k| k.consumer = ConsumerId::from_bytes([3; 16]), Reason::ConsumerMissing),
+            (|k| k.key_type = "test".into(), Reason::KeyType("test".into())),
+            (|k| k.key_type = "gone".into(), Reason::KeyType("gone".into())),
+            (|k| k.plan = Some("gone".into()), Reason::PlanMissing("gone".into())),
+        ];
+        for (change, reason) in changes {
+            let (token, mut record) = key(1, 1, "live");
+            change(&mut record);
+            rows.push(Update::Key(record));
+            tokens.push((token, reason));
+        }
+        let (damaged, record) = key(1, 1, "live");
+        rows.push(Update::DamagedDigest(record.digest));
+        tokens.push((damaged, Reason::DamagedRecord));
+        tokens.push((key(1, 1, "live").0, Reason::UnknownKey));
+        let (test, record) = key(1, 1, "test");
+        rows.push(Update::Key(record));
+        tokens.push((test, Reason::KeyTypeOnRoute("test".into())));
+        let engine = engine(rows);
+        for (token, reason) in tokens {
+            let denial = with_token(&engine, "/v1/products/1", &token, at(10)).unwrap_err();
+            assert_eq!(*denial.reason(), reason);
+            assert_eq!(denial.class(), Class::Unauthorized { credential_sent: true });
+        }
+    }
+
+    #[test]
+    fn the_instants_of_start_and_end_are_exact() {
+        let (token, mut record) = key(1, 1, "live");
+        record.not_before = Some(Timestamp::from_secs(10));
+        record.expires_at = Some(Timestamp::from_secs(20));
+        let engine = engine(vec![Update::Key(record), Update::Consumer(consumer(1))]);
+        let now = |millis| Now { wall: Timestamp::from_millis(millis), mono: 0 };
+        for (millis, passes) in [(9_999, false), (10_000, true), (19_999, true), (20_000, false)] {
+            assert_eq!(with_token(&engine, "/", &token, now(millis)).is_ok(), passes, "{millis}");
+        }
+    }
+
+    #[test]
+    fn the_steps_come_in_their_order() {
+        let (token, mut record) = key(1, 1, "live");
+        record.networks = "192.0.2.0/24".parse().unwrap();
+        record.scopes = Scopes::default();
+        let engine = engine(vec![Update::Key(record), Update::Consumer(consumer(1))]);
+        let no_key = |target| ask(&engine, target, &[], at(1)).unwrap_err();
+        assert_eq!(no_key("/v1/products//1").class(), Class::BadRequest);
+        assert_eq!(no_key("/v1/products/1").class(), Class::Unauthorized { credential_sent: false });
+        let denial = with_token(&engine, "/v1/products/1", &token, at(1)).unwrap_err();
+        assert_eq!(denial.class(), Class::Forbidden(Forbidden::Network));
+        assert_eq!(denial.key_id(), Some(KeyId::from_bytes([1; 16])));
+    }
+
+    #[test]
+    fn scopes_and_addresses_are_403_and_limits_429() {
+        let (token, mut record) = key(1, 1, "live");
+        record.scopes = Scopes::default();
+        record.plan = Some("tiny".into());
+        record.networks = "10.0.0.0/8".parse().unwrap();
+        let engine = engine(vec![Update::Key(record), Update::Consumer(consumer(1))]);
+        let denial = with_token(&engine, "/v1/products/1", &token, at(1)).unwrap_err();
+        assert!(
+            matches!(denial.class(), Class::Forbidden(Forbidden::Scope(r)) if r.to_string() == "products:read")
+        );
+        assert!(with_token(&engine, "/", &token, at(1)).is_ok());
+        assert!(with_token(&engine, "/", &token, at(1)).is_ok());
+        let denial = with_token(&engine, "/", &token, at(1)).unwrap_err();
+        let Class::Limited(state) = denial.class() else { panic!("{denial:?}") };
+        assert_eq!((state.remaining, state.retry_after), (0, Duration::from_secs(30)));
+        assert!(with_token(&engine, "/", &token, at(31)).is_ok());
+    }
+
+    #[test]
+    fn keys_of_a_consumer_share_its_limit_and_changes_show_at_once() {
+        let (a, first) = key(1, 1, "live");
+        let (b, second) = key(2, 1, "live");
+        let mut holder = consumer(1);
+        holder.plan = Some("tiny".into());
+        let rows = vec![Update::Key(first), Update::Key(second.clone()), Update::Consumer(holder.clone())];
+        let engine = engine(rows);
+        assert!(with_token(&engine, "/", &a, at(1)).is_ok());
+        assert!(with_token(&engine, "/", &b, at(1)).is_ok());
+        assert!(matches!(refused(&engine, "/", &a, at(1)), Reason::Limited { limit: 1, .. }));
+        holder.plan = Some("pro".into());
+        let raised = engine.with_changes(&[Update::Consumer(holder.clone())]);
+        let permit = with_token(&raised, "/", &a, at(1)).unwrap();
+        assert_eq!(permit.limit().unwrap().remaining, 97, "the two before count");
+        holder.enabled = false;
+        let off = raised.with_changes(&[Update::Consumer(holder)]);
+        assert_eq!(refused(&off, "/", &a, at(1)), Reason::ConsumerDisabled);
+        let one_left = raised.with_changes(&[Update::KeyRemoved { id: second.id, digest: second.digest }]);
+        assert!(with_token(&one_left, "/", &a, at(1)).is_ok());
+        assert_eq!(refused(&one_left, "/", &b, at(1)), Reason::UnknownKey);
+        assert!(with_token(&raised, "/", &b, at(1)).is_ok(), "the engine before stays as it was");
+    }
+
+    #[test]
+    fn counts_survive_new_rules_and_a_reload() {
+        let (token, mut record) = key(1, 1, "live");
+        record.plan = Some("tiny".into());
+        let engine = engine(vec![Update::Key(record.clone()), Update::Consumer(consumer(1))]);
+        assert!(with_token(&engine, "/", &token, at(1)).is_ok());
+        let engine = engine.with_rules(Arc::new(Rules::compile(spec()).unwrap()));
+        assert!(with_token(&engine, "/", &token, at(1)).is_ok());
+        let mut builder = IndexBuilder::replacing(engine.index());
+        builder.push(Update::Consumer(consumer(1)));
+        builder.push(Update::Key(record));
+        let engine = engine.with_index(builder.finish());
+        assert!(matches!(refused(&engine, "/", &token, at(1)), Reason::Limited { .. }));
+        let mut other = spec();
+        other.plans.truncate(1);
+        let engine = engine.with_rules(Arc::new(Rules::compile(other).unwrap()));
+        assert_eq!(refused(&engine, "/", &token, at(1)), Reason::PlanMissing("tiny".into()));
+    }
+
+    #[test]
+    fn routes_choose_source_upstream_and_strictness() {
+        let (live, a) = key(1, 1, "live");
+        let (test, b) = key(2, 1, "test");
+        let engine = engine(vec![Update::Key(a), Update::Key(b), Update::Consumer(consumer(1))]);
+        assert_eq!(with_token(&engine, "/split", &live, at(1)).unwrap().upstream(), 0);
+        assert_eq!(with_token(&engine, "/split", &test, at(1)).unwrap().upstream(), 1);
+        let public = ask(&engine, "/healthz", &[("authorization", "Bearer x")], at(1)).unwrap();
+        assert!(public.identity().is_none() && public.limit().is_none());
+        assert_eq!(refused(&engine, "/h/x", &live, at(1)), Reason::NoCredential);
+        let header = |target| ask(&engine, target, &[("x-api-key", live.expose())], at(1));
+        assert!(header("/h/x").is_ok());
+        assert!(header("/h/a//b;c/%2f").is_ok(), "this route lets ambiguous spellings through");
+        assert_eq!(header("/h/%2e%2e/v1").unwrap_err().class(), Class::BadRequest, "but none that climb");
+    }
+
+    #[test]
+    fn digests_characters_appended_and_garbage_are_no_keys() {
+        let (token, record) = key(1, 1, "live");
+        let digest = record.digest.to_string();
+        let engine = engine(vec![Update::Key(record), Update::Consumer(consumer(1))]);
+        let token = token.expose();
+        for bad in [
+            digest,
+            format!("{token}abc"),
+            format!("{token}\u{0}"),
+            token.to_uppercase(),
+            "x".repeat(1 << 20),
+        ] {
+            let denial =
+                ask(&engine, "/", &[("authorization", &format!("Bearer {bad}"))], at(1)).unwrap_err();
+            assert!(matches!(denial.reason(), Reason::Malformed(_)), "{denial:?}");
+        }
+    }
+
+    #[test]
+    fn a_peppered_key_is_found_beside_plain_ones() {
+        let (token, mut record) = key(1, 1, "live");
+        let peppers = Peppers::new(vec![Pepper::new("p", b"secret")]);
+        (record.digest, record.scheme) = peppers.digest_new(token.expose().as_bytes());
+        let (plain, other) = key(2, 1, "live");
+        let without = engine(vec![Update::Key(record), Update::Key(other), Update::Consumer(consumer(1))]);
+        assert_eq!(refused(&without, "/", &token, at(1)), Reason::UnknownKey);
+        let with = without.with_rules(Arc::new(Rules::compile(Spec { peppers, ..spec() }).unwrap()));
+        assert!(with_token(&with, "/", &token, at(1)).is_ok());
+        assert!(with_token(&with, "/", &plain, at(1)).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(method in ".{0,8}", host in ".{0,20}", target: Vec<u8>, value: Vec<u8>, wall: i64, mono: u64) {
+            let engine = engine(vec![]);
+            let fields = Headers(vec![("authorization".into(), [b"Bearer ".as_slice(), &value].concat())]);
+            for target in [target.clone(), [b"/".as_slice(), &target].concat()] {
+                let request = Attributes { method: &method, host: &host, target: &target, client: None, fields: &fields };
+                let now = Now { wall: Timestamp::from_millis(wall), mono };
+                let _ = engine.decide(&request, now);
+                engine.explain(&request, now);
+            }
+        }
+
+        #[test]
+        fn an_index_after_updates_equals_a_rebuilt_one(steps in prop::collection::vec((0u8..12, 0u8..4, 0u8..6), 0..60)) {
+            let keys: Vec<(Token, KeyRecord)> = (0..12).map(|i| key(i, 0, "live")).collect();
+            let mut live: std::collections::BTreeMap<u8, Update> = Default::default();
+            let mut holders: std::collections::BTreeMap<u8, Update> = Default::default();
+            let mut changed = engine(vec![]);
+            for (k, holder, act) in steps {
+                let record = &keys[usize::from(k)].1;
+                let update = match act {
+                    0 => Update::Consumer(consumer(holder)),
+                    1 => Update::ConsumerRemoved(ConsumerId::from_bytes([holder; 16])),
+                    2 => Update::KeyRemoved { id: record.id, digest: record.digest },
+                    3 => Update::DamagedDigest(record.digest),
+                    _ => Update::Key(KeyRecord { consumer: ConsumerId::from_bytes([holder; 16]), ..record.clone() }),
+                };
+                match act {
+                    0 => drop(holders.insert(holder, update.clone())),
+                    1 => drop(holders.remove(&holder)),
+                    2 => drop(live.remove(&k)),
+                    _ => drop(live.insert(k, update.clone())),
+                }
+                changed = changed.with_changes(&[update]);
+            }
+            let counts = (live.len(), holders.len());
+            let rebuilt = engine(live.into_values().chain(holders.into_values()).collect());
+            for index in [changed.index(), rebuilt.index()] {
+                prop_assert_eq!((index.keys(), index.consumers()), counts);
+            }
+            for (token, _) in &keys {
+                let says = |e: &Engine| match with_token(e, "/", token, at(1)) {
+                    Ok(permit) => format!("{} {:?}", permit.identity().unwrap().consumer().record().name, permit.identity().unwrap().key_id()),
+                    Err(denial) => format!("{:?}", denial.reason()),
+                };
+                prop_assert_eq!(says(&changed), says(&rebuilt));
+            }
+        }
+    }
+}

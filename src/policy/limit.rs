@@ -431,3 +431,181 @@ const BLOCK_ROWS: u32 = 256;
 const SUPER_ROWS: u32 = BLOCK_ROWS * 1024;
 const MAX_ROWS: u32 = 1 << 28;
 const RESTING: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::{PlanSpec, Spec};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn rules(limits: &[(&str, &str, u64, LimitSubject)]) -> Rules {
+        let limit = |(name, rate, burst, per): &(&str, &str, u64, LimitSubject)| LimitSpec {
+            name: (*name).into(),
+            rate: rate.parse().unwrap(),
+            burst: *burst,
+            per: *per,
+        };
+        let plan = PlanSpec { name: "p".into(), limits: limits.iter().map(limit).collect() };
+        Rules::compile(Spec { plans: vec![plan], ..Spec::default() }).unwrap()
+    }
+
+    fn meters(limiter: &Limiter, limits: &[(&str, &str, u64, LimitSubject)]) -> Box<[Meter]> {
+        limiter.meters(&rules(limits)).remove(0)
+    }
+
+    use LimitSubject::{Consumer, Key};
+
+    #[test]
+    fn a_burst_passes_exactly_and_the_wait_is_exact() {
+        let limiter = Limiter::new();
+        let meters = meters(&limiter, &[("a", "10/s", 5, Key)]);
+        let start = 7 * SECOND;
+        for left in (0..5).rev() {
+            let standing = limiter.charge(&meters, 0, 0, start).unwrap().unwrap();
+            assert_eq!(standing.remaining, left);
+            assert_eq!(standing.reset, Duration::from_millis(100 * (5 - left)));
+            assert_eq!(standing.retry_after.is_zero(), left > 0);
+        }
+        let refused = limiter.charge(&meters, 0, 0, start).unwrap_err();
+        assert_eq!(refused.retry_after, Duration::from_millis(100));
+        assert_eq!(refused.remaining, 0);
+        let at = start + SECOND / 10;
+        assert!(limiter.charge(&meters, 0, 0, at - TICK_NANOS).is_err());
+        assert!(limiter.charge(&meters, 0, 0, at).is_ok(), "a refused request spends nothing");
+        assert!(limiter.charge(&meters, 1, 0, start).is_ok(), "another key has its own count");
+    }
+
+    #[test]
+    fn of_several_limits_all_are_charged_or_none() {
+        let limiter = Limiter::new();
+        let meters = meters(
+            &limiter,
+            &[("day", "100/d", 100, Key), ("burst", "1/s", 2, Key), ("all", "50/h", 50, Consumer)],
+        );
+        for _ in 0..2 {
+            limiter.charge(&meters, 3, 4, SECOND).unwrap();
+        }
+        for _ in 0..1000 {
+            let refused = limiter.charge(&meters, 3, 4, SECOND).unwrap_err();
+            assert_eq!(refused.limit, 1);
+        }
+        let day = limiter.peek(&meters[..1], 3, 4, SECOND).unwrap().unwrap();
+        assert_eq!(day.remaining, 97, "two spent and one peeked at");
+        assert_eq!(limiter.peek(&meters[2..], 3, 4, SECOND).unwrap().unwrap().remaining, 47);
+        assert_eq!(limiter.peek(&meters[2..], 9, 4, SECOND).unwrap().unwrap().remaining, 47, "keys share it");
+    }
+
+    #[test]
+    fn a_raised_limit_helps_at_once_and_keeps_its_count() {
+        let limiter = Limiter::new();
+        let before = meters(&limiter, &[("a", "10/min", 10, Key)]);
+        for _ in 0..10 {
+            limiter.charge(&before, 0, 0, SECOND).unwrap();
+        }
+        assert!(limiter.charge(&before, 0, 0, SECOND).is_err());
+        let raised = meters(&limiter, &[("a", "100/min", 100, Key)]);
+        let standing = limiter.charge(&raised, 0, 0, SECOND).unwrap().unwrap();
+        assert_eq!(standing.remaining, 89, "ten were used before, one now");
+        let lowered = meters(&limiter, &[("a", "5/min", 5, Key)]);
+        assert!(limiter.charge(&lowered, 0, 0, SECOND).is_err());
+        let gone = meters(&limiter, &[("b", "5/min", 5, Key)]);
+        assert_eq!(limiter.charge(&gone, 0, 0, SECOND).unwrap().unwrap().remaining, 4);
+    }
+
+    #[test]
+    fn a_row_given_back_comes_again_with_nothing_counted() {
+        let limiter = Limiter::new();
+        let meters = meters(&limiter, &[("a", "1/d", 1, Key)]);
+        let rows: Vec<Row> = (0..2000).map(|_| limiter.take_row(Key)).collect();
+        for row in &rows {
+            limiter.charge(&meters, *row, 0, SECOND).unwrap();
+            limiter.give_back(Key, *row);
+        }
+        for _ in 0..900 {
+            let row = limiter.take_row(Key);
+            assert!(rows.contains(&row), "memory is used again");
+            assert!(limiter.charge(&meters, row, 0, SECOND).is_ok());
+        }
+    }
+
+    #[test]
+    fn eight_threads_get_exactly_what_the_limit_allows() {
+        for limits in [
+            &[("a", "1000/d", 1000, Key)][..],
+            &[("a", "5000/d", 5000, Key), ("b", "1000/d", 1000, Key)],
+            &[("a", "5000/d", 5000, Key), ("b", "1000/d", 1000, Consumer), ("c", "9000/d", 9000, Consumer)],
+        ] {
+            let limiter = Limiter::new();
+            let meters = meters(&limiter, limits);
+            let passed = AtomicUsize::new(0);
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        for _ in 0..500 {
+                            if limiter.charge(&meters, 0, 0, SECOND).is_ok() {
+                                passed.fetch_add(1, Ordering::Relaxed);
+                            }
+                        }
+                    });
+                }
+            });
+            assert_eq!(passed.into_inner(), 1000, "{limits:?}");
+            let all = limiter.peek(&meters[..1], 0, 0, SECOND);
+            assert_eq!(all.is_err(), limits.len() == 1);
+        }
+    }
+
+    #[test]
+    fn time_that_runs_out_refuses() {
+        let limiter = Limiter::new();
+        let meters = meters(&limiter, &[("a", "1/s", 5, Key)]);
+        assert!(limiter.charge(&meters, 0, 0, u64::MAX).is_err());
+    }
+
+    proptest! {
+        /// The model is a leaky bucket that counts what is in it, not when it will be empty.
+        #[test]
+        fn it_agrees_with_a_sequential_model(
+            limits in prop::collection::vec((1u64..2000, 0usize..3, 1u64..20, any::<bool>()), 1..4),
+            steps in prop::collection::vec((0u64..200_000_000, 0u32..3, 0u32..2), 1..200),
+        ) {
+            let rates: Vec<String> = limits.iter().map(|l| format!("{}/{}", l.0, ["s", "min", "h"][l.1])).collect();
+            let names = ["a", "b", "c"];
+            let spec: Vec<_> = limits
+                .iter()
+                .zip(&rates)
+                .zip(names)
+                .map(|((l, rate), name)| (name, rate.as_str(), l.2, if l.3 { Key } else { Consumer }))
+                .collect();
+            let limiter = Limiter::new();
+            let meters = meters(&limiter, &spec);
+            let mut levels = vec![[(0_u64, 0_u64); 3]; limits.len()];
+            let mut now = 0;
+            for (wait, key, consumer) in steps {
+                now += wait / TICK_NANOS * TICK_NANOS;
+                let ticks = now / TICK_NANOS;
+                let mut room = true;
+                for (i, l) in limits.iter().enumerate() {
+                    let interval = ([1, 60, 3600][l.1] * SECOND).div_ceil(l.0 * TICK_NANOS);
+                    let (level, at) = &mut levels[i][if l.3 { key } else { consumer } as usize];
+                    *level = level.saturating_sub(ticks - *at);
+                    *at = ticks;
+                    room &= *level + interval <= interval * l.2;
+                }
+                if room {
+                    for (i, l) in limits.iter().enumerate() {
+                        let interval = ([1, 60, 3600][l.1] * SECOND).div_ceil(l.0 * TICK_NANOS);
+                        levels[i][if l.3 { key } else { consumer } as usize].0 += interval;
+                    }
+                }
+                prop_assert_eq!(limiter.peek(&meters, key, consumer, now).is_ok(), room);
+                prop_assert_eq!(limiter.charge(&meters, key, consumer, now).is_ok(), room);
+            }
+        }
+    }
+}
