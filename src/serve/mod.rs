@@ -1,1 +1,139 @@
-//! The composition of the running server: start, reload, shutdown.
+#![allow(dead_code)]
+//! The running server: puts store, gateway, admin endpoints and logs together from a configuration,
+//! and takes them down again. The one place that knows all of them.
+//!
+//! [`start`] returns a [`Running`] that can be reloaded, stopped and joined, in process; [`run`] adds
+//! the signals and the watch on the configuration file that a server process has.
+
+mod access_log;
+mod last_used;
+mod limits;
+mod lock;
+mod log_filter;
+mod notice;
+mod reload;
+mod running;
+mod signals;
+
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config::{ConfigError, Loaded};
+use crate::gateway::BindError;
+use crate::verify;
+
+pub use access_log::AccessFormat;
+pub use log_filter::install_log_filter;
+pub use notice::Notice;
+pub use running::Running;
+
+/// How a server runs, beyond its configuration.
+pub struct ServeOptions {
+    /// Whether other processes may serve the directory too.
+    pub is_shared: bool,
+    /// How access lines look; `None` is for people on a terminal and JSON elsewhere.
+    pub access_format: Option<AccessFormat>,
+    /// Where access lines go; `None` is stdout.
+    pub access_out: Option<Box<dyn Write + Send>>,
+    /// Takes what there is to say. Called from several threads.
+    pub notify: Box<dyn Fn(&Notice) + Send + Sync>,
+    /// How the verifier behaves.
+    pub verify: verify::Options,
+}
+
+impl Default for ServeOptions {
+    /// Alone, access lines on stdout, silent otherwise.
+    fn default() -> Self {
+        Self {
+            is_shared: false,
+            access_format: None,
+            access_out: None,
+            notify: Box::new(|_| {}),
+            verify: verify::Options::default(),
+        }
+    }
+}
+
+impl ServeOptions {
+    fn access_format(&self) -> AccessFormat {
+        self.access_format.unwrap_or_else(|| {
+            if self.access_out.is_none() && io::stdout().is_terminal() {
+                AccessFormat::Human
+            } else {
+                AccessFormat::Json
+            }
+        })
+    }
+}
+
+/// Why a server did not start, or ended by itself.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] verify::OpenError),
+    /// Another process serves the directory.
+    #[error(
+        "another process{} already serves {}",
+        .pid.map(|pid| format!(" ({pid})")).unwrap_or_default(),
+        .dir.display()
+    )]
+    AlreadyServed {
+        /// The data directory.
+        dir: PathBuf,
+        /// Which process, if it said.
+        pid: Option<u32>,
+    },
+    /// The lock file of the directory cannot be used.
+    #[error("cannot lock {}", .path.display())]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The admin address cannot be listened on.
+    #[error("cannot listen on {address} for health and metrics: {source}")]
+    BindAdmin {
+        /// The address of the configuration.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The system refused a thread, a runtime or a signal handler.
+    #[error("cannot start {what}: {source}")]
+    System {
+        /// What for.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A worker ended although nobody asked it to.
+    #[error("a worker ended unexpectedly")]
+    WorkerEnded,
+}
+
+/// Starts serving and returns. Everything is bound, loaded and answering when it does.
+pub fn start(loaded: Loaded, options: ServeOptions) -> Result<Running, ServeError> {
+    Running::start(loaded, options)
+}
+
+/// Serves until SIGTERM or SIGINT, then drains and returns. SIGHUP or a changed file reloads the
+/// configuration; a second SIGTERM or SIGINT cuts what is left.
+///
+/// The calling thread handles the signals.
+pub fn run(loaded: Loaded, options: ServeOptions) -> Result<(), ServeError> {
+    let signals = signals::Signals::listen()?;
+    install_log_filter();
+    signals.serve(start(loaded, options)?)
+}

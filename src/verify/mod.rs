@@ -102,10 +102,14 @@ impl Verifier {
     /// # Errors
     /// [`Unavailable`] if it cannot be had within the budget: answer 503, never the old verdict.
     pub async fn fresh(&self) -> Result<Current, Unavailable> {
-        match self.current() {
-            Some(current) => Ok(current),
-            None => self.shared.wait().await,
+        if let Some(current) = self.current() {
+            return Ok(current);
         }
+        let waited = self.shared.wait().await;
+        if waited.is_err() {
+            self.shared.unavailable.fetch_add(1, Ordering::Relaxed);
+        }
+        waited
     }
 
     /// Decides one request, now. It spends the request's limits.
@@ -141,6 +145,16 @@ impl Verifier {
     /// Returns how many times the store was read since the start, for metrics.
     pub fn refreshes(&self) -> u64 {
         self.shared.refreshes.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many requests could not be judged since the start, for metrics.
+    pub fn unavailable(&self) -> u64 {
+        self.shared.unavailable.load(Ordering::Relaxed)
+    }
+
+    /// Returns how long ago the patrol or a refresh last found the snapshot current.
+    pub fn age(&self) -> Duration {
+        self.shared.clock.elapsed().saturating_sub(*lock(&self.shared.current_at))
     }
 
     /// Returns the time of both clocks.
@@ -262,6 +276,9 @@ struct Shared {
     /// Passes begun. A request is content with any pass begun after it asked.
     begun: AtomicU64,
     refreshes: AtomicU64,
+    unavailable: AtomicU64,
+    /// When (on the clock) the snapshot was last found current.
+    current_at: Mutex<Duration>,
     /// The last pass ended, and the tick by which waiting requests see their deadline.
     ended: watch::Sender<Pass>,
     waiting: AtomicUsize,
@@ -289,6 +306,8 @@ impl Shared {
             rules: Mutex::new(rules),
             begun: AtomicU64::new(0),
             refreshes: AtomicU64::new(0),
+            unavailable: AtomicU64::new(0),
+            current_at: Mutex::default(),
             ended: watch::Sender::new(Pass::default()),
             waiting: AtomicUsize::new(0),
             work: Mutex::default(),

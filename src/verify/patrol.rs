@@ -73,6 +73,9 @@ impl Patrol {
             let mut since = lock(&shared.behind_since);
             *since = is_behind.then(|| since.unwrap_or_else(|| shared.clock.elapsed()));
         }
+        if !is_behind {
+            *lock(&shared.current_at) = shared.clock.elapsed();
+        }
         if is_behind || shared.ended.borrow().failure.is_some() {
             shared.ask();
         }

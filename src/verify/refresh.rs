@@ -177,6 +177,7 @@ impl Refresher {
         .map_err(|e| Unready::from(&e))?;
         self.publish(Snapshot { engine, revision, tag, signal });
         self.shared.refreshes.fetch_add(1, Ordering::Relaxed);
+        *lock(&self.shared.current_at) = self.shared.clock.elapsed();
         Ok(())
     }
 

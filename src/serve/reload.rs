@@ -1,0 +1,83 @@
+//! What a changed configuration asks for, and when the file changed.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+
+/// The settings that differ and are only read at start.
+pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    [
+        ("data_dir", old.data_dir != new.data_dir),
+        ("listen.proxy", old.listen.proxy != new.listen.proxy),
+        ("listen.admin", old.listen.admin != new.listen.admin),
+        ("server.workers", old.server.workers != new.server.workers),
+        ("server.max_connections", old.server.max_connections != new.server.max_connections),
+    ]
+    .into_iter()
+    .filter_map(|(name, differs)| differs.then_some(name))
+    .collect()
+}
+
+/// Notices that a file was written or replaced. Editors do either, some through a moment without the
+/// file, so a file that is not there is not a change.
+pub(super) struct FileWatch {
+    path: PathBuf,
+    last: Option<State>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct State {
+    inode: (u64, u64),
+    modified: (i64, i64),
+    size: u64,
+}
+
+impl FileWatch {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), last: state(path) }
+    }
+
+    /// Says whether the file changed since the last call.
+    pub(super) fn changed(&mut self) -> bool {
+        match state(&self.path) {
+            None => false,
+            now if now == self.last => false,
+            now => {
+                self.last = now;
+                true
+            }
+        }
+    }
+}
+
+fn state(path: &Path) -> Option<State> {
+    let meta = std::fs::metadata(path).ok()?;
+    Some(State {
+        inode: (meta.dev(), meta.ino()),
+        modified: (meta.mtime(), meta.mtime_nsec()),
+        size: meta.size(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_and_replacements_are_noticed_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kgate.toml");
+        std::fs::write(&path, "a").unwrap();
+        let mut watch = FileWatch::new(&path);
+        assert!(!watch.changed());
+        std::fs::write(&path, "ab").unwrap();
+        assert!(watch.changed());
+        assert!(!watch.changed());
+        std::fs::write(dir.path().join("new"), "cd").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(!watch.changed(), "an editor may be at work");
+        std::fs::rename(dir.path().join("new"), &path).unwrap();
+        assert!(watch.changed());
+    }
+}

@@ -1,0 +1,75 @@
+//! Signals and the changed configuration file, on the thread that runs the server.
+
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::reload::FileWatch;
+use super::{Notice, Running, ServeError};
+
+/// How often the configuration file is looked at. Waiting for the write to settle is not needed: a
+/// half-written file is refused, and the next look finds the rest.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The signals of a server, caught from before it starts.
+pub(super) struct Signals {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    pub(super) fn listen() -> Result<Self, ServeError> {
+        let failed = |source| ServeError::System { what: "the signal handlers", source };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let _entered = runtime.enter();
+        let (terminate, interrupt, hangup) = (
+            signal(SignalKind::terminate()).map_err(failed)?,
+            signal(SignalKind::interrupt()).map_err(failed)?,
+            signal(SignalKind::hangup()).map_err(failed)?,
+        );
+        drop(_entered);
+        Ok(Self { runtime, terminate, interrupt, hangup })
+    }
+
+    /// Serves until told to end, then drains.
+    pub(super) fn serve(self, running: Running) -> Result<(), ServeError> {
+        let Self { runtime, mut terminate, mut interrupt, mut hangup } = self;
+        let outcome = runtime.block_on(async {
+            let mut file = FileWatch::new(&running.config_path());
+            let mut look = tokio::time::interval(LOOK);
+            let mut ended = running.ended();
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => break,
+                    _ = interrupt.recv() => break,
+                    _ = hangup.recv() => {
+                        // What the file is like now is what is being read.
+                        file.changed();
+                        running.reload_and_say();
+                    }
+                    _ = look.tick() => {
+                        if file.changed() {
+                            running.reload_and_say();
+                        }
+                    }
+                    _ = ended.wait_for(|ended| *ended > 0) => return Err(ServeError::WorkerEnded),
+                }
+            }
+            running.shutdown();
+            running.notify(&Notice::Draining(running.drain_timeout()));
+            let all = running.workers();
+            tokio::select! {
+                _ = ended.wait_for(|ended| *ended >= all) => {}
+                _ = terminate.recv() => running.cut(),
+                _ = interrupt.recv() => running.cut(),
+                () = tokio::time::sleep(running.drain_timeout()) => running.cut(),
+            }
+            Ok(())
+        });
+        running.join();
+        outcome
+    }
+}
