@@ -18,7 +18,6 @@ mod signals;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::config::{ConfigError, Loaded};
 use crate::gateway::BindError;
