@@ -116,6 +116,9 @@ impl Door {
 
     async fn fail(&self, session: &mut Session, exchange: &mut Exchange, failure: Failure) -> Result<()> {
         exchange.failure = Some(failure);
+        if failure == Failure::Unavailable {
+            self.gateway.metrics.unavailable();
+        }
         let id = exchange.id();
         let answer = exchange.setup.answers.failure(failure, &id);
         self.send(session, answer, exchange).await

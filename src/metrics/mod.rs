@@ -180,8 +180,6 @@ pub struct SnapshotFacts {
     pub keys: u64,
     /// How often it was refreshed since the start.
     pub refreshes: u64,
-    /// How many requests could not be judged because it could not be refreshed in time.
-    pub unavailable: u64,
     /// Whether the store can be trusted now.
     pub ready: bool,
 }
@@ -286,6 +284,11 @@ impl Metrics {
         self.log_dropped.inc_by(lines);
     }
 
+    /// Counts a request that could not be judged because the store could not be read in time.
+    pub fn unavailable(&self) {
+        self.unavailable.inc();
+    }
+
     /// Counts an attempt to load a changed configuration.
     pub fn reloaded(&self, ok: bool) {
         self.reloads.with_label_values(&[if ok { "ok" } else { "failed" }]).inc();
@@ -299,7 +302,6 @@ impl Metrics {
         self.keys.set(gauge(facts.keys));
         self.age.set(facts.age.as_secs_f64());
         self.refreshes.inc_by(facts.refreshes.saturating_sub(self.refreshes.get()));
-        self.unavailable.inc_by(facts.unavailable.saturating_sub(self.unavailable.get()));
     }
 
     /// Renders everything in the Prometheus text format, version 0.0.4.

@@ -3,6 +3,9 @@
 //! `KGATE_SOAK=1` runs full counts (`make soak`), `KGATE_TEST_QUICK=1` leaves out what needs more
 //! than Rust (`make test-quick`), `KGATE_BLESS=1` rewrites generated files (`make bless`).
 
+mod gateway;
+mod harness;
 mod layering;
+mod metrics;
 mod scan;
 mod vectors;
