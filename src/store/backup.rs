@@ -2,6 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use redb::{ConcurrencyMode, Database, Key, ReadableTable, TableDefinition, Value};
+
+use super::guard::Out;
+use super::open::{fault, make_db};
+use super::place::{beside, io_fault, name_new, sync_parent};
+use super::read::Snapshot;
+use super::tables::{AUDIT, CHANGES, CONSUMERS, DIGESTS, EXTERNAL_IDS, KEYS, KEYS_BY_CONSUMER, META};
 use super::{Revision, Store, StoreError};
 
 /// What to do if the backup file exists.
@@ -34,7 +41,143 @@ pub struct BackupReport {
 impl Store {
     /// Writes a copy of the store at one moment to a new file (0600), synced before it gets its
     /// name. Usage is not part of it. The store goes on being read and written meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::FileExists`]; those of reading the one file and writing the other.
     pub fn backup(&self, to: &Path, overwrite: Overwrite) -> Result<BackupReport, StoreError> {
-        todo!()
+        if overwrite == Overwrite::Refuse && to.symlink_metadata().is_ok() {
+            return Err(StoreError::FileExists { path: to.to_owned() });
+        }
+        let beside = beside(to)?;
+        let copy = beside.clone();
+        let copied = self.reading(
+            move |snapshot, out: &mut Out<'_, ()>| {
+                // A file of one user: whole-file locks, which any filesystem has.
+                let db = make_db(&copy, ConcurrencyMode::ExclusiveWriter, BACKUP_CACHE)?;
+                let counts = copy_tables(snapshot, &db, &copy, &mut || out.step())?;
+                db.close().map_err(|error| fault(&copy, error))?;
+                Ok((counts, snapshot.ends()?))
+            },
+            &mut |()| true,
+        );
+        let named = copied.and_then(|copied| {
+            let bytes = std::fs::metadata(&beside).map_err(|error| io_fault(&beside, error))?.len();
+            match overwrite {
+                Overwrite::Refuse => name_new(&beside, to)?,
+                Overwrite::Replace => {
+                    std::fs::rename(&beside, to).map_err(|error| io_fault(to, error))?;
+                    sync_parent(to)?;
+                }
+            }
+            Ok((copied, bytes))
+        });
+        let ((counts, ends), bytes) = named.inspect_err(|_| {
+            let _ = std::fs::remove_file(&beside);
+        })?;
+        Ok(BackupReport {
+            path: to.to_owned(),
+            revision: Revision(ends.revision),
+            consumers: counts.consumers,
+            keys: counts.keys,
+            audit_rows: ends.audit_count,
+            bytes,
+        })
+    }
+}
+
+const BACKUP_CACHE: usize = 32 << 20;
+
+/// How many rows one commit of the copy takes: what is not committed must fit into memory.
+const ROWS_A_COMMIT: usize = 50_000;
+
+/// What was copied.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) consumers: u64,
+    pub(super) keys: u64,
+}
+
+/// Copies every table as it is. The copy has no name yet, so it may take several commits.
+pub(super) fn copy_tables(
+    from: &Snapshot,
+    to: &Database,
+    path: &Path,
+    step: &mut dyn FnMut(),
+) -> Result<Counts, StoreError> {
+    copy_table(from, to, path, META, step)?;
+    let consumers = copy_table(from, to, path, CONSUMERS, step)?;
+    copy_table(from, to, path, EXTERNAL_IDS, step)?;
+    let keys = copy_table(from, to, path, KEYS, step)?;
+    copy_table(from, to, path, DIGESTS, step)?;
+    copy_table(from, to, path, KEYS_BY_CONSUMER, step)?;
+    copy_table(from, to, path, CHANGES, step)?;
+    copy_table(from, to, path, AUDIT, step)?;
+    Ok(Counts { consumers, keys })
+}
+
+fn copy_table<K: Key + 'static, V: Value + 'static>(
+    from: &Snapshot,
+    to: &Database,
+    path: &Path,
+    table: TableDefinition<'static, K, V>,
+    step: &mut dyn FnMut(),
+) -> Result<u64, StoreError> {
+    let fail = |error: redb::Error| fault(path, error);
+    let source = from.open(table)?;
+    let mut rows = source.iter().map_err(from.fail())?.peekable();
+    let mut copied = 0;
+    loop {
+        let txn = to.begin_write().map_err(|e| fail(e.into()))?;
+        {
+            let mut target = txn.open_table(table).map_err(|e| fail(e.into()))?;
+            for row in rows.by_ref().take(ROWS_A_COMMIT) {
+                step();
+                let (key, value) = row.map_err(from.fail())?;
+                target.insert(key.value(), value.value()).map_err(|e| fail(e.into()))?;
+                copied += 1;
+            }
+        }
+        txn.commit().map_err(|e| fail(e.into()))?;
+        if rows.peek().is_none() {
+            return Ok(copied);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::testing::{self, consumer, key};
+    use super::super::{Access, Options};
+    use super::*;
+
+    #[test]
+    fn a_backup_is_the_store_at_one_moment_and_never_overwrites_unasked() {
+        let (dir, store) = testing::store();
+        let acme = consumer(&store, "Acme");
+        let issued = key(&store, acme.id);
+        let file = dir.path().join("backup");
+        let report = store.backup(&file, Overwrite::Refuse).unwrap();
+        assert_eq!((report.consumers, report.keys, report.revision), (1, 1, Revision(2)));
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(matches!(store.backup(&file, Overwrite::Refuse), Err(StoreError::FileExists { .. })));
+        key(&store, acme.id);
+        assert_eq!(store.backup(&file, Overwrite::Replace).unwrap().keys, 2);
+
+        let other = tempfile::tempdir().unwrap();
+        std::fs::copy(&file, other.path().join("kgate.redb")).unwrap();
+        let copy = Store::open(other.path(), Access::Read, &Options::default()).unwrap();
+        assert_eq!(copy.key(issued.record.id).unwrap(), issued.record);
+        assert_eq!(copy.audit_head().unwrap(), store.audit_head().unwrap());
+        let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(!names.iter().any(|name| name.to_string_lossy().contains(".new-")), "{names:?}");
+    }
+
+    #[test]
+    fn a_backup_into_nowhere_says_so_and_leaves_nothing() {
+        let (_dir, store) = testing::store();
+        let error = store.backup(Path::new("/nonexistent/backup"), Overwrite::Refuse).unwrap_err();
+        assert!(matches!(error, StoreError::Io { .. }), "{error}");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::key::{ConsumerId, KeyRecord, Scope, Status, Timestamp};
 
+use super::write::MAX_TEXT;
 use super::{Store, StoreError};
 
 /// Which keys a list shows. Filters combine; an empty one lets everything through.
@@ -50,13 +51,138 @@ pub struct Near {
 
 impl Store {
     /// Returns up to `count` keys whose identifier, hint or name is near `wanted`, nearest first.
+    ///
+    /// # Errors
+    /// Those of reading. Damaged records are passed over.
     pub fn near_keys(&self, wanted: &str, count: usize) -> Result<Vec<Near>, StoreError> {
-        todo!()
+        let mut nearest = Nearest::new(wanted, count);
+        self.keys(&mut |key| {
+            if let Ok(key) = key {
+                let id = key.id.to_string();
+                let hint = key.hint();
+                nearest.offer(&id, &key.name, &[&id, &key.name, &hint, &key.last_four]);
+            }
+            true
+        })?;
+        Ok(nearest.into_vec())
     }
 
     /// Returns up to `count` consumers whose identifier, external id or name is near `wanted`,
     /// nearest first.
+    ///
+    /// # Errors
+    /// Those of reading. Damaged records are passed over.
     pub fn near_consumers(&self, wanted: &str, count: usize) -> Result<Vec<Near>, StoreError> {
-        todo!()
+        let mut nearest = Nearest::new(wanted, count);
+        self.consumers(&mut |consumer| {
+            if let Ok(consumer) = consumer {
+                let id = consumer.id.to_string();
+                let external_id = consumer.external_id.as_deref().unwrap_or_default();
+                nearest.offer(&id, &consumer.name, &[&id, &consumer.name, external_id]);
+            }
+            true
+        })?;
+        Ok(nearest.into_vec())
+    }
+}
+
+/// The best matches so far.
+struct Nearest {
+    wanted: String,
+    count: usize,
+    best: Vec<(usize, Near)>,
+}
+
+impl Nearest {
+    fn new(wanted: &str, count: usize) -> Self {
+        // Nobody types more by mistake, and the distance is quadratic.
+        let wanted = wanted.chars().take(MAX_TEXT).flat_map(char::to_lowercase).collect();
+        Self { wanted, count, best: Vec::new() }
+    }
+
+    fn offer(&mut self, id: &str, name: &str, texts: &[&str]) {
+        let Some(distance) = texts.iter().filter_map(|text| self.distance(text)).min() else { return };
+        let near = Near { id: id.to_owned(), name: name.to_owned() };
+        let at = self.best.partition_point(|best| *best <= (distance, near.clone()));
+        self.best.insert(at, (distance, near));
+        self.best.truncate(self.count);
+    }
+
+    /// Returns how far `text` is away, or `None` if it is too far to be meant.
+    fn distance(&self, text: &str) -> Option<usize> {
+        if text.is_empty() || self.wanted.is_empty() {
+            return None;
+        }
+        let text = text.to_lowercase();
+        // A part of it, long enough not to be chance, is a good match.
+        if self.wanted.len() >= 4 && text.contains(&self.wanted) {
+            return Some(1);
+        }
+        let allowed = self.wanted.chars().count() / 4 + 1;
+        // Identifiers made in the same week share ten characters and more: two typing errors at most.
+        let allowed = allowed.min(if text.len() == 30 || text.len() == 31 { 2 } else { 4 });
+        if text.len().abs_diff(self.wanted.len()) > allowed * 4 {
+            return None;
+        }
+        let distance = strsim::damerau_levenshtein(&self.wanted, &text);
+        (distance <= allowed).then_some(distance)
+    }
+
+    fn into_vec(self) -> Vec<Near> {
+        self.best.into_iter().map(|(_, near)| near).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{self, consumer, key, now};
+    use super::*;
+
+    #[test]
+    fn near_matches_are_found_and_far_ones_are_not() {
+        let (_dir, store) = testing::store();
+        let acme = consumer(&store, "Acme Corp");
+        consumer(&store, "Globex");
+        let issued = key(&store, acme.id);
+        let names = |wanted: &str| -> Vec<String> {
+            store.near_consumers(wanted, 3).unwrap().into_iter().map(|near| near.name).collect()
+        };
+        assert_eq!(names("acme corp"), ["Acme Corp"]);
+        assert_eq!(names("Amce Corp"), ["Acme Corp"]);
+        assert_eq!(names("glob"), ["Globex"]);
+        assert!(names("Initech").is_empty());
+        assert!(names("").is_empty());
+        let id = issued.record.id.to_string();
+        let typo = format!("{}{}", &id[..29], if id.ends_with('0') { '1' } else { '0' });
+        assert_eq!(store.near_keys(&typo, 3).unwrap()[0].id, id);
+        assert_eq!(store.near_keys(&id[..29], 3).unwrap()[0].id, id);
+        assert_eq!(store.near_keys(&issued.record.last_four, 3).unwrap()[0].id, id);
+    }
+
+    #[test]
+    fn filters_combine() {
+        let (_dir, store) = testing::store();
+        let acme = consumer(&store, "Acme");
+        let mut key = key(&store, acme.id).record;
+        let all = KeyFilter::default();
+        assert!(all.matches(&key, now()));
+        let soon = now().plus(std::time::Duration::from_secs(60));
+        let expiring = KeyFilter { expiring_before: Some(soon), ..KeyFilter::default() };
+        assert!(!expiring.matches(&key, now()));
+        key.expires_at = Some(soon.minus(std::time::Duration::from_secs(1)));
+        assert!(expiring.matches(&key, now()));
+        assert!(!expiring.matches(&key, soon));
+        let filter = KeyFilter {
+            consumers: Some([acme.id].into()),
+            statuses: vec![Status::Active],
+            key_type: Some("live".into()),
+            scope: Some("products:read".parse().unwrap()),
+            name: Some("ci".into()),
+            ..expiring
+        };
+        assert!(filter.matches(&key, now()));
+        assert!(!KeyFilter { consumers: Some([].into()), ..filter.clone() }.matches(&key, now()));
+        assert!(!KeyFilter { statuses: vec![Status::Revoked], ..filter.clone() }.matches(&key, now()));
+        assert!(!KeyFilter { scope: Some("x:y".parse().unwrap()), ..filter }.matches(&key, now()));
     }
 }

@@ -299,7 +299,7 @@ fn open_db(path: &Path, access: Access, cache_bytes: usize) -> Result<Db, StoreE
 
 fn make_store_file(path: &Path, store_id: &tables::Id, act: Act) -> Result<(), StoreError> {
     let fail = |error: redb::Error| fault(path, error);
-    let db = make_db(path, 1 << 20)?;
+    let db = make_db(path, ConcurrencyMode::MultiWriter, 1 << 20)?;
     let txn = db.begin_write().map_err(|e| fail(e.into()))?;
     {
         let mut meta = txn.open_table(META).map_err(|e| fail(e.into()))?;
@@ -316,9 +316,14 @@ fn make_store_file(path: &Path, store_id: &tables::Id, act: Act) -> Result<(), S
 }
 
 /// Makes a new redb file (0600) at `path`.
-pub(super) fn make_db(path: &Path, cache_bytes: usize) -> Result<Database, StoreError> {
+pub(super) fn make_db(
+    path: &Path,
+    mode: ConcurrencyMode,
+    cache_bytes: usize,
+) -> Result<Database, StoreError> {
     let file = new_file(path)?;
     builder(cache_bytes)
+        .set_concurrency_mode(mode)
         .create_with_backend(FileBackend::new(file).map_err(|error| fault(path, error))?)
         .map_err(|error| fault(path, error))
 }
@@ -333,7 +338,7 @@ pub(super) fn ensure_usage_file(dir: &Path, options: &Options) -> Result<(), Sto
     let made = beside.clone();
     watched(&call(&path, "making the usage file", options), move |_| {
         let fail = |error: redb::Error| fault(&made, error);
-        let db = make_db(&made, 1 << 20)?;
+        let db = make_db(&made, ConcurrencyMode::MultiWriter, 1 << 20)?;
         let txn = db.begin_write().map_err(|e| fail(e.into()))?;
         txn.open_table(tables::LAST_USED).map_err(|e| fail(e.into()))?;
         txn.commit().map_err(|e| fail(e.into()))?;
@@ -343,6 +348,29 @@ pub(super) fn ensure_usage_file(dir: &Path, options: &Options) -> Result<(), Sto
         // Somebody else made it meanwhile.
         Err(StoreError::FileExists { .. }) => sync_parent(&path),
         other => other,
+    }
+}
+
+/// Opens a backup for reading.
+///
+/// # Errors
+/// Those of [`Store::open`]; [`StoreError::Corrupted`] also if it is a copy made of a store in use.
+pub(super) fn open_backup(path: &Path) -> Result<Snapshot, StoreError> {
+    check_file(path)?;
+    let mut builder = builder(32 << 20);
+    let db = builder.set_concurrency_mode(ConcurrencyMode::ExclusiveWriter).open_read_only(path);
+    let db = db.map_err(|error| match error {
+        DatabaseError::RepairAborted => StoreError::Corrupted {
+            path: path.to_owned(),
+            problem: "it was not closed properly; a plain copy of a store in use is no backup".to_owned(),
+        },
+        error => fault(path, error),
+    })?;
+    let snapshot = Snapshot::new(db.begin_read().map_err(|error| fault(path, error))?, path.to_owned());
+    match snapshot.format()? {
+        FORMAT => Ok(snapshot),
+        found if found > FORMAT => Err(StoreError::TooNew { path: path.to_owned(), found, known: FORMAT }),
+        found => Err(StoreError::TooOld { path: path.to_owned(), found, known: FORMAT }),
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use redb::ReadableTable;
 use tempfile::TempDir;
 
-use crate::key::{ConsumerId, ConsumerRecord, Networks, Peppers, Scopes, Timestamp};
+use crate::key::{ConsumerId, ConsumerRecord, KeyId, Networks, Peppers, Scopes, Timestamp};
 
-use super::{Access, Act, Actor, Issued, NewConsumer, NewKey, Options, Store, Via};
+use super::place::STORE_FILE;
+use super::{Access, Act, Actor, Issued, Item, NewConsumer, NewKey, Options, Store, Via, tables};
 
 pub(super) fn options() -> Options {
     Options { cache_bytes: 4 << 20, ..Options::default() }
@@ -57,4 +59,39 @@ pub(super) fn new_key(consumer: ConsumerId) -> NewKey {
 
 pub(super) fn key(store: &Store, consumer: ConsumerId) -> Issued {
     store.issue(&new_key(consumer), &Peppers::default(), &act(), &mut rand::rng()).unwrap()
+}
+
+/// Everything in the store.
+pub(super) fn contents(store: &Store) -> Vec<Item> {
+    let mut items = Vec::new();
+    store.load(&mut |item| items.push(item)).unwrap();
+    items
+}
+
+/// Changes a file behind the store's back; nobody may have it open.
+pub(super) fn meddle(file: &Path, change: impl FnOnce(&redb::WriteTransaction)) {
+    let db = redb::Builder::new().open(file).unwrap();
+    let txn = db.begin_write().unwrap();
+    change(&txn);
+    txn.commit().unwrap();
+}
+
+/// Flips a bit in the record of a key.
+pub(super) fn damage_key(dir: &Path, id: KeyId) {
+    meddle(&dir.join(STORE_FILE), |txn| {
+        let mut table = txn.open_table(tables::KEYS).unwrap();
+        let mut record = table.get(id.as_bytes()).unwrap().unwrap().value().to_vec();
+        record[20] ^= 4;
+        table.insert(id.as_bytes(), record.as_slice()).unwrap();
+    });
+}
+
+/// Flips a bit in a row of the audit log.
+pub(super) fn tamper_audit(file: &Path, number: u64) {
+    meddle(file, |txn| {
+        let mut table = txn.open_table(tables::AUDIT).unwrap();
+        let mut row = table.get(number).unwrap().unwrap().value().to_vec();
+        row[4] ^= 1;
+        table.insert(number, row.as_slice()).unwrap();
+    });
 }

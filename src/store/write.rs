@@ -212,6 +212,11 @@ impl<'t> Writer<'t> {
         self.ends.nudges += 1;
     }
 
+    /// Makes the transaction end without a commit: it was only tried.
+    pub(super) const fn discard(&mut self) {
+        self.ends = self.before;
+    }
+
     pub(super) const fn ends(&self) -> &Ends {
         &self.ends
     }

@@ -25,10 +25,11 @@ const FLOORS: &[(&str, u8)] = &[
 const OWNERS: &[(&str, &[&str])] = &[
     ("redb", &["store"]),
     ("postcard", &["store"]),
+    ("strsim", &["store"]),
     ("sha2", &["key", "store"]),
     ("hmac", &["key"]),
     ("ulid", &["key"]),
-    ("crc32fast", &["key"]),
+    ("crc32fast", &["key", "store"]),
     ("jiff", &["key"]),
     ("toml", &["config"]),
     ("arc_swap", &["verify", "gateway"]),
