@@ -1,4 +1,3 @@
-#![allow(unused_variables, clippy::todo, dead_code)]
 //! The store: consumers, keys, the change log and the audit log in redb files, and the signal by
 //! which a running gateway knows that something changed.
 //!

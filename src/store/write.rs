@@ -10,7 +10,7 @@ use super::codec::{self, Ends, Touched};
 use super::open::fault;
 use super::tables::{
     AUDIT, CHANGES, CHANGES_KEPT, CONSUMERS, DIGESTS, EXTERNAL_IDS, Id, KEYS, KEYS_BY_CONSUMER, META,
-    META_STATE, by_consumer,
+    META_FORMAT, META_STATE, by_consumer,
 };
 use super::{Act, Action, AuditRow, StoreError};
 
@@ -210,6 +210,12 @@ impl<'t> Writer<'t> {
     /// Makes the commit differ from the one before without touching anything.
     pub(super) const fn nudge(&mut self) {
         self.ends.nudges += 1;
+    }
+
+    /// Notes that the tables have the shapes of `format` now.
+    pub(super) fn set_format(&mut self, format: u32) -> Result<(), StoreError> {
+        self.meta.insert(META_FORMAT, format.to_le_bytes().as_slice()).map_err(at(self.path))?;
+        Ok(())
     }
 
     /// Makes the transaction end without a commit: it was only tried.
