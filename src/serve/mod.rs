@@ -1,4 +1,3 @@
-#![allow(dead_code)]
 //! The running server: puts store, gateway, admin endpoints and logs together from a configuration,
 //! and takes them down again. The one place that knows all of them.
 //!
@@ -20,7 +19,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::{ConfigError, Loaded};
-use crate::gateway::BindError;
+use crate::gateway::{BindError, SetupError};
 use crate::verify;
 
 pub use access_log::AccessFormat;
@@ -32,6 +31,8 @@ pub use running::Running;
 pub struct ServeOptions {
     /// Whether other processes may serve the directory too.
     pub is_shared: bool,
+    /// The data directory, before the configuration's.
+    pub data_dir: Option<PathBuf>,
     /// How access lines look; `None` is for people on a terminal and JSON elsewhere.
     pub access_format: Option<AccessFormat>,
     /// Where access lines go; `None` is stdout.
@@ -47,6 +48,7 @@ impl Default for ServeOptions {
     fn default() -> Self {
         Self {
             is_shared: false,
+            data_dir: None,
             access_format: None,
             access_out: None,
             notify: Box::new(|_| {}),
@@ -101,6 +103,9 @@ pub enum ServeError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The gateway cannot be put together.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// The admin address cannot be listened on.
     #[error("cannot listen on {address} for health and metrics: {source}")]
     BindAdmin {

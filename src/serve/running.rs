@@ -1,86 +1,449 @@
-#![allow(clippy::todo, unused_variables, dead_code)]
 //! The server as a value: started, asked, reloaded, stopped, joined.
 
-use std::net::SocketAddr;
+use std::fmt;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Notice, ServeError, ServeOptions};
-use crate::config::Loaded;
-use crate::gateway::ListenAddress;
-use crate::metrics::Metrics;
-use crate::verify::Verifier;
+use super::access_log::AccessLog;
+use super::last_used::LastUsed;
+use super::lock::{ServeLock, Taken};
+use super::{Notice, ServeError, ServeOptions, limits, reload};
+use crate::admin::{Admin, Handlers, NotReady};
+use crate::config::{Address, Config, Loaded};
+use crate::edge::AccessSink;
+use crate::gateway::{Bound, Gateway, ListenAddress, Listener, Stop};
+use crate::metrics::{Metrics, SnapshotFacts};
+use crate::store::LOCK_FILE;
+use crate::verify::{Health, Verifier};
 
 /// A running server. Dropping it cuts everything; [`Running::shutdown`] and [`Running::join`] let what
 /// is being asked finish.
-#[derive(Debug)]
-pub struct Running {}
+pub struct Running {
+    core: Arc<Core>,
+    bound: Vec<Bound>,
+    admin: Option<SocketAddr>,
+    stop: watch::Sender<Stop>,
+    /// How many workers have ended.
+    ended: watch::Receiver<usize>,
+    workers: Vec<JoinHandle<()>>,
+    admin_stop: watch::Sender<bool>,
+    admin_thread: Option<JoinHandle<()>>,
+    log: Arc<AccessLog>,
+    log_thread: Option<JoinHandle<()>>,
+    last_used: Arc<LastUsed>,
+    usage_thread: Option<JoinHandle<()>>,
+    _lock: ServeLock,
+}
+
+/// What reloads and endpoints need.
+struct Core {
+    config: Mutex<Arc<Config>>,
+    verifier: Arc<Verifier>,
+    gateway: Arc<Gateway>,
+    metrics: Arc<Metrics>,
+    log: Arc<AccessLog>,
+    notify: Box<dyn Fn(&Notice) + Send + Sync>,
+    /// Whether the data directory is not the configuration's.
+    has_own_data_dir: bool,
+    is_draining: AtomicBool,
+}
 
 impl Running {
-    pub(super) fn start(loaded: Loaded, options: ServeOptions) -> Result<Self, ServeError> {
-        todo!()
+    pub(super) fn start(loaded: Loaded, mut options: ServeOptions) -> Result<Self, ServeError> {
+        let Loaded { mut config, warnings } = loaded;
+        if let Some(dir) = &options.data_dir {
+            config.data_dir.clone_from(dir);
+        }
+        let config = Arc::new(config);
+        if !warnings.is_empty() {
+            (options.notify)(&Notice::Warning(warnings.to_string()));
+        }
+        let lock = take_lock(&config, options.is_shared)?;
+        let workers = config.server.workers.unwrap_or_else(cores);
+        // Everything that can fail for a reason of the machine's comes before the store is loaded.
+        let mut bound = bind(&config, workers)?;
+        let admin = config.listen.admin.map(bind_admin).transpose()?;
+        if let Some(warning) = limits::raise_open_files(config.server.max_connections) {
+            (options.notify)(&Notice::Warning(warning));
+        }
+        let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), options.verify.clone())?;
+        if !verifier.is_proven() {
+            (options.notify)(&Notice::Warning(
+                "the store cannot be written from here, so every request reads it: this is slow".to_owned(),
+            ));
+        }
+        if options.is_shared {
+            (options.notify)(&Notice::Shared);
+        }
+        let metrics = Arc::new(Metrics::new());
+        let log = AccessLog::new(options.access_format());
+        let sink: Arc<dyn AccessSink> = Arc::clone(&log) as _;
+        let gateway = Gateway::new(&config, Arc::clone(&verifier), Arc::clone(&metrics), sink)?;
+        let last_used = Arc::new(LastUsed::default());
+        let usage_thread = last_used.spawn(&config.data_dir).map_err(system("the usage thread"))?;
+        let noted = Arc::clone(&last_used);
+        let out =
+            options.access_out.take().unwrap_or_else(|| Box::new(io::stdout()) as Box<dyn Write + Send>);
+        let log_thread =
+            log.spawn_writer(out, move |uses| noted.note(uses)).map_err(system("the log thread"))?;
+        let core = Arc::new(Core {
+            config: Mutex::new(Arc::clone(&config)),
+            verifier,
+            gateway,
+            metrics,
+            log: Arc::clone(&log),
+            notify: options.notify,
+            has_own_data_dir: options.data_dir.is_some(),
+            is_draining: AtomicBool::new(false),
+        });
+        let (stop, stopped) = watch::channel(Stop::Running);
+        let (end, ended) = watch::channel(0);
+        let (admin_stop, admin_stopped) = watch::channel(false);
+        let mut running = Self {
+            admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
+            bound: Vec::new(),
+            stop,
+            ended,
+            workers: Vec::new(),
+            admin_stop,
+            admin_thread: None,
+            log,
+            log_thread: Some(log_thread),
+            last_used,
+            usage_thread: Some(usage_thread),
+            _lock: lock,
+            core: Arc::clone(&core),
+        };
+        for number in 0..workers {
+            let ended = Ended(end.clone());
+            let worker =
+                NewWorker { number, keepalive: config.server.keepalive_pool.div_ceil(workers), ended };
+            running.workers.push(worker.spawn(&core.gateway, &mut bound, stopped.clone())?);
+        }
+        running.bound = bound;
+        if let Some(listener) = admin {
+            running.admin_thread = Some(spawn_admin(&core, listener, admin_stopped)?);
+        }
+        running.say_started();
+        Ok(running)
+    }
+
+    fn say_started(&self) {
+        let config = self.core.config();
+        self.notify(&Notice::Started {
+            proxy: self.addresses(),
+            admin: self.admin,
+            revision: self.core.verifier.revision().unwrap_or_default().0,
+            keys: self.core.verifier.counts().0,
+            routes: config.route_names.len(),
+            workers: self.workers.len(),
+        });
     }
 
     /// Returns where the gateway listens, with the ports the kernel chose.
     pub fn addresses(&self) -> Vec<ListenAddress> {
-        todo!()
+        self.bound.iter().map(|bound| bound.address().clone()).collect()
     }
 
     /// Returns where health, readiness and metrics are.
     pub fn admin(&self) -> Option<SocketAddr> {
-        todo!()
+        self.admin
     }
 
     /// Returns what decides.
     pub fn verifier(&self) -> &Arc<Verifier> {
-        todo!()
+        &self.core.verifier
     }
 
     /// Returns what is counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
-        todo!()
+        &self.core.metrics
     }
 
     /// Reads the configuration file again and puts it in force, or says why not and changes nothing.
     pub fn reload_and_say(&self) {
-        todo!()
+        self.notify(&self.core.reload());
     }
 
     /// Stops accepting and lets what is being asked finish. Returns at once; then [`Running::join`].
     pub fn shutdown(&self) {
-        todo!()
+        self.core.is_draining.store(true, Ordering::SeqCst);
+        self.stop.send_if_modified(|stop| {
+            let was_running = *stop == Stop::Running;
+            if was_running {
+                *stop = Stop::Draining;
+            }
+            was_running
+        });
     }
 
     /// Waits until everything that was being asked is answered, at most the configured time, cuts
     /// what is left, and takes the server down. Stops it first, if nobody did.
-    pub fn join(self) {
-        todo!()
+    pub fn join(mut self) {
+        self.shutdown();
+        let deadline = self.drain_timeout();
+        if !self.wait_for_workers(deadline) {
+            self.cut();
+            self.wait_for_workers(CUT);
+        }
+        self.take_down();
+        self.notify(&Notice::Stopped);
     }
 
     pub(super) fn config_path(&self) -> PathBuf {
-        todo!()
+        self.core.config().path.clone()
     }
 
     pub(super) fn drain_timeout(&self) -> Duration {
-        todo!()
+        self.core.config().server.drain_timeout
     }
 
     pub(super) fn ended(&self) -> watch::Receiver<usize> {
-        todo!()
+        self.ended.clone()
     }
 
     pub(super) fn workers(&self) -> usize {
-        todo!()
+        self.workers.len()
     }
 
     pub(super) fn notify(&self, notice: &Notice) {
-        todo!()
+        (self.core.notify)(notice);
     }
 
+    /// Cuts what is left.
     pub(super) fn cut(&self) {
-        todo!()
+        if self.stop.send_replace(Stop::Now) != Stop::Now && *self.ended.borrow() < self.workers.len() {
+            self.notify(&Notice::Cut);
+        }
+    }
+
+    fn wait_for_workers(&self, at_most: Duration) -> bool {
+        let clock = self.core.verifier.clock();
+        let deadline = clock.elapsed() + at_most;
+        while *self.ended.borrow() < self.workers.len() {
+            if clock.elapsed() >= deadline {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        true
+    }
+
+    /// Ends every thread. A worker that does not even end when cut is left behind.
+    fn take_down(&mut self) {
+        self.stop.send_replace(Stop::Now);
+        if self.wait_for_workers(CUT) {
+            join_all(self.workers.drain(..));
+        }
+        self.admin_stop.send_replace(true);
+        join_all(self.admin_thread.take());
+        self.core.verifier.close();
+        self.log.close();
+        join_all(self.log_thread.take());
+        // The last lines may have brought uses.
+        self.last_used.close();
+        join_all(self.usage_thread.take());
+        self.bound.clear();
     }
 }
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.take_down();
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("addresses", &self.addresses())
+            .field("admin", &self.admin)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Config>> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reload(&self) -> Notice {
+        // Held throughout: two reloads at once would leave a mixture.
+        let mut held = self.lock();
+        let loaded = match Config::read(&held.path) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                self.metrics.reloaded(false);
+                return Notice::ReloadFailed(described(&error));
+            }
+        };
+        if !loaded.warnings.is_empty() {
+            (self.notify)(&Notice::Warning(loaded.warnings.to_string()));
+        }
+        let mut config = loaded.config;
+        if self.has_own_data_dir {
+            config.data_dir.clone_from(&held.data_dir);
+        }
+        let config = Arc::new(config);
+        let needs_restart = reload::needs_restart(&held, &config);
+        if let Err(error) = self.gateway.reconfigure(&config) {
+            self.metrics.reloaded(false);
+            return Notice::ReloadFailed(described(&error));
+        }
+        self.metrics.reloaded(true);
+        *held = Arc::clone(&config);
+        Notice::Reloaded { routes: config.route_names.len(), needs_restart }
+    }
+
+    fn readiness(&self) -> Result<(), NotReady> {
+        if self.is_draining.load(Ordering::SeqCst) {
+            return Err(NotReady { code: "draining", reason: "it was told to stop".to_owned() });
+        }
+        match self.verifier.health() {
+            Health::Ready => Ok(()),
+            Health::Unready(why) => Err(NotReady { code: why.code(), reason: why.to_string() }),
+        }
+    }
+
+    fn scrape(&self) -> String {
+        let verifier = &self.verifier;
+        self.metrics.set_snapshot(SnapshotFacts {
+            revision: verifier.revision().unwrap_or_default().0,
+            age: verifier.age(),
+            keys: verifier.counts().0 as u64,
+            refreshes: verifier.refreshes(),
+            unavailable: verifier.unavailable(),
+            ready: self.readiness().is_ok(),
+        });
+        self.metrics.access_log_dropped(self.log.take_dropped());
+        self.metrics.render()
+    }
+}
+
+/// An error with its causes, for one notice.
+fn described(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+fn take_lock(config: &Config, is_shared: bool) -> Result<ServeLock, ServeError> {
+    ServeLock::take(&config.data_dir, is_shared).map_err(|taken| match taken {
+        Taken::By(pid) => ServeError::AlreadyServed { dir: config.data_dir.clone(), pid },
+        Taken::Io(source) => ServeError::Lock { path: config.data_dir.join(LOCK_FILE), source },
+    })
+}
+
+fn bind(config: &Config, workers: usize) -> Result<Vec<Bound>, ServeError> {
+    config.listen.proxy.iter().map(|address| Ok(Bound::bind(&listen_address(address), workers)?)).collect()
+}
+
+fn listen_address(address: &Address) -> ListenAddress {
+    match address {
+        Address::Tcp(address) => ListenAddress::Tcp(*address),
+        Address::Unix(path) => ListenAddress::Unix(path.clone()),
+        Address::Name(..) => unreachable!("the configuration takes names for upstreams only"),
+    }
+}
+
+fn bind_admin(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).map_err(|source| ServeError::BindAdmin { address, source })
+}
+
+/// Counts a worker as ended, even one that panicked.
+struct Ended(watch::Sender<usize>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.send_modify(|ended| *ended += 1);
+    }
+}
+
+/// A worker about to start.
+struct NewWorker {
+    number: usize,
+    /// How many idle connections to backends it keeps.
+    keepalive: usize,
+    ended: Ended,
+}
+
+impl NewWorker {
+    fn spawn(
+        self,
+        gateway: &Arc<Gateway>,
+        bound: &mut [Bound],
+        stop: watch::Receiver<Stop>,
+    ) -> Result<JoinHandle<()>, ServeError> {
+        let runtime = current_thread().map_err(system("a worker's runtime"))?;
+        let listeners: Vec<Listener> = {
+            let _on = runtime.enter();
+            bound.iter_mut().map(Bound::listener).collect::<io::Result<_>>().map_err(system("a listener"))?
+        };
+        let gateway = Arc::clone(gateway);
+        thread::Builder::new()
+            .name(format!("kgate-worker-{}", self.number))
+            .spawn(move || {
+                let _ended = self.ended;
+                runtime.block_on(async { gateway.worker(self.keepalive).run(listeners, stop).await });
+            })
+            .map_err(system("a worker"))
+    }
+}
+
+fn spawn_admin(
+    core: &Arc<Core>,
+    listener: TcpListener,
+    stop: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, ServeError> {
+    let runtime = current_thread().map_err(system("the admin runtime"))?;
+    let (for_ready, for_metrics) = (Arc::clone(core), Arc::clone(core));
+    let handlers = Handlers {
+        ready: Box::new(move || for_ready.readiness()),
+        metrics: Box::new(move || for_metrics.scrape()),
+    };
+    let admin = {
+        let _on = runtime.enter();
+        Admin::new(listener, handlers, []).map_err(system("the admin listener"))?
+    };
+    thread::Builder::new()
+        .name("kgate-admin".to_owned())
+        .spawn(move || runtime.block_on(admin.serve(stop)))
+        .map_err(system("the admin thread"))
+}
+
+fn current_thread() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+fn system(what: &'static str) -> impl Fn(io::Error) -> ServeError {
+    move |source| ServeError::System { what, source }
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Joins threads that were told to end. One that panicked said so on stderr.
+fn join_all(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    for thread in threads {
+        let _ = thread.join();
+    }
+}
+
+/// How long cutting may take: no request is waited for any more.
+const CUT: Duration = Duration::from_secs(2);
