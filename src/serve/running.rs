@@ -323,7 +323,6 @@ impl Core {
             age: verifier.age(),
             keys: verifier.counts().0 as u64,
             refreshes: verifier.refreshes(),
-            unavailable: verifier.unavailable(),
             ready: self.readiness().is_ok(),
         });
         self.metrics.access_log_dropped(self.log.take_dropped());

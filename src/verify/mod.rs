@@ -105,11 +105,7 @@ impl Verifier {
         if let Some(current) = self.current() {
             return Ok(current);
         }
-        let waited = self.shared.wait().await;
-        if waited.is_err() {
-            self.shared.unavailable.fetch_add(1, Ordering::Relaxed);
-        }
-        waited
+        self.shared.wait().await
     }
 
     /// Decides one request, now. It spends the request's limits.
@@ -145,11 +141,6 @@ impl Verifier {
     /// Returns how many times the store was read since the start, for metrics.
     pub fn refreshes(&self) -> u64 {
         self.shared.refreshes.load(Ordering::Relaxed)
-    }
-
-    /// Returns how many requests could not be judged since the start, for metrics.
-    pub fn unavailable(&self) -> u64 {
-        self.shared.unavailable.load(Ordering::Relaxed)
     }
 
     /// Returns how long ago the patrol or a refresh last found the snapshot current.
@@ -276,7 +267,6 @@ struct Shared {
     /// Passes begun. A request is content with any pass begun after it asked.
     begun: AtomicU64,
     refreshes: AtomicU64,
-    unavailable: AtomicU64,
     /// When (on the clock) the snapshot was last found current.
     current_at: Mutex<Duration>,
     /// The last pass ended, and the tick by which waiting requests see their deadline.
@@ -306,7 +296,6 @@ impl Shared {
             rules: Mutex::new(rules),
             begun: AtomicU64::new(0),
             refreshes: AtomicU64::new(0),
-            unavailable: AtomicU64::new(0),
             current_at: Mutex::default(),
             ended: watch::Sender::new(Pass::default()),
             waiting: AtomicUsize::new(0),
