@@ -46,7 +46,7 @@ fn play(stage: &Stage<'_>) -> Result<(), Failure> {
 
 fn set_up(stage: &Stage<'_>) -> Result<(), Failure> {
     stage.step("1  A configuration and a store")?;
-    let backend = stage.start_backend()?;
+    let backend = stage.backend();
     stage.tell(&format!("a backend that echoes what it is sent listens on {backend}"))?;
     stage.kgate(&["init", "--prefix", "acme", "--upstream", &backend.to_string(), "--yes"])?;
     stage.tell("two routes that ask for scopes, and a small plan to run into:")?;
@@ -216,13 +216,13 @@ name = "products"
 path = "/v1/products/**"
 methods = ["GET"]
 scopes = "products:read"
-upstream = "UPSTREAM"
+upstream = "backend"
 
 [[route]]
 name = "orders"
 path = "/v1/orders/**"
 scopes = "orders:write"
-upstream = "UPSTREAM"
+upstream = "backend"
 "#;
 
 const NEXT: &str = "\

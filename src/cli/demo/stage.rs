@@ -16,12 +16,14 @@ use std::time::Duration;
 use super::http::{self, Response};
 use crate::cli::failure::Failure;
 use crate::cli::ui::{Ui, clean};
+use crate::gateway::echo::Echo;
 
 /// The stage. What it made is gone when it is dropped.
 pub(super) struct Stage<'u> {
     ui: &'u Ui,
     program: PathBuf,
     props: Props,
+    backend: SocketAddr,
     lines: RefCell<Option<Receiver<String>>>,
     gateway: Cell<Option<SocketAddr>>,
     failures: Cell<usize>,
@@ -54,11 +56,13 @@ impl<'u> Stage<'u> {
             .create(&dir)
             .map_err(|e| Failure::cannot(format!("cannot make `{}`", dir.display())).because(&e))?;
         let props = Props { dir, server: Arc::default() };
-        clear_on_signal(props.clone()).map_err(|e| Failure::cannot("cannot wait for signals").because(&e))?;
+        let backend = go_backstage(props.clone())
+            .map_err(|e| Failure::cannot("cannot start the demonstration's backend").because(&e))?;
         Ok(Self {
             ui,
             program,
             props,
+            backend,
             lines: RefCell::default(),
             gateway: Cell::default(),
             failures: Cell::default(),
@@ -86,9 +90,10 @@ impl<'u> Stage<'u> {
 
     /// Prints output, indented.
     pub(super) fn quote(&self, text: &str, code: &str) -> Result<(), Failure> {
-        let text: String =
-            text.lines().map(|line| format!("  {}\n", self.ui.paint_result(&clean(line), code))).collect();
-        self.print(&text)
+        for line in text.lines() {
+            self.print(&format!("  {}\n", self.ui.paint_result(&clean(line), code)))?;
+        }
+        Ok(())
     }
 
     /// Prints whether a promise was kept, and remembers if not.
@@ -102,9 +107,9 @@ impl<'u> Stage<'u> {
         self.print(&format!("{mark} {promise}\n"))
     }
 
-    /// Starts the backend that echoes what it is sent, and returns where it listens.
-    pub(super) fn start_backend(&self) -> Result<SocketAddr, Failure> {
-        Err(Failure::cannot("the demonstration's backend is not in this build"))
+    /// Returns where the backend listens that echoes what it is sent.
+    pub(super) fn backend(&self) -> SocketAddr {
+        self.backend
     }
 
     /// Adds to the configuration `init` wrote, with free ports instead of the usual ones.
@@ -172,7 +177,7 @@ impl<'u> Stage<'u> {
         *self.lines.borrow_mut() = Some(lines);
         while let Some(line) = self.server_line(|_| true) {
             self.quote(&line, "2")?;
-            if let Some(address) = listening_address(&line) {
+            if let Some(address) = gateway_address(&line) {
                 self.gateway.set(Some(address));
                 return Ok(());
             }
@@ -257,10 +262,13 @@ impl Props {
     }
 }
 
-/// Clears the stage when the user has seen enough, too.
-fn clear_on_signal(props: Props) -> io::Result<()> {
+/// Runs what has to go on while the steps play, until the process ends: the backend, and clearing the
+/// stage when the user has seen enough. Returns where the backend listens.
+fn go_backstage(props: Props) -> io::Result<SocketAddr> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let echo = runtime.block_on(Echo::start())?;
+    let address = echo.address();
     let (mut interrupt, mut terminate, mut hang_up) = {
         let _inside = runtime.enter();
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?)
@@ -273,11 +281,12 @@ fn clear_on_signal(props: Props) -> io::Result<()> {
                 _ = hang_up.recv() => 1,
             }
         });
+        drop(echo);
         props.clear();
         // As a shell reports a program that a signal ended.
         std::process::exit(128 + number);
     });
-    Ok(())
+    Ok(address)
 }
 
 /// Asks the gateway at `gateway` for `target` with a key.
@@ -299,12 +308,10 @@ fn forward(source: Option<impl Read + Send + 'static>, lines: Sender<String>) {
     });
 }
 
-/// Finds `127.0.0.1:PORT` in a line that says where the proxy listens.
-fn listening_address(line: &str) -> Option<SocketAddr> {
-    line.contains("listen").then(|| {
-        line.split(|c: char| c.is_whitespace() || matches!(c, '"' | ',' | '/' | '`'))
-            .find_map(|word| word.parse().ok())
-    })?
+/// Finds the gateway's address in the line that says it serves.
+fn gateway_address(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("serves on ")?;
+    rest.split([' ', ',']).find_map(|word| word.trim_end_matches(':').parse().ok())
 }
 
 /// The headers that say something here; the rest (dates, lengths) would only be in the way.
