@@ -10,7 +10,7 @@ use super::failure::{Answer, Failure, Outcome};
 use super::lookup;
 use super::session::Session;
 use super::ui::{Cell, Item, Object, Tone};
-use super::values::Past;
+use super::values::{Past, to_the_second};
 use super::view::{Field, named, time};
 
 /// What `audit` prints of a row.
@@ -208,11 +208,15 @@ impl Item for AuditRow {
         let subject = match subjects.as_slice() {
             [] => Cell::none(),
             [one] => Cell::plain(one.to_string()),
-            [first, rest @ ..] => Cell::plain(format!("{first} +{}", rest.len())),
+            [first, rest @ ..] => {
+                // A consumer stands first where keys were made for it; the keys are the news.
+                let key = subjects.iter().find(|s| matches!(s, Subject::Key(_))).unwrap_or(first);
+                Cell::plain(format!("{key} +{}", rest.len()))
+            }
         };
         vec![
             Cell::plain(self.number.to_string()),
-            Cell::plain(self.at.to_string()),
+            Cell::plain(to_the_second(self.at)),
             Cell::plain(self.actor.user.as_str()),
             Cell::plain(via(self.actor.via)),
             Cell::plain(self.action.name()),

@@ -156,9 +156,9 @@ fn print_next(path: &Path, answers: &Answers, session: &Session) -> Result<(), F
     session.ui.status(format!("now, with a service listening on {}:", answers.upstream));
     session.ui.status("");
     session.ui.lines(&format!(
-        "  kgate{flag} consumer create \"First customer\"\n  \
-           kgate{flag} key create --consumer \"First customer\" > key.txt; kgate{flag} serve &\n  \
-           curl -i -H \"Authorization: Bearer $(cat key.txt)\" http://127.0.0.1:8080/"
+        "  kgate{flag} serve &\n  \
+           KEY=$(kgate{flag} key create --consumer \"$(kgate{flag} consumer create 'First customer')\")\n  \
+           curl -i -H \"Authorization: Bearer $KEY\" http://127.0.0.1:8080/"
     ))
 }
 

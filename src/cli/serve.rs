@@ -1,21 +1,25 @@
 //! `kgate serve`
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use clap::Args;
 
-use super::advice::config_failure;
+use crate::config::Config;
+use crate::gateway::BindError;
+use crate::serve::{self, AccessFormat, Notice, ServeError, ServeOptions};
+use crate::verify::{OpenError, Unready};
+
+use super::advice::{config_failure, store_failure};
 use super::failure::{Answer, Failure, Outcome};
 use super::session::Session;
-use crate::config::Config;
-use crate::serve::{self, ServeError, ServeOptions};
-use crate::verify::OpenError;
+use super::ui::Voice;
 
 /// Run the gateway
 ///
-/// Stops on SIGTERM once requests in work are done, reads the configuration anew on SIGHUP and when
-/// the file changes.
+/// Standard output gets a line for each request, for people on a terminal and as JSON elsewhere;
+/// --json has JSON always. SIGTERM stops it once the requests in work are done; SIGHUP and a change of
+/// the file read the configuration anew, and a bad one leaves the old one in force.
 #[derive(Args)]
 pub(super) struct Serve {
     /// Serve beside another `kgate serve` on the same data directory; rates then count per process
@@ -25,32 +29,69 @@ pub(super) struct Serve {
 
 pub(super) fn run(args: &Serve, session: &Session) -> Outcome {
     let path = session.config_path()?;
-    let loaded = Config::read(&path).map_err(|error| config_failure(&error))?;
+    let loaded = Config::read(&path).map_err(|e| config_failure(&e))?;
+    let voice = session.ui.voice();
     let options = ServeOptions {
         is_shared: args.shared,
         data_dir: session.named_data_dir().map(Path::to_owned),
-        // The server's threads speak, too, so this cannot be the session's.
-        notify: Box::new(|notice| drop(writeln!(io::stderr(), "{notice}"))),
+        access_format: session.wants_json().then_some(AccessFormat::Json),
+        notify: Box::new(move |notice| say(voice, notice)),
         ..ServeOptions::default()
     };
-    serve::run(loaded, options).map_err(failure)?;
+    serve::run(loaded, options).map_err(|error| failure(&error))?;
     Ok(Answer::Yes)
 }
 
-fn failure(error: ServeError) -> Failure {
-    let help = match &error {
-        ServeError::Config(error) => return config_failure(error),
-        ServeError::Store(OpenError::Store(_)) => {
-            let ServeError::Store(OpenError::Store(error)) = error else { unreachable!("just matched") };
-            return Failure::from(error);
+fn say(voice: Voice, notice: &Notice) {
+    match notice {
+        Notice::Warning(text) => voice.warn(text),
+        Notice::ReloadFailed(text) => voice.fail(
+            &Failure::cannot("the configuration was not reloaded, the old one stays in force")
+                .help(format!("`kgate check` shows the mistakes\n{}", text.trim_end())),
+        ),
+        other => voice.status(&other.to_string()),
+    }
+}
+
+fn failure(error: &ServeError) -> Failure {
+    match error {
+        ServeError::Config(error) => config_failure(error),
+        ServeError::Store(OpenError::Store(error)) => store_failure(error),
+        ServeError::Store(OpenError::Unready(error)) => unready(error),
+        ServeError::AlreadyServed { .. } => Failure::cannot(error.to_string()).help(
+            "stop it first, or pass --shared to serve beside it: rates then count in each process alone",
+        ),
+        ServeError::Bind(error) => bind(error),
+        ServeError::BindAdmin { source, .. } => Failure::cannot(error.to_string()).help_maybe(in_use(source)),
+        ServeError::Lock { source, .. } => Failure::cannot(error.to_string()).because(source),
+        other => Failure::cannot(other.to_string()),
+    }
+}
+
+fn unready(error: &Unready) -> Failure {
+    let failure = Failure::cannot(format!("the store cannot be trusted: {error}"));
+    match error {
+        Unready::Older(_) => failure.help(
+            "if this is meant, `kgate doctor --accept-older-store` lists what would be lost and goes on from here",
+        ),
+        _ => failure.help("run `kgate doctor`"),
+    }
+}
+
+fn bind(error: &BindError) -> Failure {
+    Failure::cannot(format!("cannot listen on {}", error.address))
+        .because(&error.source)
+        .help_maybe(in_use(&error.source))
+}
+
+fn in_use(error: &io::Error) -> Option<String> {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            Some("another program listens there: stop it, or change [listen] in kgate.toml".to_owned())
         }
-        ServeError::AlreadyServed { .. } => {
-            "stop that one, or start both with --shared; rates then count per process"
-        }
-        ServeError::Bind(_) | ServeError::BindAdmin { .. } => {
-            "stop whatever listens there, or choose another address under [listen]"
-        }
-        _ => return Failure::cannot(error.to_string()),
-    };
-    Failure::cannot(error.to_string()).help(help)
+        io::ErrorKind::PermissionDenied => Some(
+            "ports below 1024 need a privilege: use a higher one, or grant CAP_NET_BIND_SERVICE".to_owned(),
+        ),
+        _ => None,
+    }
 }

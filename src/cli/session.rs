@@ -29,6 +29,11 @@ impl Session {
         Self { ui: Ui::new(format, talk), common, config: OnceCell::new() }
     }
 
+    /// Says whether JSON was asked for.
+    pub(super) fn wants_json(&self) -> bool {
+        self.ui.format() == Format::Json
+    }
+
     /// Returns the time.
     pub(super) fn now(&self) -> Timestamp {
         #[allow(clippy::disallowed_methods, reason = "the one place the command line reads the clock")]

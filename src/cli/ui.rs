@@ -100,10 +100,17 @@ impl Cell {
 /// Where all output goes.
 pub(super) struct Ui {
     format: Format,
-    talk: Talk,
     stdout: RefCell<BufWriter<Stdout>>,
     stdout_is_terminal: bool,
-    stderr_is_terminal: bool,
+    colour: bool,
+    voice: Voice,
+}
+
+/// The way to standard error alone; may be handed to other threads.
+#[derive(Clone, Copy)]
+pub(super) struct Voice {
+    talk: Talk,
+    is_terminal: bool,
     colour: bool,
 }
 
@@ -121,13 +128,13 @@ impl Ui {
     pub(super) fn new(format: Format, talk: Talk) -> Self {
         let wants_colour = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
             && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
+        let is_terminal = io::stderr().is_terminal();
         Self {
             format,
-            talk,
             stdout: RefCell::new(BufWriter::with_capacity(64 * 1024, io::stdout())),
             stdout_is_terminal: io::stdout().is_terminal(),
-            stderr_is_terminal: io::stderr().is_terminal(),
             colour: wants_colour,
+            voice: Voice { talk, is_terminal, colour: wants_colour && is_terminal },
         }
     }
 
@@ -138,20 +145,24 @@ impl Ui {
 
     /// Says whether questions can be asked.
     pub(super) fn can_ask(&self) -> bool {
-        self.stderr_is_terminal && io::stdin().is_terminal()
+        self.voice.is_terminal && io::stdin().is_terminal()
     }
 
     /// Prints what was done.
     pub(super) fn status(&self, text: impl AsRef<str>) {
-        if self.talk == Talk::Normal {
-            self.say(&clean(text.as_ref()));
-        }
+        self.flush_quietly();
+        self.voice.status(text.as_ref());
     }
 
     /// Prints something the user should know although the command goes on.
     pub(super) fn warn(&self, text: impl AsRef<str>) {
-        let label = self.paint("warning:", "1;33");
-        self.say(&format!("{label} {}", clean(text.as_ref())));
+        self.flush_quietly();
+        self.voice.warn(text.as_ref());
+    }
+
+    /// Returns the way to standard error.
+    pub(super) fn voice(&self) -> Voice {
+        self.voice
     }
 
     /// Prints a failure, unless it is a silent one.
@@ -159,16 +170,8 @@ impl Ui {
         if failure.is_silent() {
             return;
         }
-        // What was printed before stays before.
-        let _ = self.flush();
-        let mut text = format!("{} {}", self.paint("error:", "1;31"), clean_lines(failure.message()));
-        for cause in failure.causes() {
-            let _ = write!(text, "\n{} {}", self.paint("caused by:", "1"), clean_lines(cause));
-        }
-        for advice in failure.advice() {
-            let _ = write!(text, "\n{} {}", self.paint("help:", "1;36"), clean_lines(advice));
-        }
-        self.say(&text);
+        self.flush_quietly();
+        self.voice.fail(failure);
     }
 
     /// Prints one line of result, neutralised on its way to a terminal only.
@@ -280,7 +283,7 @@ impl Ui {
 
     /// Begins a bar over `total` steps; silent unless standard error is a terminal.
     pub(super) fn bar(&self, total: u64, what: &'static str) -> Bar {
-        let hidden = self.talk == Talk::Quiet || !self.stderr_is_terminal || total < BAR_FROM;
+        let hidden = self.voice.talk == Talk::Quiet || !self.voice.is_terminal || total < BAR_FROM;
         let bar = if hidden { indicatif::ProgressBar::hidden() } else { indicatif::ProgressBar::new(total) };
         let style = indicatif::ProgressStyle::with_template("{msg} {bar:32} {pos}/{len} ({eta})")
             .expect("the template is well formed");
@@ -292,7 +295,7 @@ impl Ui {
     /// Does `work` beside a spinner that shows `count`; without one unless standard error is a
     /// terminal.
     pub(super) fn spin(&self, what: &'static str, count: impl Fn() -> String + Sync, work: impl FnOnce()) {
-        if self.talk == Talk::Quiet || !self.stderr_is_terminal {
+        if self.voice.talk == Talk::Quiet || !self.voice.is_terminal {
             return work();
         }
         let spinner = indicatif::ProgressBar::new_spinner();
@@ -322,14 +325,46 @@ impl Ui {
         self.colour && self.stdout_is_terminal
     }
 
-    fn paint<'t>(&self, text: &'t str, code: &str) -> Cow<'t, str> {
-        if self.colour && self.stderr_is_terminal { paint(text, code).into() } else { text.into() }
+    /// Keeps results and what is said about them in order on a terminal. A failure shows again at
+    /// the next flush that is looked at.
+    fn flush_quietly(&self) {
+        let _ = self.flush();
+    }
+}
+
+impl Voice {
+    /// Prints what was done, unless only warnings and errors are wanted.
+    pub(super) fn status(self, text: &str) {
+        if self.talk == Talk::Normal {
+            say(&clean_lines(text));
+        }
     }
 
-    fn say(&self, text: &str) {
-        // Nobody is left to tell when standard error is closed.
-        let _ = writeln!(io::stderr(), "{text}");
+    /// Prints something the user should know although the command goes on.
+    pub(super) fn warn(self, text: &str) {
+        say(&format!("{} {}", self.paint("warning:", "1;33"), clean_lines(text)));
     }
+
+    /// Prints a failure.
+    pub(super) fn fail(self, failure: &Failure) {
+        let mut text = format!("{} {}", self.paint("error:", "1;31"), clean_lines(failure.message()));
+        for cause in failure.causes() {
+            let _ = write!(text, "\n{} {}", self.paint("caused by:", "1"), clean_lines(cause));
+        }
+        for advice in failure.advice() {
+            let _ = write!(text, "\n{} {}", self.paint("help:", "1;36"), clean_lines(advice));
+        }
+        say(&text);
+    }
+
+    fn paint<'t>(self, text: &'t str, code: &str) -> Cow<'t, str> {
+        if self.colour { paint(text, code).into() } else { text.into() }
+    }
+}
+
+fn say(text: &str) {
+    // Nobody is left to tell when standard error is closed.
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// A list under way. JSON and CSV leave row by row; a table leaves in pages.

@@ -114,15 +114,22 @@ pub(super) fn empty_is_none(text: &str) -> Option<String> {
 /// Shows `at` as a person says it: `in 89d`, `2h ago`, `now`.
 pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
     let (span, future) = if at > now { (at.since(now), true) } else { (now.since(at), false) };
-    let seconds = span.as_secs();
+    let seconds = (span.as_millis() + 500) / 1000;
+    // Rounded, so that what was just made to last 90 days is not said to end in 89.
+    let rounded = |unit: u128| (seconds + unit / 2) / unit;
     let amount = match seconds {
         0 => return "now".to_owned(),
         1..60 => format!("{seconds}s"),
-        60..3_600 => format!("{}m", seconds / 60),
-        3_600..172_800 => format!("{}h", seconds / 3_600),
-        _ => format!("{}d", seconds / 86_400),
+        60..3_570 => format!("{}m", rounded(60)),
+        3_570..171_000 => format!("{}h", rounded(3_600)),
+        _ => format!("{}d", rounded(86_400)),
     };
     if future { format!("in {amount}") } else { format!("{amount} ago") }
+}
+
+/// Shows `at` without fractions of a second, for people.
+pub(super) fn to_the_second(at: Timestamp) -> String {
+    Timestamp::from_secs(at.as_secs()).to_string()
 }
 
 #[cfg(test)]
@@ -145,7 +152,7 @@ mod tests {
     fn moments_are_shown_in_one_unit() {
         let now = Timestamp::from_secs(1_000_000);
         for (offset, shown) in
-            [(0, "now"), (59, "in 59s"), (3_599, "in 59m"), (90 * 86_400, "in 90d"), (-7_200, "2h ago")]
+            [(0, "now"), (59, "in 59s"), (3_599, "in 1h"), (90 * 86_400 - 5, "in 90d"), (-7_200, "2h ago")]
         {
             assert_eq!(relative(Timestamp::from_secs(1_000_000 + offset), now), shown);
         }

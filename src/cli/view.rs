@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::key::{ConsumerRecord, KeyRecord, Metadata, State, Status, Timestamp, Token};
 
 use super::ui::{Cell, Item, Object, Tone};
-use super::values::relative;
+use super::values::{relative, to_the_second};
 
 /// A name in a JSON object and what it means.
 pub(super) type Field = (&'static str, &'static str);
@@ -77,6 +77,8 @@ impl Item for KeyView<'_> {
 
     fn cells(&self) -> Vec<Cell> {
         let expires = match self.key.expires_at {
+            // It no longer matters.
+            _ if self.key.status(self.now) == Status::Revoked => Cell::none(),
             Some(at) => Cell::plain(relative(at, self.now)),
             None => Cell::plain("never"),
         };
@@ -94,7 +96,8 @@ impl Item for KeyView<'_> {
 
     fn details(&self) -> Vec<(&'static str, Cell)> {
         let key = self.key;
-        let moment = |at: Timestamp| Cell::plain(format!("{at} ({})", relative(at, self.now)));
+        let moment =
+            |at: Timestamp| Cell::plain(format!("{} ({})", to_the_second(at), relative(at, self.now)));
         let maybe = |at: Option<Timestamp>| at.map_or_else(Cell::none, moment);
         let mut rows = vec![
             ("id", Cell::plain(key.id.to_string())),
@@ -111,10 +114,12 @@ impl Item for KeyView<'_> {
             ("networks", networks_cell(key)),
             ("metadata", Cell::or_none(pairs(&key.metadata))),
             ("created", moment(key.created_at)),
-            ("starts", maybe(key.not_before)),
             ("expires", key.expires_at.map_or_else(|| Cell::plain("never"), moment)),
             ("last used", maybe(self.last_used)),
         ];
+        if let Some(at) = key.not_before {
+            rows.push(("starts", moment(at)));
+        }
         if let Some(from) = key.rotated_from {
             rows.push(("replaces", Cell::plain(from.to_string())));
             rows.push(("until", maybe(key.replaces_until)));
@@ -196,7 +201,7 @@ impl Item for ConsumerRecord {
             ("state", enabled_cell(self.enabled)),
             ("metadata", Cell::or_none(pairs(&self.metadata))),
             ("tags", Cell::or_none(self.tags.iter().map(String::as_str).collect::<Vec<_>>().join(" "))),
-            ("created", Cell::plain(self.created_at.to_string())),
+            ("created", Cell::plain(to_the_second(self.created_at))),
         ]
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn run(args: &Create, session: &Session) -> Outcome {
         tags: args.tags.iter().cloned().collect(),
     };
     let made = store.create_consumer(&new, &session.act(None), &mut rand::rng())?;
-    session.ui.status(format!("created consumer {} ({})", made.id, made.name));
+    session.ui.status(format!("created consumer {}", made.name));
     match session.ui.format() {
         Format::Table => session.ui.line(&made.id.to_string())?,
         Format::Json | Format::Csv => session.ui.show(&made)?,

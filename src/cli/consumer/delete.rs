@@ -52,7 +52,7 @@ pub(super) fn run(args: &Delete, session: &Session) -> Outcome {
     if let Some(error) = problem {
         session.ui.warn(error.to_string());
     }
-    let what = format!("consumer {} ({}) and revoke its {} keys", consumer.id, consumer.name, live.len());
+    let what = format!("{} ({}) and revoke its {} keys", consumer.id, consumer.name, live.len());
     let mut revoked = live;
     if args.dry_run {
         session.ui.status(format!("would delete {what}"));
@@ -63,7 +63,7 @@ pub(super) fn run(args: &Delete, session: &Session) -> Outcome {
         }
         revoked = store.delete_consumer(consumer.id, &session.act(args.note.as_deref()))?.revoked;
         session.ui.status(format!(
-            "deleted consumer {} ({}), revoked {} keys",
+            "deleted {} ({}), revoked {} keys",
             consumer.id,
             consumer.name,
             revoked.len()

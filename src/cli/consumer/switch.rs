@@ -31,7 +31,7 @@ pub(super) fn disable(args: &Disable, session: &Session) -> Outcome {
     let consumer = lookup::consumer(&store, &args.consumer)?;
     let outcome = store.disable_consumer(consumer.id, &session.act(args.note.as_deref()))?;
     let word = if outcome.changed { "disabled" } else { "already disabled:" };
-    session.ui.status(format!("{word} consumer {} ({})", consumer.id, consumer.name));
+    session.ui.status(format!("{word} {} ({})", consumer.id, consumer.name));
     session.ui.show_to_programs(&outcome.record)?;
     Ok(Answer::Yes)
 }
@@ -41,7 +41,7 @@ pub(super) fn enable(args: &Enable, session: &Session) -> Outcome {
     let consumer = lookup::consumer(&store, &args.consumer)?;
     let outcome = store.enable_consumer(consumer.id, &session.act(args.note.as_deref()))?;
     let word = if outcome.changed { "enabled" } else { "already enabled:" };
-    session.ui.status(format!("{word} consumer {} ({})", consumer.id, consumer.name));
+    session.ui.status(format!("{word} {} ({})", consumer.id, consumer.name));
     session.ui.show_to_programs(&outcome.record)?;
     Ok(Answer::Yes)
 }

@@ -53,7 +53,7 @@ pub(super) fn run(args: &Update, session: &Session) -> Outcome {
     let consumer = lookup::consumer(&store, &args.consumer)?;
     let outcome = store.update_consumer(consumer.id, &edit, &session.act(None))?;
     let word = if outcome.changed { "updated" } else { "unchanged:" };
-    session.ui.status(format!("{word} consumer {} ({})", outcome.record.id, outcome.record.name));
+    session.ui.status(format!("{word} {} ({})", outcome.record.id, outcome.record.name));
     session.ui.show_to_programs(&outcome.record)?;
     Ok(Answer::Yes)
 }

@@ -11,7 +11,7 @@ use crate::cli::values::{self, Moment};
 use crate::cli::view::NewKeyView;
 use crate::cli::{consumer, lookup};
 use crate::key::{ConsumerRecord, Timestamp};
-use crate::store::{Issued, NewKey, Store};
+use crate::store::{Act, Issued, NewKey, Store};
 
 /// Create a key and print it, once
 ///
@@ -58,7 +58,8 @@ pub(super) fn run(args: &Create, session: &Session) -> Outcome {
     if let Some(plan) = &args.plan {
         consumer::check_plan(session, plan)?;
     }
-    let now = session.now();
+    let act = session.act(None);
+    let now = act.at;
     let default_expires =
         key_type.default_expires.map_or(Moment::Never, |span| Moment::In(span.as_duration()));
     let expires_at = args.expires.unwrap_or(default_expires).resolve_expiry(now)?;
@@ -77,28 +78,22 @@ pub(super) fn run(args: &Create, session: &Session) -> Outcome {
         expires_at,
     };
     match args.count {
-        None => create_one(&new, &holder, &store, session, now),
-        Some(count) => create_many(&new, count, &holder, &store, session, now),
+        None => create_one(&new, &holder, &store, session, &act),
+        Some(count) => create_many(&new, count, &holder, &store, session, &act),
     }
 }
 
-fn create_one(
-    new: &NewKey,
-    holder: &ConsumerRecord,
-    store: &Store,
-    session: &Session,
-    now: Timestamp,
-) -> Outcome {
+fn create_one(new: &NewKey, holder: &ConsumerRecord, store: &Store, session: &Session, act: &Act) -> Outcome {
     let peppers = &session.config()?.peppers;
-    let issued = store.issue(new, peppers, &session.act(None), &mut rand::rng())?;
-    let expiry = super::expiry_phrase(new.expires_at, now);
+    let issued = store.issue(new, peppers, act, &mut rand::rng())?;
+    let expiry = super::expiry_phrase(new.expires_at, act.at);
     session
         .ui
-        .status(format!("created {} key {} for {}; {expiry}", new.key_type, issued.record.id, holder.name));
+        .status(format!("created {} ({}) for {}; {expiry}", issued.record.id, new.key_type, holder.name));
     if !holder.enabled {
         session.ui.warn(format!("consumer {} is disabled, so its keys do not work", holder.id));
     }
-    print_one(&session.ui, &issued, now)?;
+    print_one(&session.ui, &issued, act.at)?;
     Ok(Answer::Yes)
 }
 
@@ -123,17 +118,17 @@ fn create_many(
     holder: &ConsumerRecord,
     store: &Store,
     session: &Session,
-    now: Timestamp,
+    act: &Act,
 ) -> Outcome {
     let peppers = &session.config()?.peppers;
     let bar = session.ui.bar(count, "creating");
     let mut list = session.ui.list();
     let mut lost: Option<(Failure, Vec<Issued>)> = None;
     let wanted = usize::try_from(count).unwrap_or(usize::MAX);
-    let made = store.issue_many(new, wanted, peppers, &session.act(None), &mut rand::rng(), &mut |batch| {
+    let made = store.issue_many(new, wanted, peppers, act, &mut rand::rng(), &mut |batch| {
         bar.add(batch.len() as u64);
         // Each batch leaves before the next is made, so that a broken pipe strands one at most.
-        match print_batch(&session.ui, &mut list, &batch, now) {
+        match print_batch(&session.ui, &mut list, &batch, act.at) {
             Ok(()) => ControlFlow::Continue(()),
             Err(failure) => {
                 lost = Some((failure, batch));
@@ -148,7 +143,7 @@ fn create_many(
     // What was made before a failure has been printed: the list must end well for its reader.
     list.end()?;
     let made = made?;
-    let expiry = super::expiry_phrase(new.expires_at, now);
+    let expiry = super::expiry_phrase(new.expires_at, act.at);
     session.ui.status(format!("created {made} {} keys for {}; {expiry}", new.key_type, holder.name));
     Ok(Answer::Yes)
 }

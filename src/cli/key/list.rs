@@ -7,10 +7,13 @@ use clap::{Args, ValueEnum};
 use crate::cli::failure::{Answer, Failure, Outcome};
 use crate::cli::lookup;
 use crate::cli::session::Session;
+use crate::cli::ui::Format;
 use crate::cli::values;
 use crate::cli::view::KeyView;
-use crate::key::{ConsumerId, KeyRecord, Span, Status, Timestamp};
+use crate::key::{ConsumerId, KeyId, KeyRecord, Span, Status, Timestamp};
 use crate::store::{KeyFilter, Store, StoreError};
+
+use super::show::holder_name;
 
 /// List keys; filters combine
 #[derive(Args)]
@@ -154,6 +157,22 @@ pub(super) fn consumers(
         tagged.retain(|id| *id == consumer.id);
     }
     Ok(Some(tagged))
+}
+
+/// Shows people which keys are meant; programs get identifiers from the command itself.
+pub(super) fn list_keys(ids: &[KeyId], store: &Store, session: &Session) -> Result<(), Failure> {
+    if session.ui.format() != Format::Table {
+        return Ok(());
+    }
+    let now = session.now();
+    let last_used = session.usage().map(|usage| usage.last_used()).transpose()?.unwrap_or_default();
+    let mut list = session.ui.list();
+    for id in ids {
+        let key = store.key(*id)?;
+        let consumer = holder_name(store, &key);
+        list.row(&KeyView { key: &key, consumer: &consumer, last_used: last_used.get(id).copied(), now })?;
+    }
+    list.end().map(|_| ())
 }
 
 fn consumer_names(store: &Store) -> Result<HashMap<ConsumerId, String>, Failure> {

@@ -17,6 +17,7 @@ use crate::key::{KeyType, Networks, Scope, Scopes, Timestamp};
 
 use super::failure::{Failure, Outcome};
 use super::session::Session;
+use super::values::{relative, to_the_second};
 
 pub(super) use prune::PRUNED;
 pub(super) use revoke::REVOKED;
@@ -85,7 +86,7 @@ fn networks(typed: &[String]) -> Result<Networks, Failure> {
 /// Says when a key ends: `expires 2027-02-21T22:00:00Z (in 90d)`.
 fn expiry_phrase(expires_at: Option<Timestamp>, now: Timestamp) -> String {
     match expires_at {
-        Some(at) => format!("expires {at} ({})", super::values::relative(at, now)),
+        Some(at) => format!("expires {} ({})", to_the_second(at), relative(at, now)),
         None => "never expires".to_owned(),
     }
 }

@@ -8,9 +8,11 @@ use serde_json::json;
 use crate::cli::failure::{Answer, Outcome};
 use crate::cli::session::Session;
 use crate::cli::ui::Object;
-use crate::cli::values::Past;
+use crate::cli::values::{Past, to_the_second};
 use crate::cli::view::{Field, named, time};
 use crate::key::KeyId;
+
+use super::list::list_keys;
 
 /// What `key prune` prints.
 pub(in crate::cli) const PRUNED: &[Field] = &[
@@ -39,11 +41,12 @@ pub(super) fn run(args: &Prune, session: &Session) -> Outcome {
     let before = args.revoked_before.resolve(session.now());
     let store = session.store_mut()?;
     let mut ids = store.prunable(before)?;
-    let what = format!("{} keys revoked before {before}", ids.len());
+    let what = format!("{} keys revoked before {}", ids.len(), to_the_second(before));
     if args.dry_run {
+        list_keys(&ids, &store, session)?;
         session.ui.status(format!("would remove {what}"));
     } else if ids.is_empty() {
-        session.ui.status(format!("no keys were revoked before {before}"));
+        session.ui.status(format!("no keys were revoked before {}", to_the_second(before)));
     } else {
         if !args.yes && !session.ui.confirm(&format!("Remove {what}?"), "--yes")? {
             session.ui.status("nothing was done");

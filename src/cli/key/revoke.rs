@@ -16,6 +16,7 @@ use crate::key::{KeyId, KeyRecord, RevokeReason, State};
 use crate::store::{Store, StoreError};
 
 use super::list::consumers;
+use super::list::list_keys;
 use super::show::holder_name;
 
 /// What `key revoke` prints.
@@ -89,6 +90,7 @@ pub(super) fn run(args: &Revoke, session: &Session) -> Outcome {
     let mut tally = Tally::default();
     args.select(&store, session, &mut tally)?;
     if args.dry_run {
+        list_keys(&tally.live, &store, session)?;
         session.ui.status(format!("would revoke {}", describe(&tally.live, &store)));
         tally.revoked = std::mem::take(&mut tally.live);
     } else if !tally.live.is_empty() {
@@ -137,13 +139,13 @@ fn report(args: &Revoke, session: &Session, tally: &Tally) -> Outcome {
     if !args.dry_run {
         match tally.revoked.as_slice() {
             [] => {}
-            [id] => session.ui.status(format!("revoked key {id}")),
+            [id] => session.ui.status(format!("revoked {id}")),
             ids => session.ui.status(format!("revoked {} keys", ids.len())),
         }
     }
     match tally.already.as_slice() {
         [] => {}
-        [id] => session.ui.status(format!("key {id} was revoked before")),
+        [id] => session.ui.status(format!("{id} was revoked before, and stays so")),
         ids => session.ui.status(format!("{} keys were revoked before", ids.len())),
     }
     let texts = |ids: &[KeyId]| json!(ids.iter().map(ToString::to_string).collect::<Vec<_>>());
@@ -235,9 +237,9 @@ impl Tally {
 fn describe(ids: &[KeyId], store: &Store) -> String {
     match ids {
         [id] => {
-            let Ok(key) = store.key(*id) else { return format!("key {id}") };
+            let Ok(key) = store.key(*id) else { return id.to_string() };
             let holder = holder_name(store, &key);
-            format!("key {id} ({}, {holder})", key.hint())
+            format!("{id} ({}, {holder})", key.hint())
         }
         ids => format!("{} keys", ids.len()),
     }

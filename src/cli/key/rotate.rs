@@ -33,7 +33,8 @@ pub(in crate::cli) struct Rotate {
 
 pub(super) fn run(args: &Rotate, session: &Session) -> Outcome {
     let config = session.config()?;
-    let now = session.now();
+    let act = session.act(args.note.as_deref());
+    let now = act.at;
     let store = session.store_mut()?;
     let old = lookup::key(&store, &args.key)?;
     let expires = match args.expires {
@@ -43,14 +44,14 @@ pub(super) fn run(args: &Rotate, session: &Session) -> Outcome {
             .map_or(Moment::Never, |span| Moment::In(span.as_duration())),
     };
     let rotation = Rotation { grace: args.grace.as_duration(), expires_at: expires.resolve_expiry(now)? };
-    let act = session.act(args.note.as_deref());
     let rotated = store.rotate(old.id, rotation, &config.peppers, &act, &mut rand::rng())?;
     let new = &rotated.new.record;
     let expiry = super::expiry_phrase(new.expires_at, now);
-    session.ui.status(format!("rotated key {} to {}; the new key {expiry}", old.id, new.id));
+    session.ui.status(format!("rotated {} to {}; the new key {expiry}", old.id, new.id));
     match new.replaces_until {
         Some(at) => session.ui.status(format!(
-            "the old key works until {at} ({}); `kgate key revoke {}` ends it sooner",
+            "the old key works until {} ({}); `kgate key revoke {}` ends it sooner",
+            values::to_the_second(at),
             values::relative(at, now),
             old.id
         )),

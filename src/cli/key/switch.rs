@@ -34,7 +34,7 @@ pub(super) fn disable(args: &Disable, session: &Session) -> Outcome {
     let key = lookup::key(&store, &args.key)?;
     let outcome = store.disable_key(key.id, &session.act(args.note.as_deref()))?;
     let word = if outcome.changed { "disabled" } else { "already disabled:" };
-    session.ui.status(format!("{word} key {} ({})", key.id, key.hint()));
+    session.ui.status(format!("{word} {} ({})", key.id, key.hint()));
     show_changed(&outcome.record, &store, session)?;
     Ok(Answer::Yes)
 }
@@ -44,7 +44,7 @@ pub(super) fn enable(args: &Enable, session: &Session) -> Outcome {
     let key = lookup::key(&store, &args.key)?;
     let outcome = store.enable_key(key.id, &session.act(args.note.as_deref()))?;
     let word = if outcome.changed { "enabled" } else { "already enabled:" };
-    session.ui.status(format!("{word} key {} ({})", key.id, key.hint()));
+    session.ui.status(format!("{word} {} ({})", key.id, key.hint()));
     let status = outcome.record.status(session.now());
     if status != Status::Active {
         session.ui.warn(format!("the key is {status}, so it still does not work"));

@@ -57,7 +57,7 @@ pub(super) fn run(args: &Update, session: &Session) -> Outcome {
     let key = lookup::key(&store, &args.key)?;
     let outcome = store.update_key(key.id, &edit, &session.act(None))?;
     let word = if outcome.changed { "updated" } else { "unchanged:" };
-    session.ui.status(format!("{word} key {}", key.id));
+    session.ui.status(format!("{word} {}", key.id));
     show_changed(&outcome.record, &store, session)?;
     Ok(Answer::Yes)
 }

@@ -166,8 +166,7 @@ impl Verdict<'_> {
     }
 
     fn route(&self) -> Option<String> {
-        let denial = self.explanation.denial.as_ref()?;
-        denial.route().map(|(_, name)| name.to_owned())
+        self.explanation.route.map(|index| self.config.route_names[index].clone())
     }
 }
 
