@@ -9,7 +9,8 @@ use std::os::unix::net as unix;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::net::{TcpListener, TcpSocket, UnixListener};
+use socket2::{Domain, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
 
 /// Where to accept connections.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -117,11 +118,9 @@ fn bind_tcp(wanted: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<s
         if worker == 0 && wanted.port() != 0 {
             // SO_REUSEPORT would let two gateways of one user share a port without a word, each
             // getting half of the requests. A plain bind first finds the other one.
-            drop(tcp_socket(wanted, Reuse::Address)?.listen(1)?);
+            drop(listen_tcp(wanted, Reuse::Address)?);
         }
-        let socket = tcp_socket(address, Reuse::Port)?;
-        // Linux caps this at net.core.somaxconn.
-        let listener = socket.listen(BACKLOG)?.into_std()?;
+        let listener = listen_tcp(address, Reuse::Port)?;
         address = listener.local_addr()?;
         sockets.push(listener);
     }
@@ -134,15 +133,17 @@ enum Reuse {
     Port,
 }
 
-fn tcp_socket(address: SocketAddr, reuse: Reuse) -> io::Result<TcpSocket> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+/// Not by tokio's socket, which wants a runtime: addresses are bound before there is one.
+fn listen_tcp(address: SocketAddr, reuse: Reuse) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
     // Lets a restart bind while connections of the old process are in TIME_WAIT.
-    socket.set_reuseaddr(true)?;
+    socket.set_reuse_address(true)?;
     if reuse == Reuse::Port {
-        socket.set_reuseport(true)?;
+        socket.set_reuse_port(true)?;
     }
-    socket.bind(address)?;
-    Ok(socket)
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(std::net::TcpListener::from(socket))
 }
 
 fn bind_unix(path: &Path) -> io::Result<(unix::UnixListener, (u64, u64))> {
@@ -191,7 +192,8 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 }
 
 /// Connections the kernel may complete before we accept them.
-const BACKLOG: u32 = 4096;
+/// Linux caps it at net.core.somaxconn.
+const BACKLOG: i32 = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -34,6 +34,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("arc_swap", &["verify", "gateway"]),
     ("pingora", &["gateway"]),
+    ("socket2", &["gateway"]),
     ("httparse", &["admin"]),
     ("prometheus", &["metrics"]),
     ("ignore", &["scan"]),
