@@ -386,3 +386,83 @@ pub(super) fn verify(snapshot: &Snapshot, step: &mut dyn FnMut()) -> Result<Audi
     }
     Ok(report)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tables;
+    use super::super::testing::{self, act, consumer};
+    use super::*;
+
+    fn faults(change: impl FnOnce(&mut redb::Table<'_, u64, &'static [u8]>)) -> Vec<AuditFault> {
+        let (dir, store) = testing::store();
+        for i in 0..5 {
+            consumer(&store, &format!("c{i}"));
+        }
+        assert_eq!(store.verify_audit().unwrap().faults, []);
+        store.close().unwrap();
+        testing::meddle(&dir.path().join("kgate.redb"), |txn| {
+            change(&mut txn.open_table(tables::AUDIT).unwrap());
+        });
+        testing::open(dir.path()).verify_audit().unwrap().faults
+    }
+
+    fn rewrite(table: &mut redb::Table<'_, u64, &'static [u8]>, number: u64, user: &str) {
+        use redb::ReadableTable;
+        let mut row = codec::decode_audit(table.get(number).unwrap().unwrap().value()).unwrap();
+        row.actor.user = user.into();
+        table.insert(number, codec::encode_audit(row).as_slice()).unwrap();
+    }
+
+    #[test]
+    fn a_changed_row_is_found_wherever_it_is() {
+        for number in 1..=5 {
+            let found = faults(|table| rewrite(table, number, "mallory"));
+            assert_eq!(found, [AuditFault::Changed { number: number + 1 }]);
+        }
+        assert_eq!(faults(|table| rewrite(table, 6, "mallory")), [AuditFault::Head]);
+    }
+
+    #[test]
+    fn gaps_and_truncation_are_found() {
+        let gap = faults(|table| drop(table.remove(3).unwrap()));
+        assert!(gap.contains(&AuditFault::Gap { from: 3, to: 3 }), "{gap:?}");
+        let cut = faults(|table| drop(table.remove(6).unwrap()));
+        assert_eq!(cut, [AuditFault::Length { found: 5, expected: 6 }]);
+        let first = faults(|table| drop(table.remove(1).unwrap()));
+        assert!(first.contains(&AuditFault::Gap { from: 1, to: 1 }), "{first:?}");
+        let added = faults(|table| drop(table.insert(7, b"\x01".as_slice()).unwrap()));
+        assert!(added.contains(&AuditFault::Length { found: 7, expected: 6 }), "{added:?}");
+        let garbage = faults(|table| drop(table.insert(2, b"junk".as_slice()).unwrap()));
+        assert!(matches!(garbage[0], AuditFault::Unreadable { number: 2, .. }), "{garbage:?}");
+    }
+
+    #[test]
+    fn every_mutation_has_one_row_that_says_who_and_when() {
+        let (_dir, store) = testing::store();
+        let note = Act { note: Some("ticket 42".into()), ..act() };
+        let id = consumer(&store, "Acme").id;
+        store.disable_consumer(id, &note).unwrap();
+        let rows = store.audit_tail(10).unwrap();
+        let names: Vec<&str> = rows.iter().map(|row| row.action.name()).collect();
+        assert_eq!(names, ["store.created", "consumer.created", "consumer.disabled"]);
+        assert_eq!((rows[2].number, rows[2].at, &rows[2].actor), (3, note.at, &note.actor));
+        assert_eq!(rows[2].note.as_deref(), Some("ticket 42"));
+        assert_eq!(store.audit_head().unwrap().count, 3);
+    }
+
+    #[test]
+    fn the_stored_form_of_a_row_does_not_change() {
+        let row = AuditRow {
+            number: 300,
+            at: Timestamp::from_millis(1_800_000_000_123),
+            actor: Actor { user: "ops".into(), via: Via::Cli },
+            action: Action::KeysRevoked { ids: vec![KeyId::from_bytes([7; 16])], reason: RevokeReason::Leak },
+            note: None,
+            previous: [9; 32],
+        };
+        let bytes = codec::encode_audit(row.clone());
+        assert_eq!(bytes[..13], [1, 0xac, 2, 0xf6, 0xc1, 0xe2, 0x85, 0xe3, 0x68, 3, b'o', b'p', b's']);
+        assert_eq!((bytes[13], bytes[14], bytes[15]), (0, 11, 1));
+        assert_eq!(codec::decode_audit(&bytes), Ok(row));
+    }
+}

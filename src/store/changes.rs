@@ -48,11 +48,12 @@ pub struct Damage {
 pub enum Change {
     /// The consumer is new or different.
     Consumer(ConsumerRecord),
-    /// The consumer is gone.
+    /// The consumer is gone. The reader need not have known it.
     ConsumerRemoved(ConsumerId),
     /// The key is new or different.
     Key(KeyRecord),
-    /// The key is gone (pruned). It was revoked long before.
+    /// The key is gone (pruned); it was revoked before. The reader need not have known it: it may
+    /// have come and gone since.
     KeyRemoved {
         /// Which.
         id: KeyId,
@@ -203,4 +204,179 @@ fn touched_since(
         };
     }
     Ok((expected == present).then_some(touched))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::super::tables;
+    use super::super::testing::{self, act, act_at, consumer, key, new_key, now};
+    use super::super::{ConsumerEdit, KeyEdit, Rotation};
+    use super::*;
+    use crate::key::{Peppers, RevokeReason};
+
+    type State = (BTreeMap<ConsumerId, ConsumerRecord>, BTreeMap<KeyId, KeyRecord>);
+
+    fn load(store: &Store) -> (Revision, State) {
+        let mut state = State::default();
+        let revision = store
+            .load(&mut |item| match item {
+                Item::Consumer(consumer) => drop(state.0.insert(consumer.id, consumer)),
+                Item::Key(key) => drop(state.1.insert(key.id, key)),
+                Item::Damaged(damage) => panic!("{damage:?}"),
+            })
+            .unwrap();
+        (revision, state)
+    }
+
+    fn follow(store: &Store, revision: &mut Revision, state: &mut State) {
+        let Changes::Rows { revision: new, changes } = store.changes_since(*revision).unwrap() else {
+            panic!("the rows are gone")
+        };
+        for change in changes {
+            match change {
+                Change::Consumer(consumer) => drop(state.0.insert(consumer.id, consumer)),
+                Change::ConsumerRemoved(id) => drop(state.0.remove(&id)),
+                Change::Key(key) => drop(state.1.insert(key.id, key)),
+                Change::KeyRemoved { id, digest } => {
+                    let removed = state.1.remove(&id);
+                    assert!(removed.is_none_or(|key| key.digest == digest));
+                }
+                Change::Damaged(damage) => panic!("{damage:?}"),
+            }
+        }
+        *revision = new;
+    }
+
+    /// Does something to the store; what fails fails.
+    fn mutate(store: &Store, what: u8, which: usize, step: i64) {
+        let (_, (consumers, keys)) = load(store);
+        let act = act_at(now().plus(Duration::from_secs(step.unsigned_abs())));
+        let mut rng = rand::rng();
+        let consumer_id = consumers.keys().nth(which % consumers.len().max(1)).copied();
+        let key_id = keys.keys().nth(which % keys.len().max(1)).copied();
+        match (what, consumer_id, key_id) {
+            (0, ..) | (_, None, _) => drop(consumer(store, "c")),
+            (1..=3, Some(id), _) | (_, Some(id), None) => drop(key(store, id)),
+            (4, Some(id), _) => drop(store.disable_consumer(id, &act)),
+            (5, Some(id), _) => drop(store.enable_consumer(id, &act)),
+            (6, Some(id), _) => {
+                let plan = Some(Some(format!("p{step}")));
+                drop(store.update_consumer(id, &ConsumerEdit { plan, ..ConsumerEdit::default() }, &act));
+            }
+            (7, Some(id), _) => drop(store.delete_consumer(id, &act)),
+            (8, _, Some(id)) => drop(store.disable_key(id, &act)),
+            (9, _, Some(id)) => {
+                let name = Some(format!("n{step}"));
+                drop(store.update_key(id, &KeyEdit { name, ..KeyEdit::default() }, &act));
+            }
+            (10, _, Some(id)) => {
+                let grace = Duration::from_secs((which % 2) as u64 * 60);
+                let rotation = Rotation { grace, expires_at: None };
+                drop(store.rotate(id, rotation, &Peppers::default(), &act, &mut rng));
+            }
+            (11, _, Some(id)) => drop(store.revoke(id, RevokeReason::Leak, &act)),
+            _ => drop(store.prune(act.at, &act, &mut |_| ControlFlow::Continue(()))),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(6))]
+
+        #[test]
+        fn following_the_changes_equals_loading_anew(
+            steps in prop::collection::vec((0u8..13, any::<prop::sample::Index>(), any::<bool>()), 1..25),
+        ) {
+            let (_dir, store) = testing::store();
+            let (mut revision, mut state) = load(&store);
+            for (i, (what, which, look)) in steps.into_iter().enumerate() {
+                mutate(&store, what, which.index(1000), i64::try_from(i).unwrap());
+                if look {
+                    follow(&store, &mut revision, &mut state);
+                    prop_assert_eq!((revision, state.clone()), load(&store));
+                }
+            }
+            follow(&store, &mut revision, &mut state);
+            prop_assert_eq!((revision, state), load(&store));
+            prop_assert!(store.verify_audit().unwrap().faults.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_reader_too_far_behind_or_ahead_loads_anew() {
+        let (dir, store) = testing::store();
+        for i in 0..3 {
+            consumer(&store, &format!("c{i}"));
+        }
+        assert_eq!(store.changes_since(Revision(4)).unwrap(), Changes::Reload);
+        let none = Changes::Rows { revision: Revision(3), changes: Vec::new() };
+        assert_eq!(store.changes_since(Revision(3)).unwrap(), none);
+        store.close().unwrap();
+        testing::meddle(&dir.path().join("kgate.redb"), |txn| {
+            txn.open_table(tables::CHANGES).unwrap().remove(1).unwrap();
+            txn.open_table(tables::CHANGES).unwrap().insert(3, b"?".as_slice()).unwrap();
+        });
+        let store = testing::open(dir.path());
+        assert_eq!(store.changes_since(Revision(0)).unwrap(), Changes::Reload);
+        assert_eq!(store.changes_since(Revision(1)).unwrap(), Changes::Reload);
+        assert_eq!(store.changes_since(Revision(2)).unwrap(), Changes::Reload);
+    }
+
+    #[test]
+    fn a_damaged_record_is_told_with_its_digest_and_never_not_found() {
+        let (dir, store) = testing::store();
+        let acme = consumer(&store, "Acme");
+        let [broken, fine] = [(); 2].map(|()| key(&store, acme.id).record);
+        store.close().unwrap();
+        testing::damage_key(dir.path(), broken.id);
+        let store = testing::open(dir.path());
+        assert!(
+            matches!(store.key(broken.id), Err(StoreError::Damaged { what, .. }) if what == broken.id.to_string())
+        );
+        assert!(matches!(store.key_by_digest(&broken.digest), Err(StoreError::Damaged { .. })));
+        assert!(matches!(
+            store.revoke(broken.id, RevokeReason::Leak, &act()),
+            Err(StoreError::Damaged { .. })
+        ));
+        let items = testing::contents(&store);
+        let is_it = |damage: &Damage| {
+            damage.digest == Some(broken.digest) && damage.subject == Subject::Key(broken.id)
+        };
+        assert!(items.iter().any(|item| matches!(item, Item::Damaged(damage) if is_it(damage))));
+        assert!(items.contains(&Item::Key(fine)));
+        let Changes::Rows { changes, .. } = store.changes_since(Revision(0)).unwrap() else { panic!() };
+        assert!(changes.iter().any(|change| matches!(change, Change::Damaged(damage) if is_it(damage))));
+    }
+
+    #[test]
+    fn a_record_under_another_key_is_damaged() {
+        let (dir, store) = testing::store();
+        let acme = consumer(&store, "Acme");
+        let [a, b] = [(); 2].map(|()| key(&store, acme.id).record);
+        store.close().unwrap();
+        testing::meddle(&dir.path().join("kgate.redb"), |txn| {
+            let mut table = txn.open_table(tables::KEYS).unwrap();
+            let record = super::codec::encode_key(&b);
+            table.insert(a.id.as_bytes(), record.as_slice()).unwrap();
+        });
+        assert!(matches!(testing::open(dir.path()).key(a.id), Err(StoreError::Damaged { .. })));
+    }
+
+    #[test]
+    fn the_change_log_is_bounded_and_bulk_commits_stay_followable() {
+        let (_dir, store) = testing::store();
+        let acme = consumer(&store, "Acme");
+        let (mut revision, mut state) = load(&store);
+        store
+            .issue_many(&new_key(acme.id), 1200, &Peppers::default(), &act(), &mut rand::rng(), &mut |_| {
+                follow(&store, &mut revision, &mut state);
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert_eq!((revision, state), load(&store));
+    }
 }

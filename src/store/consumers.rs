@@ -255,3 +255,126 @@ fn check_consumer(consumer: &ConsumerRecord) -> Result<(), StoreError> {
     }
     consumer.tags.iter().try_for_each(|tag| check_filled("a tag", tag, MAX_LABEL))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use super::super::testing::{self, act, consumer, key, new_key};
+    use super::*;
+    use crate::key::Peppers;
+
+    fn with_external_id(name: &str, external_id: &str) -> NewConsumer {
+        NewConsumer { name: name.into(), external_id: Some(external_id.into()), ..NewConsumer::default() }
+    }
+
+    #[test]
+    fn a_consumer_is_found_by_id_external_id_and_unambiguous_name() {
+        let (_dir, store) = testing::store();
+        let mut rng = rand::rng();
+        let acme = store.create_consumer(&with_external_id("Acme", "org_42"), &act(), &mut rng).unwrap();
+        let id = acme.id.to_string();
+        for wanted in ["Acme", "org_42", id.as_str()] {
+            assert_eq!(store.find_consumer(wanted).unwrap(), acme);
+        }
+        consumer(&store, "Acme");
+        assert!(matches!(
+            store.find_consumer("Acme"),
+            Err(StoreError::AmbiguousConsumer { ids, .. }) if ids.len() == 2
+        ));
+        assert!(matches!(store.find_consumer("acme"), Err(StoreError::NoSuchConsumer { .. })));
+    }
+
+    #[test]
+    fn external_ids_are_unique_and_free_again_when_given_up() {
+        let (_dir, store) = testing::store();
+        let mut rng = rand::rng();
+        let acme = store.create_consumer(&with_external_id("Acme", "org_42"), &act(), &mut rng).unwrap();
+        let taken = store.create_consumer(&with_external_id("Other", "org_42"), &act(), &mut rng);
+        assert!(matches!(taken, Err(StoreError::ExternalIdTaken { holder, .. }) if holder == acme.id));
+        let other = consumer(&store, "Other");
+        let take = ConsumerEdit { external_id: Some(Some("org_42".into())), ..ConsumerEdit::default() };
+        assert!(store.update_consumer(other.id, &take, &act()).is_err());
+        let give = ConsumerEdit { external_id: Some(None), ..ConsumerEdit::default() };
+        assert!(store.update_consumer(acme.id, &give, &act()).unwrap().changed);
+        assert!(store.update_consumer(other.id, &take, &act()).unwrap().changed);
+        assert_eq!(store.find_consumer("org_42").unwrap().id, other.id);
+        store.delete_consumer(other.id, &act()).unwrap();
+        assert!(store.update_consumer(acme.id, &take, &act()).unwrap().changed);
+    }
+
+    #[test]
+    fn updates_change_what_they_name_and_log_it() {
+        let (_dir, store) = testing::store();
+        let acme = consumer(&store, "Acme");
+        let edit = ConsumerEdit {
+            plan: Some(Some("pro".into())),
+            set_metadata: [("tier".to_owned(), "gold".to_owned())].into(),
+            add_tags: ["pilot".to_owned()].into(),
+            ..ConsumerEdit::default()
+        };
+        let updated = store.update_consumer(acme.id, &edit, &act()).unwrap();
+        assert!(updated.changed);
+        assert_eq!(updated.record.name, "Acme");
+        assert!(!store.update_consumer(acme.id, &edit, &act()).unwrap().changed);
+        let fields = ["plan", "metadata", "tags"].map(str::to_owned).to_vec();
+        assert_eq!(store.audit_tail(1).unwrap()[0].action, Action::ConsumerUpdated { id: acme.id, fields });
+        let undo = ConsumerEdit {
+            plan: Some(None),
+            unset_metadata: ["tier".to_owned()].into(),
+            remove_tags: ["pilot".to_owned()].into(),
+            ..ConsumerEdit::default()
+        };
+        assert_eq!(store.update_consumer(acme.id, &undo, &act()).unwrap().record, acme);
+    }
+
+    #[test]
+    fn text_is_checked_at_the_door() {
+        let (_dir, store) = testing::store();
+        let create = |change: fn(&mut NewConsumer)| {
+            let mut new = with_external_id("Acme", "org");
+            change(&mut new);
+            store.create_consumer(&new, &act(), &mut rand::rng()).unwrap_err()
+        };
+        assert!(matches!(create(|c| c.name = "  ".into()), StoreError::Empty { field: "the name" }));
+        assert!(matches!(create(|c| c.name = "a\r\nSet-Cookie: x".into()), StoreError::Text { .. }));
+        assert!(matches!(create(|c| c.contact = Some("x".repeat(257))), StoreError::Text { .. }));
+        assert!(matches!(create(|c| c.tags.extend(["\0".to_owned()])), StoreError::Text { .. }));
+        assert!(matches!(
+            create(|c| c.tags.extend((0..65).map(|i| i.to_string()))),
+            StoreError::TooMany { field: "tags", .. }
+        ));
+        assert_eq!(store.revision().unwrap().0, 0);
+    }
+
+    #[test]
+    fn disabling_is_reversible_and_says_whether_it_changed_anything() {
+        let (_dir, store) = testing::store();
+        let id = consumer(&store, "Acme").id;
+        assert!(store.disable_consumer(id, &act()).unwrap().changed);
+        assert!(!store.disable_consumer(id, &act()).unwrap().changed);
+        assert!(!store.consumer(id).unwrap().enabled);
+        assert!(store.enable_consumer(id, &act()).unwrap().record.enabled);
+    }
+
+    #[test]
+    fn deleting_revokes_every_key_and_keeps_them_as_tombstones() {
+        let (_dir, store) = testing::store();
+        let (acme, other) = (consumer(&store, "Acme"), consumer(&store, "Other"));
+        let theirs = key(&store, other.id).record;
+        let peppers = Peppers::default();
+        store
+            .issue_many(&new_key(acme.id), BATCH + 5, &peppers, &act(), &mut rand::rng(), &mut |_| {
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        let deletion = store.delete_consumer(acme.id, &act()).unwrap();
+        assert_eq!((deletion.consumer, deletion.revoked.len()), (acme.clone(), BATCH + 5));
+        assert!(matches!(store.consumer(acme.id), Err(StoreError::NoSuchConsumer { .. })));
+        let reason = RevokeReason::Closure;
+        for id in deletion.revoked {
+            assert!(matches!(store.key(id).unwrap().state, State::Revoked { reason: r, .. } if r == reason));
+        }
+        assert_eq!(store.key(theirs.id).unwrap(), theirs);
+    }
+}

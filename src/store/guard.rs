@@ -254,3 +254,138 @@ fn command_and_state(pid: u32) -> (String, bool) {
     let command = command.chars().filter(|c| !c.is_control()).collect();
     (command, matches!(state, Some('T' | 't')))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::super::testing::{self, consumer};
+    use super::super::{Access, Options, Store};
+    use super::*;
+
+    fn call(patience: Duration) -> Call {
+        let patience = Some(patience);
+        Call { file: "/dev/null".into(), action: "testing", subjects: vec!["key_1".into()], patience }
+    }
+
+    const SHORT: Duration = Duration::from_millis(50);
+
+    #[test]
+    fn a_call_that_waits_too_long_is_given_up_and_never_commits() {
+        let (let_go, wait) = channel::<()>();
+        let (tell, told) = channel();
+        let error = watched(&call(SHORT), move |gate| {
+            wait.recv().ok();
+            tell.send(gate.enter_commit()).unwrap();
+            Ok(())
+        })
+        .unwrap_err();
+        assert!(matches!(error, StoreError::Held { waited: SHORT, .. }));
+        let_go.send(()).unwrap();
+        assert!(!told.recv().unwrap(), "an abandoned call committed");
+    }
+
+    #[test]
+    fn a_commit_that_takes_too_long_has_an_unknown_outcome() {
+        let (_keep, wait) = channel::<()>();
+        let error = watched(&call(SHORT), move |gate| {
+            assert!(gate.enter_commit());
+            wait.recv().ok();
+            Ok(())
+        })
+        .unwrap_err();
+        let StoreError::OutcomeUnknown { action, subjects, .. } = error else { panic!("{error}") };
+        assert_eq!((action, subjects), ("testing", vec!["key_1".to_owned()]));
+    }
+
+    #[test]
+    fn a_panic_is_an_error_and_items_come_in_order_until_enough() {
+        let error =
+            watched::<()>(&call(Duration::from_secs(5)), |_| panic!("page {} is torn", 7)).unwrap_err();
+        assert!(error.to_string().contains("page 7 is torn"));
+        for patience in [Some(Duration::from_secs(5)), None] {
+            let call = Call { patience, ..call(SHORT) };
+            let mut seen = Vec::new();
+            let count =
+                |_: &Gate, out: &mut Out<'_, u32>| Ok((0..10_000_000).take_while(|i| out.push(*i)).count());
+            let pushed = streamed(&call, count, &mut |i| {
+                seen.push(i);
+                seen.len() < 3000
+            })
+            .unwrap();
+            assert_eq!(seen, (0..3000).collect::<Vec<_>>());
+            assert!(pushed < 100_000, "it went on for {pushed} items");
+        }
+    }
+
+    /// The other process of the tests below: this test binary, told by its environment what to do.
+    #[test]
+    fn child() {
+        let Ok(dir) = std::env::var("KGATE_TEST_CHILD_DIR") else { return };
+        let store = testing::open(Path::new(&dir));
+        if std::env::var("KGATE_TEST_CHILD_HOLDS").is_ok() {
+            store
+                .write("holding", Vec::new(), |_| -> Result<(), StoreError> {
+                    println!("holding");
+                    // Until the parent closes the pipe.
+                    std::io::stdin().read_line(&mut String::new()).unwrap();
+                    Ok(())
+                })
+                .ok();
+        } else {
+            for i in 0..40 {
+                consumer(&store, &format!("child {i}"));
+            }
+        }
+    }
+
+    fn spawn_child(dir: &Path, holds: bool) -> std::process::Child {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "store::guard::tests::child", "--nocapture"])
+            .env("KGATE_TEST_CHILD_DIR", dir);
+        if holds {
+            command.env("KGATE_TEST_CHILD_HOLDS", "1");
+        }
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap()
+    }
+
+    #[test]
+    fn the_error_names_the_process_that_holds_the_store() {
+        use std::io::BufRead as _;
+        let (dir, store) = testing::store();
+        drop(store);
+        let mut child = spawn_child(dir.path(), true);
+        let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.map_while(Result::ok).any(|line| line.ends_with("holding")));
+        let options = Options { patience: Some(Duration::from_millis(300)), ..testing::options() };
+        // Reading goes on beside a writer.
+        let reader = Store::open(dir.path(), Access::Read, &options).unwrap();
+        assert!(reader.revision().is_ok());
+        let error = Store::open(dir.path(), Access::Write, &options).unwrap_err();
+        let StoreError::Held { holders, .. } = error else { panic!("{error}") };
+        assert_eq!((holders[0].pid, holders[0].is_writing), (child.id(), true), "{holders:?}");
+        assert!(holders[0].command.starts_with("kgate"), "{holders:?}");
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        let store = testing::open(dir.path());
+        consumer(&store, "after");
+        assert_eq!(store.revision().unwrap().0, 1);
+    }
+
+    #[test]
+    fn two_processes_and_two_handles_write_one_history() {
+        let (dir, store) = testing::store();
+        let mut child = spawn_child(dir.path(), false);
+        let other = testing::open(dir.path());
+        for i in 0..20 {
+            consumer(&store, &format!("a{i}"));
+            consumer(&other, &format!("b{i}"));
+        }
+        assert!(child.wait().unwrap().success());
+        assert_eq!(store.revision().unwrap().0, 80);
+        assert_eq!(other.audit_head().unwrap(), store.audit_head().unwrap());
+        let report = store.verify_audit().unwrap();
+        assert_eq!((report.rows, report.faults), (81, Vec::new()));
+    }
+}

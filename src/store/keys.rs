@@ -568,3 +568,243 @@ fn prune_batch(
     }
     Ok(removed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{self, act, act_at, consumer, key, new_key, now};
+    use super::*;
+    use crate::key::{Digest, Status};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn rotation(grace: Duration) -> Rotation {
+        Rotation { grace, expires_at: None }
+    }
+
+    fn rotate(store: &Store, id: KeyId, grace: Duration, at: Timestamp) -> Result<Rotated, StoreError> {
+        store.rotate(id, rotation(grace), &Peppers::default(), &act_at(at), &mut rand::rng())
+    }
+
+    #[test]
+    fn an_issued_key_is_found_by_its_token_and_the_token_is_nowhere_in_the_files() {
+        let (dir, store) = testing::store();
+        let acme = consumer(&store, "Acme");
+        let issued = key(&store, acme.id);
+        let digest = Digest::sha256(issued.token.expose().as_bytes());
+        assert_eq!(store.key_by_digest(&digest).unwrap(), Some(issued.record.clone()));
+        assert_eq!(store.key_by_digest(&Digest::sha256(b"another")).unwrap(), None);
+        store.close().unwrap();
+        let secret = &issued.token.expose().as_bytes()[..30];
+        for file in std::fs::read_dir(dir.path()).unwrap() {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret));
+        }
+    }
+
+    #[test]
+    fn bulk_issue_reports_after_every_commit_and_stops_when_told() {
+        let (_dir, store) = testing::store();
+        let acme = consumer(&store, "Acme");
+        let mut seen = Vec::new();
+        let made = store
+            .issue_many(
+                &new_key(acme.id),
+                1700,
+                &Peppers::default(),
+                &act(),
+                &mut rand::rng(),
+                &mut |batch| {
+                    seen.extend(batch.into_iter().map(|issued| issued.record));
+                    // What was reported is durable.
+                    assert_eq!(store.key(seen[seen.len() - 1].id).unwrap(), seen[seen.len() - 1]);
+                    if seen.len() >= 1000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                },
+            )
+            .unwrap();
+        assert_eq!((made, seen.len()), (1000, 1000));
+        assert_eq!(store.revision().unwrap().0, 1001);
+        let mut stored = Vec::new();
+        store
+            .keys_of(acme.id, &mut |key| {
+                stored.push(key.unwrap());
+                true
+            })
+            .unwrap();
+        seen.sort_by_key(|key| key.id);
+        assert_eq!(stored, seen);
+    }
+
+    #[test]
+    fn what_cannot_be_a_key_is_refused() {
+        let (_dir, store) = testing::store();
+        let acme = consumer(&store, "Acme");
+        let issue = |change: fn(&mut NewKey)| {
+            let mut new = new_key(acme.id);
+            change(&mut new);
+            store.issue(&new, &Peppers::default(), &act(), &mut rand::rng()).unwrap_err()
+        };
+        assert!(matches!(issue(|k| k.name = "a\nb".into()), StoreError::Text { field: "the name", .. }));
+        assert!(matches!(issue(|k| k.plan = Some(String::new())), StoreError::Empty { .. }));
+        assert!(matches!(issue(|k| k.expires_at = Some(now())), StoreError::ExpiryInPast { .. }));
+        assert!(matches!(
+            issue(|k| (k.not_before, k.expires_at) = (Some(now().plus(HOUR)), Some(now().plus(HOUR)))),
+            StoreError::NeverValid { .. }
+        ));
+        assert!(matches!(
+            issue(|k| drop(k.metadata.insert("k".into(), "\u{1b}[2J".into()))),
+            StoreError::Text { field: "a metadata value", .. }
+        ));
+        assert!(matches!(
+            issue(|k| k.consumer = ConsumerId::from_bytes([9; 16])),
+            StoreError::NoSuchConsumer { .. }
+        ));
+        assert_eq!(store.revision().unwrap().0, 1);
+    }
+
+    #[test]
+    fn a_successor_has_what_the_old_key_had_and_the_old_one_lives_through_the_grace() {
+        let (_dir, store) = testing::store();
+        let acme = consumer(&store, "Acme");
+        let old = key(&store, acme.id);
+        let rotated = rotate(&store, old.record.id, HOUR, now()).unwrap();
+        let (was, new) = (&old.record, &rotated.new.record);
+        assert_eq!(
+            (&new.scopes, &new.plan, &new.networks, &new.metadata, &new.name, &new.key_type, new.consumer),
+            (&was.scopes, &was.plan, &was.networks, &was.metadata, &was.name, &was.key_type, was.consumer)
+        );
+        let end = now().plus(HOUR);
+        assert_eq!((new.rotated_from, new.rotated_to, new.replaces_until), (Some(was.id), None, Some(end)));
+        assert_eq!((rotated.old.rotated_to, rotated.old.expires_at), (Some(new.id), Some(end)));
+        assert_eq!(rotated.old.status(now()), Status::Active);
+        assert_eq!(rotated.old.status(end), Status::Expired);
+        assert_eq!(store.key(was.id).unwrap(), rotated.old);
+        assert_eq!(store.key(new.id).unwrap(), *new);
+        assert_ne!(old.token, rotated.new.token);
+        // Its own expiry, if that is earlier.
+        let soon = now().plus(Duration::from_secs(60));
+        let mut short = new_key(acme.id);
+        short.expires_at = Some(soon);
+        let short = store.issue(&short, &Peppers::default(), &act(), &mut rand::rng()).unwrap();
+        let rotated = rotate(&store, short.record.id, HOUR, now()).unwrap();
+        assert_eq!((rotated.old.expires_at, rotated.new.record.replaces_until), (Some(soon), Some(soon)));
+    }
+
+    #[test]
+    fn no_grace_revokes_at_once() {
+        let (_dir, store) = testing::store();
+        let old = key(&store, consumer(&store, "Acme").id).record;
+        let rotated = rotate(&store, old.id, Duration::ZERO, now()).unwrap();
+        assert_eq!(rotated.old.state, State::Revoked { at: now(), reason: RevokeReason::Rotation });
+        assert_eq!(rotated.new.record.replaces_until, None);
+    }
+
+    #[test]
+    fn what_cannot_be_rotated_says_why() {
+        let (_dir, store) = testing::store();
+        let acme = consumer(&store, "Acme");
+        let [revoked, disabled, rotated, at_once, fine] = [(); 5].map(|()| key(&store, acme.id).record.id);
+        let mut expired = new_key(acme.id);
+        expired.expires_at = Some(now().plus(HOUR));
+        let expired = store.issue(&expired, &Peppers::default(), &act(), &mut rand::rng()).unwrap().record.id;
+        store.revoke(revoked, RevokeReason::Leak, &act()).unwrap();
+        store.disable_key(disabled, &act()).unwrap();
+        let successor = rotate(&store, rotated, HOUR, now()).unwrap().new.record.id;
+        rotate(&store, at_once, Duration::ZERO, now()).unwrap();
+        let error = |id| rotate(&store, id, HOUR, now().plus(HOUR)).unwrap_err();
+        assert!(matches!(error(revoked), StoreError::Revoked { .. }));
+        assert!(matches!(error(disabled), StoreError::Disabled { .. }));
+        assert!(matches!(error(expired), StoreError::Expired { .. }));
+        assert!(matches!(error(rotated), StoreError::AlreadyRotated { by, .. } if by == successor));
+        assert!(matches!(error(at_once), StoreError::AlreadyRotated { .. }));
+        assert!(matches!(error(KeyId::from_bytes([1; 16])), StoreError::NoSuchKey { .. }));
+        assert!(rotate(&store, fine, HOUR, now().plus(HOUR)).is_ok());
+        // A rotated key may end earlier, never later.
+        let edit = |at| KeyEdit { expires_at: Some(at), ..KeyEdit::default() };
+        let later = edit(Some(now().plus(2 * HOUR)));
+        assert!(matches!(
+            store.update_key(rotated, &later, &act()),
+            Err(StoreError::AlreadyRotated { action: "prolong", .. })
+        ));
+        assert!(store.update_key(rotated, &edit(None), &act()).is_err());
+        assert!(store.update_key(rotated, &edit(Some(now().plus(HOUR / 2))), &act()).unwrap().changed);
+    }
+
+    #[test]
+    fn revoking_is_for_good_and_twice_is_fine() {
+        let (_dir, store) = testing::store();
+        let id = key(&store, consumer(&store, "Acme").id).record.id;
+        let first = store.revoke(id, RevokeReason::Leak, &act()).unwrap();
+        assert!(first.changed);
+        let revision = store.revision().unwrap();
+        let again = store.revoke(id, RevokeReason::Abuse, &act_at(now().plus(HOUR))).unwrap();
+        assert_eq!((again.changed, again.record), (false, first.record));
+        assert_eq!(store.revision().unwrap(), revision);
+        for refused in [
+            store.enable_key(id, &act()),
+            store.disable_key(id, &act()),
+            store.update_key(id, &KeyEdit { name: Some("x".into()), ..KeyEdit::default() }, &act()),
+        ] {
+            assert!(matches!(refused, Err(StoreError::Revoked { .. })));
+        }
+    }
+
+    #[test]
+    fn disabling_and_updating_change_once_and_say_whether() {
+        let (_dir, store) = testing::store();
+        let id = key(&store, consumer(&store, "Acme").id).record.id;
+        let changed = |outcome: Result<Outcome<KeyRecord>, StoreError>| outcome.unwrap().changed;
+        assert!(changed(store.disable_key(id, &act())));
+        assert!(!changed(store.disable_key(id, &act())));
+        assert!(changed(store.enable_key(id, &act())));
+        let edit = KeyEdit {
+            name: Some("deploy".into()),
+            networks: Some(Networks::default()),
+            plan: Some(None),
+            set_metadata: [("tier".to_owned(), "silver".to_owned())].into(),
+            ..KeyEdit::default()
+        };
+        assert!(changed(store.update_key(id, &edit, &act())));
+        assert!(!changed(store.update_key(id, &edit, &act())));
+        let key = store.key(id).unwrap();
+        assert_eq!((key.name.as_str(), key.plan, key.networks.is_empty()), ("deploy", None, true));
+        assert_eq!(key.metadata["tier"], "silver");
+    }
+
+    #[test]
+    fn bulk_revocation_tells_every_key_apart() {
+        let (_dir, store) = testing::store();
+        let acme = consumer(&store, "Acme");
+        let mut ids: Vec<KeyId> = (0..3).map(|_| key(&store, acme.id).record.id).collect();
+        store.revoke(ids[1], RevokeReason::Abuse, &act()).unwrap();
+        ids.push(KeyId::from_bytes([1; 16]));
+        let mut told = Vec::new();
+        store
+            .revoke_many(&ids, RevokeReason::Closure, &act(), &mut |batch| {
+                told.extend(batch.into_iter().map(|r| r.result.map(|outcome| outcome.changed)));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert!(matches!(
+            told.as_slice(),
+            [Ok(true), Ok(false), Ok(true), Err(StoreError::NoSuchKey { .. })]
+        ));
+    }
+
+    #[test]
+    fn pruning_moves_digest_and_reason_to_the_audit_log() {
+        let (_dir, store) = testing::store();
+        let acme = consumer(&store, "Acme");
+        let [old, young, live] = [(); 3].map(|()| key(&store, acme.id).record);
+        store.revoke(old.id, RevokeReason::Leak, &act()).unwrap();
+        store.revoke(young.id, RevokeReason::Leak, &act_at(now().plus(HOUR))).unwrap();
+        let pruned = store.prune(now().plus(HOUR), &act(), &mut |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(pruned.ids, [old.id]);
+        assert!(matches!(store.key(old.id), Err(StoreError::NoSuchKey { .. })));
+        assert_eq!(store.key_by_digest(&old.digest).unwrap(), None);
+        assert!(store.key(young.id).is_ok() && store.key(live.id).is_ok());
+        let row = store.audit_tail(1).unwrap().pop().unwrap();
+        let kept =
+            PrunedKey { id: old.id, digest: old.digest, revoked_at: now(), reason: RevokeReason::Leak };
+        assert_eq!(row.action, Action::KeysPruned { keys: vec![kept] });
+    }
+}
