@@ -1,0 +1,123 @@
+//! A store's worth of keys: many keys of fewer consumers, one plan with two rates, no metadata.
+
+#![allow(dead_code, clippy::disallowed_methods, reason = "shared by benchmarks that each use a part")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kgate::key::{
+    ConsumerId, ConsumerRecord, Digest, Format, KeyId, KeyRecord, KeyType, KeyTypes, Kind, Metadata,
+    Networks, Prefix, Scheme, State, Timestamp, Token,
+};
+use kgate::policy::{
+    Engine, IndexBuilder, LimitSpec, LimitSubject, Limiter, PlanSpec, RouteSpec, Rules, Spec, Update,
+};
+
+pub fn now() -> Timestamp {
+    "2026-11-23T00:00:00Z".parse().expect("a time")
+}
+
+/// An engine with `keys` keys, and the `Authorization` value of each.
+pub fn engine(keys: usize) -> (Arc<Engine>, Vec<Vec<u8>>) {
+    let mut builder = IndexBuilder::new(Arc::new(Limiter::new()));
+    let headers = fill(&mut builder, keys);
+    (Arc::new(Engine::new(rules(), builder.finish())), headers)
+}
+
+pub fn fill(builder: &mut IndexBuilder, keys: usize) -> Vec<Vec<u8>> {
+    builder.reserve(keys);
+    let mut rng = rand::rng();
+    let holders: Vec<ConsumerId> = (0..10_000).map(|_| ConsumerId::new(now(), &mut rng)).collect();
+    for id in &holders {
+        builder.push(Update::Consumer(consumer(*id)));
+    }
+    let prefix: Prefix = "acme_live".parse().expect("a prefix");
+    (0..keys)
+        .map(|i| {
+            let token = Token::mint(&prefix, &mut rng);
+            let id = KeyId::new(now(), &mut rng);
+            builder.push(Update::Key(key(id, holders[i % holders.len()], &token)));
+            format!("Bearer {}", token.expose()).into_bytes()
+        })
+        .collect()
+}
+
+/// `Authorization` values of well-formed tokens nobody has.
+pub fn unknown(count: usize) -> Vec<Vec<u8>> {
+    let prefix: Prefix = "acme_live".parse().expect("a prefix");
+    let mut rng = rand::rng();
+    let mint = |_| format!("Bearer {}", Token::mint(&prefix, &mut rng).expose()).into_bytes();
+    (0..count).map(mint).collect()
+}
+
+pub fn rules() -> Arc<Rules> {
+    let limit = |name: &str, rate: &str| LimitSpec {
+        name: name.into(),
+        rate: rate.parse().expect("a rate"),
+        burst: 1_000,
+        per: LimitSubject::Key,
+    };
+    let key_type = KeyType {
+        name: "live".into(),
+        prefix: "acme_live".parse().expect("a prefix"),
+        environment: "live".into(),
+        kind: Kind::Secret,
+        format: Format::Kgate,
+        default_expires: None,
+    };
+    let spec = Spec {
+        key_types: KeyTypes::new(vec![key_type]),
+        plans: vec![PlanSpec {
+            name: "pro".into(),
+            limits: vec![limit("second", "100/s"), limit("minute", "3000/min")],
+        }],
+        default_plan: Some("pro".into()),
+        routes: vec![RouteSpec {
+            name: "products".into(),
+            path: "/v1/products/**".into(),
+            scopes: "products:read".parse().expect("a requirement"),
+            ..RouteSpec::default()
+        }],
+        upstreams: 1,
+        ..Spec::default()
+    };
+    Arc::new(Rules::compile(spec).expect("good rules"))
+}
+
+pub fn consumer(id: ConsumerId) -> ConsumerRecord {
+    ConsumerRecord {
+        id,
+        external_id: None,
+        name: "Acme".into(),
+        contact: None,
+        plan: None,
+        enabled: true,
+        metadata: Metadata::new(),
+        tags: BTreeSet::new(),
+        created_at: now(),
+    }
+}
+
+pub fn key(id: KeyId, consumer: ConsumerId, token: &Token) -> KeyRecord {
+    KeyRecord {
+        id,
+        consumer,
+        name: String::new(),
+        key_type: "live".into(),
+        prefix: "acme_live".into(),
+        last_four: token.last_four().into(),
+        digest: Digest::sha256(token.expose().as_bytes()),
+        scheme: Scheme::Sha256,
+        scopes: ["products:read", "orders:write"].map(|s| s.parse().expect("a scope")).into_iter().collect(),
+        plan: None,
+        networks: Networks::default(),
+        metadata: Metadata::new(),
+        state: State::Enabled,
+        created_at: now(),
+        not_before: None,
+        expires_at: None,
+        rotated_from: None,
+        rotated_to: None,
+        replaces_until: None,
+    }
+}
