@@ -203,3 +203,100 @@ fn without_tokens<'a>(path: Cow<'a, str>, key_types: &KeyTypes) -> Cow<'a, str> 
     }
     path
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{KeyType, Kind, Token};
+
+    fn line() -> AccessLine<'static> {
+        AccessLine {
+            time: "2026-11-23T21:36:25Z".parse().unwrap(),
+            request_id: "abc",
+            client: "192.0.2.7".parse().ok(),
+            method: "GET",
+            path: "/v1/products",
+            host: "api.example.com",
+            status: 401,
+            route: Some("products"),
+            upstream: None,
+            key: None,
+            consumer: None,
+            verdict: Verdict::Deny,
+            reason: Some("revoked"),
+            bytes_in: 1,
+            bytes_out: 2,
+            total: Duration::from_micros(1250),
+            verify: Duration::from_micros(2),
+            upstream_time: None,
+        }
+    }
+
+    fn rendered<'a>(line: &AccessLine<'a>, write: fn(&AccessLine<'a>, &mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(line, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_json_or_for_people() {
+        assert_eq!(
+            rendered(&line(), AccessLine::write_json),
+            concat!(
+                r#"{"time":"2026-11-23T21:36:25Z","request_id":"abc","client":"192.0.2.7","method":"GET","#,
+                r#""host":"api.example.com","path":"/v1/products","status":401,"verdict":"deny","#,
+                r#""reason":"revoked","route":"products","upstream":null,"key_id":null,"consumer_id":null,"#,
+                r#""bytes_in":1,"bytes_out":2,"total_us":1250,"verify_us":2,"upstream_us":null}"#,
+                "\n"
+            )
+        );
+        assert_eq!(
+            rendered(&line(), AccessLine::write_human),
+            "2026-11-23T21:36:25Z 192.0.2.7 GET /v1/products 401 1.2ms deny reason=revoked route=products id=abc\n"
+        );
+    }
+
+    #[test]
+    fn no_request_forges_a_line() {
+        let evil = "/a\n{\"status\":200}\u{1b}[2J\u{202e}\u{2028}\u{85}";
+        let line = AccessLine { path: evil, method: evil, host: evil, ..line() };
+        for text in [rendered(&line, AccessLine::write_json), rendered(&line, AccessLine::write_human)] {
+            assert_eq!(text.bytes().filter(|b| *b < b' ').count(), 1, "{text:?}");
+        }
+        let text = rendered(&line, AccessLine::write_human);
+        assert!(!text.trim_end_matches('\n').contains(|c| !is_harmless(c)), "{text:?}");
+        let json = rendered(&line, AccessLine::write_json);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["path"], evil);
+    }
+
+    #[test]
+    fn neither_query_nor_token_is_logged() {
+        let prefix = "acme_live".parse().unwrap();
+        let token = Token::mint(&prefix, &mut rand::rng());
+        let token = token.expose();
+        let types = KeyTypes::new(vec![KeyType {
+            name: "live".into(),
+            prefix,
+            environment: "live".into(),
+            kind: Kind::Secret,
+            format: Format::Kgate,
+            default_expires: None,
+        }]);
+        for (target, logged) in [
+            ("/a/b".to_owned(), "/a/b".to_owned()),
+            ("/a?key=1".to_owned(), "/a".to_owned()),
+            ("/a#x?y".to_owned(), "/a".to_owned()),
+            (format!("/{token}/x/{token}"), "/acme_live_[redacted]/x/acme_live_[redacted]".to_owned()),
+            (format!("/x{token}abc"), "/xacme_live_[redacted]".to_owned()),
+            (format!("/acme_live/{token}"), "/acme_live/acme_live_[redacted]".to_owned()),
+            ("/acme_live_short".to_owned(), "/acme_live_short".to_owned()),
+            ("http://u:p@h/a?b".to_owned(), "http://h/a".to_owned()),
+            ("http://u:p@h".to_owned(), "http://h".to_owned()),
+        ] {
+            assert_eq!(redacted(target.as_bytes(), &types), logged);
+        }
+        assert_eq!(redacted(&[b'/', 0xff], &types), "/\u{fffd}");
+        assert!(redacted(&[b'a'; 5000], &types).len() < 1100);
+        assert!(matches!(redacted(b"/a?b", &types), Cow::Borrowed("/a")));
+    }
+}

@@ -249,8 +249,8 @@ impl StripSet {
 
 fn is_in_family(name: &str, family: &str) -> bool {
     name.len() >= family.len()
-        && name.as_bytes()[0] == family.as_bytes()[0]
-        && is_spelling(&name[..family.len()], family)
+        && name.as_bytes()[0].eq_ignore_ascii_case(&family.as_bytes()[0])
+        && name.get(..family.len()).is_some_and(|start| is_spelling(start, family))
 }
 
 /// Says whether `name` is a spelling of the canonical name `ours` of the same length.

@@ -467,16 +467,6 @@ fn a_missing_file_is_told_from_a_bad_one() {
 }
 
 #[test]
-fn the_data_directory_survives_other_mistakes() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("kgate.toml");
-    fs::write(&path, "data_dir = \"d\"\nx = \n").unwrap();
-    assert_eq!(super::super::data_dir_alone(&path), Some(directory.path().join("d")));
-    fs::write(&path, "data_dir = 1\n").unwrap();
-    assert_eq!(super::super::data_dir_alone(&path), None);
-}
-
-#[test]
 fn candidates_are_tried_in_order() {
     let places = |home: Option<&str>, xdg: Option<&str>| {
         let found = super::super::candidates(home.map(Path::new), xdg.map(Path::new));
