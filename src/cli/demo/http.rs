@@ -26,6 +26,12 @@ impl Response {
             (found.to_ascii_lowercase() == name).then(|| value.trim())
         })
     }
+
+    /// Returns the request as the echoing backend saw it.
+    pub(super) fn seen(&self) -> String {
+        let body: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
+        body["head"].as_str().unwrap_or_default().to_owned()
+    }
 }
 
 /// Sends a request without a body and reads the whole answer.

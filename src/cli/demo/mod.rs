@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::failure::{Answer, Failure, Outcome};
 use super::session::Session;
-use stage::{Said, Stage};
+use stage::{Said, Show, Stage};
 
 /// Show a key's whole life against a bundled backend, in a temporary directory
 #[derive(Args)]
@@ -49,9 +49,10 @@ fn set_up(stage: &Stage<'_>) -> Result<(), Failure> {
     let backend = stage.backend();
     stage.tell(&format!("a backend that echoes what it is sent listens on {backend}"))?;
     stage.kgate(&["init", "--prefix", "acme", "--upstream", &backend.to_string(), "--yes"])?;
-    stage.tell("two routes that ask for scopes, and a small plan to run into:")?;
-    stage.command_line("cat >> kgate.toml")?;
-    stage.quote(ADDITIONS, "")?;
+    stage
+        .tell("free ports instead of 8080 and 8081, two routes with scopes, and a small plan to run into:")?;
+    stage.command_line("cat >> kgate.toml <<END")?;
+    stage.quote(ADDITIONS.trim_start(), "")?;
     stage.extend_configuration(ADDITIONS)?;
     let said = stage.kgate(&["check"])?;
     stage.expect(said.code == 0, "the configuration is sound")
@@ -73,10 +74,12 @@ fn issue(stage: &Stage<'_>) -> Result<Key, Failure> {
 fn call(stage: &Stage<'_>, key: &Key) -> Result<(), Failure> {
     stage.step("3  A request with the key")?;
     stage.serve()?;
-    let response = stage.curl("/v1/products", (&key.token, "KEY"))?;
-    stage.expect(response.status() == 200, "200: the backend answered, and above is what it saw")?;
-    let saw = |text: &str| response.body.to_ascii_lowercase().contains(text);
-    stage.expect(saw("x-consumer-name") && saw("acme corp"), "it saw who is calling")?;
+    let response = stage.curl("/v1/products", (&key.token, "KEY"), Show::Seen)?;
+    stage.expect(response.status() == 200, "200: the backend answered, and above is the request it saw")?;
+    let saw = response.seen().to_ascii_lowercase();
+    let is_named =
+        saw.contains("x-consumer-name: acme corp") && saw.contains("x-consumer-scopes: products:read");
+    stage.expect(is_named, "it saw who is calling, and what they may do")?;
     stage.expect(!response.body.contains(&key.token), "it did not see the key")
 }
 
@@ -84,7 +87,7 @@ fn refuse_strangers(stage: &Stage<'_>) -> Result<(), Failure> {
     stage.step("4  A wrong key")?;
     let prefix = "acme_live".parse().expect("it is a prefix");
     let wrong = crate::key::Token::mint(&prefix, &mut rand::rng()).expose().to_owned();
-    let response = stage.curl("/v1/products", (&wrong, "WRONG"))?;
+    let response = stage.curl("/v1/products", (&wrong, "WRONG"), Show::Whole)?;
     stage.expect(response.status() == 401, "401, and not a word about what is wrong with it")?;
     stage.tell("the operator's log has the reason; never the key:")?;
     let id = response.header("x-request-id").unwrap_or("?").to_owned();
@@ -95,39 +98,42 @@ fn refuse_strangers(stage: &Stage<'_>) -> Result<(), Failure> {
 
 fn refuse_other_scopes(stage: &Stage<'_>, key: &Key) -> Result<(), Failure> {
     stage.step("5  A scope the key does not have")?;
-    let response = stage.curl("/v1/orders", (&key.token, "KEY"))?;
-    stage.expect(response.status() == 403, "403")?;
-    stage.expect(response.body.contains("orders:write"), "it names the scope that is missing")
+    let response = stage.curl("/v1/orders", (&key.token, "KEY"), Show::Whole)?;
+    let challenge = response.header("www-authenticate").unwrap_or_default();
+    stage.expect(response.status() == 403, "403: the key is good, but not for this")?;
+    stage.expect(challenge.contains("orders:write"), "it names the scope that is missing")
 }
 
 fn limit(stage: &Stage<'_>) -> Result<(), Failure> {
     stage.step("6  A rate limit")?;
     let key = create(stage, "TRIAL", &["--name", "trial", "--scope", "products:read", "--plan", "trial"])?;
     stage.tell("the plan `trial` allows 3; eight requests at the same moment:")?;
-    stage.command_line("for i in 1 2 3 4 5 6 7 8; do curl -o /dev/null -w '%{http_code} ' … & done; wait")?;
+    let request = stage.request_text("/v1/products", "TRIAL")?;
+    let each = format!("curl -s -o /dev/null -w '%{{http_code}} ' {request}");
+    stage.command_line(&format!("for i in 1 2 3 4 5 6 7 8; do {each} & done; wait"))?;
     let mut statuses = burst(stage, &key.token, 8)?;
     statuses.sort_unstable();
     let shown: Vec<String> = statuses.iter().map(ToString::to_string).collect();
     stage.quote(&shown.join(" "), "33")?;
     stage.expect(statuses == [200, 200, 200, 429, 429, 429, 429, 429], "exactly 3 of 8 passed")?;
-    let response = stage.curl("/v1/products", (&key.token, "TRIAL"))?;
+    let response = stage.curl("/v1/products", (&key.token, "TRIAL"), Show::Whole)?;
     let is_told = response.header("retry-after").is_some();
     stage.expect(response.status() == 429 && is_told, "429, with the time to wait")
 }
 
 fn rotate(stage: &Stage<'_>, first: &Key) -> Result<Key, Failure> {
     stage.step("7  Rotation: both keys work while the holder changes over")?;
-    let said = stage.kgate(&["key", "rotate", &first.id, "--grace", "24h"])?;
+    let said = stage.kgate_into("NEW", &["key", "rotate", &first.id, "--grace", "24h"])?;
     stage.expect(said.code == 0, "the successor is made, with the same scopes")?;
     let mut second = key_in(&said)?;
     if second.id == first.id {
         // The old key's identifier was named first.
         second.id = ids_in(&said).into_iter().find(|id| *id != first.id).unwrap_or_default();
     }
-    let old = stage.curl("/v1/products", (&first.token, "KEY"))?;
+    let old = stage.curl("/v1/products", (&first.token, "KEY"), Show::Head)?;
     stage.expect(old.status() == 200, "the old key works")?;
     stage.expect(old.header("x-api-key-expires").is_some(), "and its answers say until when")?;
-    let new = stage.ask("/v1/products", &second.token)?;
+    let new = stage.curl("/v1/products", (&second.token, "NEW"), Show::Head)?;
     stage.expect(new.status() == 200, "the new key works")?;
     Ok(second)
 }
@@ -136,7 +142,7 @@ fn revoke(stage: &Stage<'_>, first: &Key, second: &Key) -> Result<(), Failure> {
     stage.step("8  Revocation: when the command has returned, the key is dead")?;
     let said = stage.kgate(&["key", "revoke", &first.id, "--reason", "rotation", "--yes"])?;
     stage.expect(said.code == 0, "revoked")?;
-    let old = stage.curl("/v1/products", (&first.token, "KEY"))?;
+    let old = stage.curl("/v1/products", (&first.token, "KEY"), Show::Whole)?;
     stage.expect(old.status() == 401, "401 on the very next request; nothing was reloaded or waited for")?;
     let new = stage.ask("/v1/products", &second.token)?;
     stage.expect(new.status() == 200, "its successor still works")
@@ -228,9 +234,10 @@ upstream = "backend"
 const NEXT: &str = "\
 kgate init                     a kgate.toml and a store of your own, in this directory
 kgate serve                    the gateway
-kgate key verify --path / < FILE   the gateway's verdict on a key, and why
+kgate key verify --path / < FILE
+                               the gateway's verdict on a key, and why
 kgate audit                    who changed what, when
 kgate backup FILE              a consistent copy while it runs
 kgate leak-scan ~/src          your own files
-docs/config.md, docs/operations.md, docs/security.md
+docs/config.md, docs/operations.md, docs/security.md say the rest
 ";

@@ -29,6 +29,17 @@ pub(super) struct Stage<'u> {
     failures: Cell<usize>,
 }
 
+/// What is shown of an answer.
+#[derive(Clone, Copy)]
+pub(super) enum Show {
+    /// Everything.
+    Whole,
+    /// Status and headers.
+    Head,
+    /// Those, and the request as the backend saw it.
+    Seen,
+}
+
 /// What has to be cleared away, by whoever gets to it.
 #[derive(Clone)]
 struct Props {
@@ -123,8 +134,10 @@ impl<'u> Stage<'u> {
             .map_err(|e| Failure::cannot("cannot extend the configuration").because(&e))
     }
 
-    /// Writes a file below the stage.
+    /// Writes a file below the stage and shows it.
     pub(super) fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
+        self.command_line(&format!("cat {name}"))?;
+        self.quote(text, "")?;
         let path = self.props.dir.join(name);
         path.parent()
             .map_or(Ok(()), fs::create_dir_all)
@@ -199,17 +212,27 @@ impl<'u> Stage<'u> {
 
     /// Asks the gateway for `target`, and shows request and answer. `key` is a token and the name of
     /// the shell variable a user would keep it in.
-    pub(super) fn curl(&self, target: &str, key: (&str, &str)) -> Result<Response, Failure> {
-        self.command_line(&format!(
-            "curl -i {}{target} -H \"Authorization: Bearer ${}\"",
-            self.gateway()?,
-            key.1
-        ))?;
+    pub(super) fn curl(&self, target: &str, key: (&str, &str), show: Show) -> Result<Response, Failure> {
+        let request = self.request_text(target, key.1)?;
+        self.command_line(&match show {
+            Show::Whole => format!("curl -i {request}"),
+            Show::Head => format!("curl -s -o /dev/null -D - {request}"),
+            Show::Seen => format!("curl -s -D /dev/stderr {request} | jq -r .head"),
+        })?;
         let response = self.ask(target, key.0)?;
         let head: Vec<&str> = response.head.lines().filter(|line| is_telling(line)).collect();
         self.quote(&head.join("\n"), "33")?;
-        self.quote(&response.body, "")?;
+        match show {
+            Show::Whole => self.quote(&response.body, "")?,
+            Show::Head => {}
+            Show::Seen => self.quote(response.seen().trim_end(), "")?,
+        }
         Ok(response)
+    }
+
+    /// Returns what follows `curl` in a request with the key in the shell variable `name`.
+    pub(super) fn request_text(&self, target: &str, name: &str) -> Result<String, Failure> {
+        Ok(format!("http://{}{target} -H \"Authorization: Bearer ${name}\"", self.gateway()?))
     }
 
     /// Asks the gateway for `target` without showing it.
@@ -258,7 +281,8 @@ impl Props {
             let _ = server.kill();
             let _ = server.wait();
         }
-        let _ = fs::remove_dir_all(&self.dir);
+        // A command that is just running may still put a file there.
+        let _ = (0..5).find(|_| fs::remove_dir_all(&self.dir).is_ok());
     }
 }
 
