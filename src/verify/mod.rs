@@ -471,3 +471,273 @@ impl Drop for Waiting<'_> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Wake, Waker};
+
+    use super::*;
+    use crate::key::{
+        Format, KeyId, KeyType, KeyTypes, Kind, Metadata, Networks, Peppers, RevokeReason, Scopes,
+    };
+    use crate::policy::{Fields, RouteSpec, Spec};
+    use crate::store::{Access, Act, Actor, Issued, NewConsumer, NewKey, STORE_FILE, Store, Via};
+
+    /// The least a runtime can be: proof that waiting needs no other.
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        struct Unpark(thread::Thread);
+        impl Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut future = pin!(future);
+        loop {
+            if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                return value;
+            }
+            thread::park();
+        }
+    }
+
+    struct Bearer(String);
+
+    impl Fields for Bearer {
+        fn each_value<'s>(&'s self, name: &str, visit: &mut dyn FnMut(&'s [u8])) {
+            if name == "authorization" {
+                visit(self.0.as_bytes());
+            }
+        }
+    }
+
+    fn rules(path: &str) -> Arc<Rules> {
+        let live = KeyType {
+            name: "live".into(),
+            prefix: "acme_live".parse().unwrap(),
+            environment: "live".into(),
+            kind: Kind::Secret,
+            format: Format::Kgate,
+            default_expires: None,
+        };
+        let spec = Spec {
+            key_types: KeyTypes::new(vec![live]),
+            routes: vec![RouteSpec { name: "all".into(), path: path.into(), ..RouteSpec::default() }],
+            upstreams: 1,
+            ..Spec::default()
+        };
+        Arc::new(Rules::compile(spec).unwrap())
+    }
+
+    fn act() -> Act {
+        Act { actor: Actor { user: "test".into(), via: Via::Library }, at: wall(), note: None }
+    }
+
+    struct World {
+        dir: tempfile::TempDir,
+        store: Option<Store>,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let store =
+                Store::create(dir.path(), &crate::store::Options::default(), &act(), &mut rand::rng())
+                    .unwrap();
+            Self { dir, store: Some(store) }
+        }
+
+        fn store(&self) -> &Store {
+            self.store.as_ref().unwrap()
+        }
+
+        fn open(&self) -> Arc<Verifier> {
+            Verifier::open(self.dir.path(), rules("/**"), Options::default()).unwrap()
+        }
+
+        fn issue(&self) -> Issued {
+            let new = NewConsumer { name: "Acme".into(), ..NewConsumer::default() };
+            let consumer = self.store().create_consumer(&new, &act(), &mut rand::rng()).unwrap().id;
+            let new = NewKey {
+                consumer,
+                name: String::new(),
+                key_type: "live".into(),
+                prefix: "acme_live".parse().unwrap(),
+                scopes: Scopes::default(),
+                plan: None,
+                networks: Networks::default(),
+                metadata: Metadata::new(),
+                not_before: None,
+                expires_at: None,
+            };
+            self.store().issue(&new, &Peppers::default(), &act(), &mut rand::rng()).unwrap()
+        }
+
+        fn revoke(&self, id: KeyId) {
+            self.store().revoke(id, RevokeReason::Leak, &act()).unwrap();
+        }
+
+        fn file(&self) -> PathBuf {
+            self.dir.path().join(STORE_FILE)
+        }
+    }
+
+    fn allows(verifier: &Verifier, key: &Issued) -> Result<bool, Unavailable> {
+        let fields = Bearer(format!("Bearer {}", key.token.expose()));
+        let attributes =
+            Attributes { method: "GET", host: "h", target: b"/x", client: None, fields: &fields };
+        block_on(verifier.verify(&attributes)).map(|decision| matches!(decision, Decision::Allow(_)))
+    }
+
+    fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+        let clock = Clock::start();
+        while !is_so() {
+            assert!(clock.elapsed() < Duration::from_secs(20), "waited in vain until {what}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn every_change_is_seen_by_the_next_check() {
+        let world = World::new();
+        let verifier = world.open();
+        for _ in 0..20 {
+            let key = world.issue();
+            assert_eq!(allows(&verifier, &key), Ok(true), "a new key");
+            world.store().disable_key(key.record.id, &act()).unwrap();
+            assert_eq!(allows(&verifier, &key), Ok(false), "a disabled key");
+            world.store().enable_key(key.record.id, &act()).unwrap();
+            assert_eq!(allows(&verifier, &key), Ok(true), "an enabled key");
+            world.revoke(key.record.id);
+            assert_eq!(allows(&verifier, &key), Ok(false), "a revoked key");
+        }
+        assert_eq!(verifier.health(), Health::Ready);
+        assert_eq!(verifier.revision(), Some(world.store().revision().unwrap()));
+    }
+
+    #[test]
+    fn an_unchanged_store_needs_no_refresh() {
+        let world = World::new();
+        let key = world.issue();
+        let verifier = world.open();
+        until("the start is over", || verifier.current().is_some());
+        let before = verifier.refreshes();
+        for _ in 0..1000 {
+            assert!(verifier.current().is_some());
+            assert_eq!(allows(&verifier, &key), Ok(true));
+        }
+        assert_eq!(verifier.refreshes(), before);
+    }
+
+    #[test]
+    fn reloaded_rules_hold_at_once_and_survive_a_refresh() {
+        let world = World::new();
+        let key = world.issue();
+        let verifier = world.open();
+        assert_eq!(allows(&verifier, &key), Ok(true));
+        verifier.set_rules(rules("/elsewhere"));
+        assert_eq!(allows(&verifier, &key), Ok(false));
+        let other = world.issue();
+        assert_eq!(allows(&verifier, &other), Ok(false));
+        verifier.set_rules(rules("/**"));
+        assert_eq!(allows(&verifier, &other), Ok(true));
+    }
+
+    #[test]
+    fn a_deleted_store_fails_closed_and_a_returned_one_is_served() {
+        let world = World::new();
+        let key = world.issue();
+        let verifier = world.open();
+        let aside = world.dir.path().join("aside");
+        std::fs::rename(world.file(), &aside).unwrap();
+        until("it is noticed", || allows(&verifier, &key).is_err());
+        assert!(matches!(verifier.health(), Health::Unready(Unready::Missing(_))), "{:?}", verifier.health());
+        std::fs::rename(&aside, world.file()).unwrap();
+        until("it is served again", || allows(&verifier, &key) == Ok(true));
+        until("it is ready", || verifier.health() == Health::Ready);
+    }
+
+    #[test]
+    fn an_older_copy_in_place_of_the_store_is_refused_even_after_a_restart() {
+        let mut world = World::new();
+        let key = world.issue();
+        drop(world.store.take());
+        let copy = std::fs::read(world.file()).unwrap();
+        world.store =
+            Some(Store::open(world.dir.path(), Access::Write, &crate::store::Options::default()).unwrap());
+        let verifier = world.open();
+        world.revoke(key.record.id);
+        assert_eq!(allows(&verifier, &key), Ok(false));
+        let revision = world.store().revision().unwrap();
+        until("it is noted", || {
+            crate::store::LastSeen::read(world.dir.path()).unwrap().is_some_and(|s| s.revision == revision)
+        });
+        drop(world.store.take());
+        std::fs::write(world.dir.path().join("new"), &copy).unwrap();
+        std::fs::rename(world.dir.path().join("new"), world.file()).unwrap();
+        until("it is noticed", || allows(&verifier, &key).is_err());
+        until("it says why", || matches!(verifier.health(), Health::Unready(Unready::Older(_))));
+        assert!(allows(&verifier, &key).is_err());
+        drop(verifier);
+        let error = Verifier::open(world.dir.path(), rules("/**"), Options::default()).unwrap_err();
+        assert!(matches!(error, OpenError::Store(StoreError::Older { .. })), "{error}");
+    }
+
+    #[test]
+    fn a_truncated_store_or_a_garbled_header_is_refused_by_the_next_check() {
+        use std::os::unix::fs::FileExt;
+        for damage in ["truncate", "garble"] {
+            let world = World::new();
+            let key = world.issue();
+            let verifier = world.open();
+            assert_eq!(allows(&verifier, &key), Ok(true));
+            let file = std::fs::File::options().write(true).open(world.file()).unwrap();
+            match damage {
+                "truncate" => file.set_len(100).unwrap(),
+                _ => file.write_all_at(&[0xff; 320], 0).unwrap(),
+            }
+            assert!(allows(&verifier, &key).is_err(), "{damage}");
+            until("it says so", || verifier.health() != Health::Ready);
+        }
+    }
+
+    #[test]
+    fn without_a_proven_signal_every_check_reads_the_store() {
+        let world = World::new();
+        let shared = Arc::new(Shared::new(world.dir.path(), rules("/**"), Options::default(), false));
+        let threads = vec![refresh::spawn(&shared).unwrap(), patrol::spawn(&shared).unwrap()];
+        let verifier = Verifier { shared, threads: Mutex::new(threads) };
+        let key = world.issue();
+        assert_eq!(allows(&verifier, &key), Ok(true));
+        world.revoke(key.record.id);
+        assert_eq!(allows(&verifier, &key), Ok(false));
+        assert!(verifier.current().is_none(), "the fast path is off");
+    }
+
+    #[test]
+    fn a_request_waits_for_the_budget_and_no_longer() {
+        let world = World::new();
+        let options = Options::default();
+        // Nobody refreshes: as if the refresher were stuck behind a stopped process.
+        let shared = Arc::new(Shared::new(world.dir.path(), rules("/**"), options, true));
+        let threads = vec![patrol::spawn(&shared).unwrap()];
+        let verifier = Verifier { shared, threads: Mutex::new(threads) };
+        let began = verifier.clock().elapsed();
+        let refused = block_on(verifier.fresh()).err();
+        let took = verifier.clock().elapsed() - began;
+        assert_eq!(refused, Some(Unavailable::Late(Duration::from_millis(50))));
+        assert!(took >= Duration::from_millis(50), "{took:?}");
+        assert!(took < Duration::from_secs(5), "{took:?}");
+    }
+
+    #[test]
+    fn a_closed_verifier_refuses() {
+        let world = World::new();
+        let key = world.issue();
+        let verifier = world.open();
+        verifier.close();
+        assert_eq!(allows(&verifier, &key), Err(Unready::Closed.into()));
+    }
+}
