@@ -146,7 +146,10 @@ fn a_damaged_record_is_refused_and_told_of_and_hurts_no_other() {
     for (at, window) in bytes.windows(38).enumerate() {
         // `live` and `acme_live` come right before the digest in a record; the table of digests has it
         // among others.
-        if &window[..32] == digest && at > 4 && bytes[at - 5..at].ends_with(&damaged.record.last_four.as_bytes()[..4]) {
+        if &window[..32] == digest
+            && at > 4
+            && bytes[at - 5..at].ends_with(&damaged.record.last_four.as_bytes()[..4])
+        {
             file.write_all_at(&[bytes[at - 1] ^ 1], at as u64 - 1).unwrap();
             flipped += 1;
         }

@@ -5,9 +5,12 @@
 
 mod demo;
 mod docs;
+mod faults;
+mod freshness;
 mod gateway;
 mod harness;
 mod layering;
 mod metrics;
+mod process;
 mod scan;
 mod vectors;
