@@ -1,6 +1,6 @@
 //! The limit on open files: each proxied connection takes two.
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Store, logs, listeners, runtimes, and commands' peers.
 const RESERVE: u64 = 128;
@@ -13,11 +13,16 @@ pub(super) fn raise_open_files(connections: usize) -> Option<String> {
     if current >= wanted {
         return None;
     }
-    let mut raised = limit;
-    raised.current = Some(wanted.min(maximum));
-    let reached = match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => wanted.min(maximum),
-        Err(_) => current,
+    let set = |current, maximum| {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(current), maximum: Some(maximum) }).is_ok()
+    };
+    // Root may raise the maximum, too.
+    let reached = if set(wanted, wanted.max(maximum)) {
+        wanted
+    } else if set(wanted.min(maximum), maximum) {
+        wanted.min(maximum)
+    } else {
+        current
     };
     (reached < wanted).then(|| {
         format!(

@@ -285,7 +285,7 @@ fn sighup_takes_a_good_configuration_and_keeps_the_old_one_over_a_bad_one() {
     assert_eq!(gateway.status(&key), 404, "the new one is in force");
     site.configure("data_dir = 7\nnonsense = true\n");
     gateway.signal(Signal::HUP);
-    gateway.until_it_says("configuration not reloaded");
+    gateway.until_it_says("configuration was not reloaded");
     gateway.until_it_says("nonsense");
     assert_eq!(gateway.status(&key), 404, "the old one stays");
     site.configure(&CONFIG.replace("workers = 1", "workers = 2"));
