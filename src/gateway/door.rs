@@ -114,6 +114,20 @@ impl Door {
         Ok(())
     }
 
+    /// Decides, before the head of an answer leaves, whether the connection goes on.
+    fn settle_keepalive(&self, session: &mut Session) {
+        let head = session.req_header();
+        let expects = head.headers.contains_key(EXPECT);
+        let is_plain = !head.headers.contains_key(TRANSFER_ENCODING) && head.version == Version::HTTP_11;
+        if *self.draining.borrow() {
+            session.set_keepalive(None);
+        } else if expects && is_plain && session.is_body_done() {
+            // Pingora gave the connection up when it passed on `100 Continue`, since the body had not
+            // come; now it has.
+            session.set_keepalive(Some(0));
+        }
+    }
+
     async fn fail(&self, session: &mut Session, exchange: &mut Exchange, failure: Failure) -> Result<()> {
         exchange.failure = Some(failure);
         if failure == Failure::Unavailable {
@@ -344,9 +358,7 @@ impl ProxyHttp for Door {
             parts.headers.insert(name, value);
         });
         *head = ResponseHeader::from(parts);
-        if *self.draining.borrow() {
-            session.set_keepalive(None);
-        }
+        self.settle_keepalive(session);
         Ok(())
     }
 

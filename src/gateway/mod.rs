@@ -18,6 +18,7 @@ mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pingora::apps::{HttpServerApp, HttpServerOptions};
@@ -170,16 +171,33 @@ impl Worker {
     /// soon as the last answer is sent, after [`Stop::Now`] at once. A dropped sender is `Now`.
     pub async fn run(self, listeners: Vec<Listener>, stop: watch::Receiver<Stop>) {
         let mut stop = Stopped(stop);
+        let (inner, stopped) = watch::channel(Stop::Running);
         let mut loops = JoinSet::new();
         for listener in listeners {
             let connections =
                 Connections::new(Arc::clone(&self.gateway), Arc::clone(&self.proxy), self.watched.clone());
-            loops.spawn(connections.accept_on(listener, stop.clone()));
+            loops.spawn(connections.accept_on(listener, Stopped(stopped.clone())));
         }
         stop.reaches(Stop::Draining).await;
-        // Tells Pingora to answer with `Connection: close`, and wakes the idle connections.
+        // From here on every answer closes its connection. What had been sent before is still taken in:
+        // a connection in the kernel's queue, a request on its way to an idle connection.
         let _ = self.draining.send(true);
+        tokio::select! {
+            biased;
+            () = stop.reaches(Stop::Now) => {}
+            () = tokio::time::sleep(LATECOMERS) => {}
+        }
+        let _ = inner.send(Stop::Draining);
         self.proxy.http_cleanup().await;
+        tokio::select! {
+            biased;
+            () = async { while loops.join_next().await.is_some() {} } => return,
+            () = stop.reaches(Stop::Now) => {}
+        }
+        let _ = inner.send(Stop::Now);
         while loops.join_next().await.is_some() {}
     }
 }
+
+/// How long after the word to drain a request that was sent before it may arrive.
+const LATECOMERS: Duration = Duration::from_millis(50);

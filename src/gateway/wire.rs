@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::HeaderValue;
+use memchr::memmem;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
@@ -99,8 +100,8 @@ pub(super) struct Wire {
     /// Set where Pingora may hold a beginning of this head that we cannot see: how much of the head was
     /// delivered since.
     loose: Option<usize>,
-    /// Whether anything was delivered after the head: body, or Pingora's one-byte look for a pipelined
-    /// request.
+    /// Whether Pingora may hold bytes of the next head: something was delivered after this one, be it
+    /// Pingora's one-byte look for a pipelined request.
     delivered_more: bool,
     /// When the phase must be over. The timer may be armed for an earlier moment: it is moved when it
     /// fires, not at every request.
@@ -309,7 +310,13 @@ impl Wire {
                 return Poll::Ready(Ok(()));
             }
         }
-        self.loose = Some(delivered + self.deliver(into));
+        // No further than a blank line, if one is here: what Pingora has of the next head, it must be
+        // handed the rest of in the same way.
+        let bytes = &self.read[self.start..self.end];
+        let end = memmem::find(bytes, b"\r\n\r\n").map(|at| self.start + at + 4);
+        let n = self.deliver(into, end.unwrap_or(self.end));
+        self.delivered_more = end != Some(self.start);
+        self.loose = Some(delivered + n);
         Poll::Ready(Ok(()))
     }
 
@@ -326,12 +333,12 @@ impl Wire {
             }
             ready!(self.poll_fill(cx))?;
         }
-        self.delivered_more |= self.deliver(into) > 0;
+        self.delivered_more |= self.deliver(into, self.end) > 0;
         Poll::Ready(Ok(()))
     }
 
-    fn deliver(&mut self, into: &mut ReadBuf<'_>) -> usize {
-        let n = (self.end - self.start).min(into.remaining());
+    fn deliver(&mut self, into: &mut ReadBuf<'_>, to: usize) -> usize {
+        let n = (to - self.start).min(into.remaining());
         into.put_slice(&self.read[self.start..self.start + n]);
         self.start += n;
         n
