@@ -205,3 +205,82 @@ fn the_store_is_asked_once_a_key_under_every_digest() {
     assert_eq!(report.outcome(), Outcome::Incomplete);
     assert!(matches!(report.findings[0].standing, Standing::LookupFailed(_)));
 }
+
+/// A configuration and a store of its own.
+struct Shop(TempDir);
+
+impl Shop {
+    fn open() -> Self {
+        let shop = Self(TempDir::new().unwrap());
+        assert_eq!(shop.kgate(&["init", "--prefix", "acme", "--yes"]).0, 0);
+        assert_eq!(shop.kgate(&["consumer", "create", "Acme Corp"]).0, 0);
+        shop
+    }
+
+    /// Runs a command; returns exit code, standard output and standard error.
+    fn kgate(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_kgate"))
+            .args(arguments)
+            .current_dir(self.0.path())
+            .env_remove("KGATE_CONFIG")
+            .env_remove("KGATE_DATA_DIR")
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
+    fn key(&self) -> String {
+        self.kgate(&["key", "create", "--consumer", "Acme Corp"]).1.trim().to_owned()
+    }
+
+    fn scan(&self, paths: &[&str]) -> (i32, serde_json::Value) {
+        let (code, stdout, stderr) = self.kgate(&[&["leak-scan", "--json"], paths].concat());
+        (code, serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}")))
+    }
+}
+
+#[test]
+fn the_command_says_which_keys_live_and_exits_0_1_or_2() {
+    let shop = Shop::open();
+    plant(&shop.0, "clean/readme", "acme_live_XXXX");
+    assert_eq!(shop.scan(&["clean"]).0, 0);
+
+    let [live, dead] = [shop.key(), shop.key()];
+    let revoked = shop.kgate(&["key", "list", "--json"]).1;
+    let revoked: serde_json::Value = serde_json::from_str(&revoked).unwrap();
+    let dead_id = revoked
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["hint"].as_str().unwrap().ends_with(&dead[dead.len() - 4..]))
+        .unwrap()["id"]
+        .as_str()
+        .unwrap();
+    assert_eq!(shop.kgate(&["key", "revoke", dead_id, "--yes"]).0, 0);
+    let foreign = mint("acme_live");
+    plant(&shop.0, "leaky/.env", format!("A={live}\nB={dead}\nC={foreign}\n"));
+    let (code, report) = shop.scan(&["leaky"]);
+    assert_eq!(code, 1);
+    let statuses: Vec<_> = report["findings"].as_array().unwrap().iter().map(|f| &f["status"]).collect();
+    assert_eq!(statuses, ["active", "revoked", "unknown"]);
+    assert_eq!(report["findings"][0]["consumer_name"], "Acme Corp");
+    assert_eq!(report["findings"][1]["key_id"], dead_id);
+    assert!(!report.to_string().contains(&live[10..]));
+
+    let (code, report) = shop.scan(&["leaky", "gone"]);
+    assert_eq!((code, report["findings"].as_array().unwrap().len()), (2, 3));
+    assert_eq!(report["faults"][0]["path"], "gone");
+    fs::create_dir(shop.0.path().join("empty")).unwrap();
+    assert_eq!(shop.scan(&["empty"]).0, 2);
+}
+
+#[test]
+fn paths_that_would_drive_a_terminal_are_escaped() {
+    let shop = Shop::open();
+    plant(&shop.0, "leaky/\u{1b}]0;owned\u{7}\nfake.rs", shop.key());
+    let (code, stdout, stderr) = shop.kgate(&["leak-scan", "leaky"]);
+    assert_eq!(code, 1);
+    assert!(stdout.contains("\\u{1b}]0;owned\\u{7}\\nfake.rs:1:1"), "{stdout}");
+    assert!(!stdout.contains(['\u{1b}', '\u{7}']) && !stderr.contains(['\u{1b}', '\u{7}']));
+}
