@@ -9,7 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -270,19 +270,22 @@ impl<'u> Stage<'u> {
 
 impl Drop for Stage<'_> {
     fn drop(&mut self) {
-        self.props.clear();
+        drop(self.props.clear());
     }
 }
 
 impl Props {
-    fn clear(&self) {
-        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut server) = server {
+    /// Ends the server and removes the directory. Whoever else wants to has to wait for the returned
+    /// guard.
+    fn clear(&self) -> MutexGuard<'_, Option<Child>> {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mut server) = server.take() {
             let _ = server.kill();
             let _ = server.wait();
         }
         // A command that is just running may still put a file there.
         let _ = (0..5).find(|_| fs::remove_dir_all(&self.dir).is_ok());
+        server
     }
 }
 
@@ -306,7 +309,8 @@ fn go_backstage(props: Props) -> io::Result<SocketAddr> {
             }
         });
         drop(echo);
-        props.clear();
+        // Held, so that the steps, whose server is gone, cannot fail and exit before this does.
+        let _held = props.clear();
         // As a shell reports a program that a signal ended.
         std::process::exit(128 + number);
     });
