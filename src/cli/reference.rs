@@ -20,7 +20,14 @@ pub fn reference() -> String {
     text.push_str("- [JSON and CSV](#json-and-csv)\n");
     each_command(&root, &mut |command, path| {
         let name = path.iter().fold(String::from("kgate"), |name, part| name + " " + part);
-        let mut command = command.clone().term_width(100).disable_version_flag(true);
+        let mut command = command.clone().term_width(100);
+        if !path.is_empty() {
+            // The common options are told once, with the program itself.
+            command = command.mut_args(|arg| {
+                let is_common = arg.is_global_set() || arg.get_id() == "help";
+                arg.hide(is_common)
+            });
+        }
         let help = command.render_long_help().to_string();
         let help: Vec<&str> = help.lines().map(str::trim_end).collect();
         let _ = write!(text, "\n## {name}\n\n```text\n{}\n```\n", help.join("\n").trim_end());
@@ -88,6 +95,7 @@ Everything `kgate --help` and the commands' own `--help` say, and the forms of t
 - Failures are `error:`, `caused by:` and `help:` lines.
 - Questions are asked on a terminal only, and each has a flag that answers it. `NO_COLOR` is honoured.
 - No secret is ever an argument: tokens are read from standard input.
+- The common options of `kgate` go with every command.
 - Lengths of time are `30s`, `15m`, `24h`, `90d`, `2w`, `1y`; times are RFC 3339 (`2026-12-31T23:59:59Z`) or dates.
 - When a change ends with `outcome unknown`, it happened whole or not at all; `kgate key show ID` tells.
 ";

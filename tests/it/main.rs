@@ -3,6 +3,8 @@
 //! `KGATE_SOAK=1` runs full counts (`make soak`), `KGATE_TEST_QUICK=1` leaves out what needs more
 //! than Rust (`make test-quick`), `KGATE_BLESS=1` rewrites generated files (`make bless`).
 
+mod cli;
+mod cli_docs;
 mod demo;
 mod docs;
 mod faults;

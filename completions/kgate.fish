@@ -1,0 +1,453 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_kgate_global_optspecs
+    string join \n config= data-dir= format= json q/quiet h/help V/version
+end
+
+function __fish_kgate_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_kgate_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_kgate_using_subcommand
+    set -l cmd (__fish_kgate_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c kgate -n "__fish_kgate_needs_command" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_needs_command" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_needs_command" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_needs_command" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_needs_command" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_needs_command" -s V -l version -d 'Print version'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "init" -d 'Write a configuration and make a data directory'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "demo" -d 'Show a key\'s whole life against a bundled backend, in a temporary directory'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "serve" -d 'Run the gateway'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "check" -d 'Check the configuration, with every mistake at once'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "consumer" -d 'Create, list and change those who hold keys'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "key" -d 'Create, list, change, rotate and revoke keys'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "leak-scan" -d 'Find keys in files, and say which of them work'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "audit" -d 'Show who did what, when and why'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "backup" -d 'Write a consistent copy of the store to a file, while it is in use'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "restore" -d 'Merge a backup into the store'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "doctor" -d 'Look at everything that can be wrong with the data directory'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "man" -d 'Print a manual page, or write all of them'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand init" -l prefix -d 'What every key starts with, such as acme: keys will be acme_live_… and acme_test_…' -r
+complete -c kgate -n "__fish_kgate_using_subcommand init" -l upstream -d 'The service behind the gateway' -r
+complete -c kgate -n "__fish_kgate_using_subcommand init" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand init" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand init" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand init" -s y -l yes -d 'Take defaults instead of asking'
+complete -c kgate -n "__fish_kgate_using_subcommand init" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand init" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand demo" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand demo" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand demo" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand demo" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand demo" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand serve" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand serve" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand serve" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand serve" -l shared -d 'Serve beside another `kgate serve` on the same data directory; rates then count per process'
+complete -c kgate -n "__fish_kgate_using_subcommand serve" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand serve" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand check" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand check" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand check" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand check" -l strict -d 'Let warnings fail, too'
+complete -c kgate -n "__fish_kgate_using_subcommand check" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand check" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -f -a "create" -d 'Create a consumer'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -f -a "list" -d 'List consumers; filters combine'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -f -a "show" -d 'Show a consumer'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -f -a "update" -d 'Change a consumer; what is not named stays'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -f -a "disable" -d 'Make all keys of a consumer stop working, until it is enabled again'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -f -a "enable" -d 'Let the keys of a consumer work again'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -f -a "delete" -d 'Revoke all keys of a consumer and delete it'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l external-id -d 'Its name in your own system; unique' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l contact -d 'Whom to ask, for example an e-mail address' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l plan -d 'Its plan, one of the configuration\'s; the default plan otherwise' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l meta -d 'Metadata, which may be forwarded to backends; repeatable' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l tag -d 'Label for lists and bulk acts, never forwarded; repeatable' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l tag -d 'Only those with this tag; repeatable, and then with all of them' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l plan -d 'Only those with this plan of their own' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l state -d 'Only enabled or only disabled ones' -r -f -a "enabled\t''
+disabled\t''"
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l name -d 'Only those whose name contains this, whatever the case' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l name -d 'Another name' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l external-id -d 'Another external id; empty removes it' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l contact -d 'Another contact; empty removes it' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l plan -d 'Another plan; empty goes back to the default plan' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l meta -d 'Metadata to add or replace; repeatable' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l unset-meta -d 'Metadata to remove; repeatable' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l tag -d 'Label to add; repeatable' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l untag -d 'Label to remove; repeatable' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l note -d 'Why, for the audit log' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l note -d 'Why, for the audit log' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l note -d 'Why, for the audit log' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l dry-run -d 'Only say which keys would be revoked'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -s y -l yes -d 'Do not ask'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from help" -f -a "create" -d 'Create a consumer'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from help" -f -a "list" -d 'List consumers; filters combine'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show a consumer'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from help" -f -a "update" -d 'Change a consumer; what is not named stays'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from help" -f -a "disable" -d 'Make all keys of a consumer stop working, until it is enabled again'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from help" -f -a "enable" -d 'Let the keys of a consumer work again'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Revoke all keys of a consumer and delete it'
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "create" -d 'Create a key and print it, once'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "list" -d 'List keys; filters combine'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "show" -d 'Show a key'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "update" -d 'Change a key; what is not named stays'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "rotate" -d 'Replace a key by a new one and print that, once'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "revoke" -d 'Revoke keys, for good'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "disable" -d 'Make a key stop working, until it is enabled again'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "enable" -d 'Let a disabled key work again'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "prune" -d 'Remove keys that were revoked long ago'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "verify" -d 'Say what the gateway would answer to a key, and why, spending nothing'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l consumer -d 'Who will hold it: identifier, external id or unambiguous name' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l name -d 'What people call it' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l type -d 'Its key type, one of the configuration\'s; the first otherwise' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l scope -d 'What it may do, such as products:read; repeatable, or separated by commas' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l expires -d 'When it stops working: 90d, a date, an RFC 3339 time, or never; its type\'s default_expires otherwise' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l not-before -d 'When it begins to work; at once otherwise' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l ip -d 'Network it may be used from, such as 10.0.0.0/8; repeatable; anywhere otherwise' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l plan -d 'A plan of its own, instead of its consumer\'s' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l meta -d 'Metadata, over its consumer\'s; repeatable' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l count -d 'Create this many alike; JSON is then an array' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l consumer -d 'Only those of this consumer: identifier, external id or unambiguous name' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l tag -d 'Only those of consumers with this tag; repeatable, and then with all of them' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l status -d 'Only those with this status; repeatable, and then with any of them' -r -f -a "active\t''
+scheduled\t''
+disabled\t''
+expired\t''
+revoked\t''"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l type -d 'Only those of this key type' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l expiring -d 'Only those that still work and expire within this time' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l unused-for -d 'Only those not used (or, if never, not created) for this long' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l scope -d 'Only those that hold this scope, themselves or by a wildcard' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l name -d 'Only those whose name contains this, whatever the case' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l name -d 'Another name' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l plan -d 'Another plan of its own; empty goes back to its consumer\'s' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l ip -d 'The networks it may be used from, instead of those it has; repeatable' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l expires -d 'When it stops working: 90d, a date, an RFC 3339 time, or never' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l not-before -d 'When it begins to work; `never` is no time to begin and means at once' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l meta -d 'Metadata to add or replace; repeatable' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l unset-meta -d 'Metadata to remove; repeatable' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l any-ip -d 'Let it be used from anywhere'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l grace -d 'How long the old key goes on working; 0s ends it at once' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l expires -d 'When the new key stops working: 90d, a date, an RFC 3339 time, or never; its type\'s default_expires otherwise' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l note -d 'Why, for the audit log' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l consumer -d 'All keys of this consumer: identifier, external id or unambiguous name' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l tag -d 'All keys of consumers with this tag; repeatable, and then with all of them' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l reason -d 'Why' -r -f -a "unspecified\t'Nobody said'
+rotation\t'A successor took its place'
+leak\t'It was seen where it should not be'
+abuse\t'Its holder misused it'
+closure\t'Its holder left'"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l note -d 'Why, in your words, for the audit log' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l stdin -d 'The identifiers on standard input, one a line'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l dry-run -d 'Only say what would be revoked'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -s y -l yes -d 'Do not ask'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l note -d 'Why, for the audit log' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l note -d 'Why, for the audit log' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l revoked-before -d 'Those revoked before this: 1y ago, a date, or an RFC 3339 time' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l dry-run -d 'Only say which would be removed'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -s y -l yes -d 'Do not ask'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l path -d 'Path of the request, and its query' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l method -d 'Method of the request' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l ip -d 'Address of the client' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l host -d 'Host of the request' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "create" -d 'Create a key and print it, once'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "list" -d 'List keys; filters combine'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show a key'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "update" -d 'Change a key; what is not named stays'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "rotate" -d 'Replace a key by a new one and print that, once'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "revoke" -d 'Revoke keys, for good'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "disable" -d 'Make a key stop working, until it is enabled again'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "enable" -d 'Let a disabled key work again'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove keys that were revoked long ago'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Say what the gateway would answer to a key, and why, spending nothing'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand audit" -s n -l last -d 'Only the last rows; all with 0' -r
+complete -c kgate -n "__fish_kgate_using_subcommand audit" -l subject -d 'Only rows about this key or consumer' -r
+complete -c kgate -n "__fish_kgate_using_subcommand audit" -l action -d 'Only rows of this action, such as key.revoked, or of all that begin so, such as key' -r
+complete -c kgate -n "__fish_kgate_using_subcommand audit" -l actor -d 'Only rows by this user' -r
+complete -c kgate -n "__fish_kgate_using_subcommand audit" -l since -d 'Only rows since then: 24h ago, a date, or an RFC 3339 time' -r
+complete -c kgate -n "__fish_kgate_using_subcommand audit" -l expect-head -d 'A head that --verify printed before, of a log that must still contain it' -r
+complete -c kgate -n "__fish_kgate_using_subcommand audit" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand audit" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand audit" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand audit" -l verify -d 'Check the whole chain instead; exit code 1 if it was changed'
+complete -c kgate -n "__fish_kgate_using_subcommand audit" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand audit" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand audit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand backup" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand backup" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand backup" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand backup" -l overwrite -d 'Replace the file if it exists'
+complete -c kgate -n "__fish_kgate_using_subcommand backup" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand backup" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand restore" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand restore" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand restore" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand restore" -l dry-run -d 'Only say what would be done'
+complete -c kgate -n "__fish_kgate_using_subcommand restore" -s y -l yes -d 'Do not ask'
+complete -c kgate -n "__fish_kgate_using_subcommand restore" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand restore" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l migrate -d 'Back an older store up and bring it to this version\'s format'
+complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l accept-older-store -d 'Say what would be lost by going on with a store that is older than the one last served, and go on'
+complete -c kgate -n "__fish_kgate_using_subcommand doctor" -s y -l yes -d 'Do not ask'
+complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand doctor" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand completions" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand completions" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand completions" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand completions" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand completions" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand man" -l dir -d 'Write every page into this directory instead' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand man" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand man" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand man" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand man" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand man" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "init" -d 'Write a configuration and make a data directory'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "demo" -d 'Show a key\'s whole life against a bundled backend, in a temporary directory'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "serve" -d 'Run the gateway'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "check" -d 'Check the configuration, with every mistake at once'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "consumer" -d 'Create, list and change those who hold keys'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "key" -d 'Create, list, change, rotate and revoke keys'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "leak-scan" -d 'Find keys in files, and say which of them work'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "audit" -d 'Show who did what, when and why'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "backup" -d 'Write a consistent copy of the store to a file, while it is in use'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "restore" -d 'Merge a backup into the store'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "doctor" -d 'Look at everything that can be wrong with the data directory'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "man" -d 'Print a manual page, or write all of them'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "create" -d 'Create a consumer'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "list" -d 'List consumers; filters combine'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "show" -d 'Show a consumer'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "update" -d 'Change a consumer; what is not named stays'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "disable" -d 'Make all keys of a consumer stop working, until it is enabled again'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "enable" -d 'Let the keys of a consumer work again'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "delete" -d 'Revoke all keys of a consumer and delete it'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "create" -d 'Create a key and print it, once'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "list" -d 'List keys; filters combine'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "show" -d 'Show a key'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "update" -d 'Change a key; what is not named stays'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "rotate" -d 'Replace a key by a new one and print that, once'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "revoke" -d 'Revoke keys, for good'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "disable" -d 'Make a key stop working, until it is enabled again'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "enable" -d 'Let a disabled key work again'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "prune" -d 'Remove keys that were revoked long ago'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "verify" -d 'Say what the gateway would answer to a key, and why, spending nothing'

@@ -1,0 +1,1392 @@
+#compdef kgate
+
+autoload -U is-at-least
+
+_kgate() {
+    typeset -A opt_args
+    typeset -a _arguments_options
+    local ret=1
+
+    if is-at-least 5.2; then
+        _arguments_options=(-s -S -C)
+    else
+        _arguments_options=(-s -C)
+    fi
+
+    local context curcontext="$curcontext" state line
+    _arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_kgate_commands" \
+"*::: :->kgate" \
+&& ret=0
+    case $state in
+    (kgate)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-command-$line[1]:"
+        case $line[1] in
+            (init)
+_arguments "${_arguments_options[@]}" : \
+'--prefix=[What every key starts with, such as acme\: keys will be acme_live_… and acme_test_…]:PREFIX:_default' \
+'--upstream=[The service behind the gateway]:HOST:PORT:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'-y[Take defaults instead of asking]' \
+'--yes[Take defaults instead of asking]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(demo)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(serve)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'--shared[Serve beside another \`kgate serve\` on the same data directory; rates then count per process]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(check)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'--strict[Let warnings fail, too]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(consumer)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+":: :_kgate__subcmd__consumer_commands" \
+"*::: :->consumer" \
+&& ret=0
+
+    case $state in
+    (consumer)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-consumer-command-$line[1]:"
+        case $line[1] in
+            (create)
+_arguments "${_arguments_options[@]}" : \
+'--external-id=[Its name in your own system; unique]:ID:_default' \
+'--contact=[Whom to ask, for example an e-mail address]:CONTACT:_default' \
+'--plan=[Its plan, one of the configuration'\''s; the default plan otherwise]:PLAN:_default' \
+'*--meta=[Metadata, which may be forwarded to backends; repeatable]:KEY=VALUE:_default' \
+'*--tag=[Label for lists and bulk acts, never forwarded; repeatable]:TAG:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':name -- What people call it; need not be unique:_default' \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+'*--tag=[Only those with this tag; repeatable, and then with all of them]:TAG:_default' \
+'--plan=[Only those with this plan of their own]:PLAN:_default' \
+'--state=[Only enabled or only disabled ones]:STATE:(enabled disabled)' \
+'--name=[Only those whose name contains this, whatever the case]:TEXT:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':consumer -- Its identifier, external id or unambiguous name:_default' \
+&& ret=0
+;;
+(update)
+_arguments "${_arguments_options[@]}" : \
+'--name=[Another name]:NAME:_default' \
+'--external-id=[Another external id; empty removes it]:ID:_default' \
+'--contact=[Another contact; empty removes it]:CONTACT:_default' \
+'--plan=[Another plan; empty goes back to the default plan]:PLAN:_default' \
+'*--meta=[Metadata to add or replace; repeatable]:KEY=VALUE:_default' \
+'*--unset-meta=[Metadata to remove; repeatable]:KEY:_default' \
+'*--tag=[Label to add; repeatable]:TAG:_default' \
+'*--untag=[Label to remove; repeatable]:TAG:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':consumer -- Its identifier, external id or unambiguous name:_default' \
+&& ret=0
+;;
+(disable)
+_arguments "${_arguments_options[@]}" : \
+'--note=[Why, for the audit log]:NOTE:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':consumer -- Its identifier, external id or unambiguous name:_default' \
+&& ret=0
+;;
+(enable)
+_arguments "${_arguments_options[@]}" : \
+'--note=[Why, for the audit log]:NOTE:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':consumer -- Its identifier, external id or unambiguous name:_default' \
+&& ret=0
+;;
+(delete)
+_arguments "${_arguments_options[@]}" : \
+'--note=[Why, for the audit log]:NOTE:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'--dry-run[Only say which keys would be revoked]' \
+'-y[Do not ask]' \
+'--yes[Do not ask]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':consumer -- Its identifier, external id or unambiguous name:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__consumer__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-consumer-help-command-$line[1]:"
+        case $line[1] in
+            (create)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(update)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(disable)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(enable)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(delete)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
+(key)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+":: :_kgate__subcmd__key_commands" \
+"*::: :->key" \
+&& ret=0
+
+    case $state in
+    (key)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-key-command-$line[1]:"
+        case $line[1] in
+            (create)
+_arguments "${_arguments_options[@]}" : \
+'--consumer=[Who will hold it\: identifier, external id or unambiguous name]:CONSUMER:_default' \
+'--name=[What people call it]:NAME:_default' \
+'--type=[Its key type, one of the configuration'\''s; the first otherwise]:TYPE:_default' \
+'*--scope=[What it may do, such as products\:read; repeatable, or separated by commas]:SCOPE:_default' \
+'--expires=[When it stops working\: 90d, a date, an RFC 3339 time, or never; its type'\''s default_expires otherwise]:WHEN:_default' \
+'--not-before=[When it begins to work; at once otherwise]:WHEN:_default' \
+'*--ip=[Network it may be used from, such as 10.0.0.0/8; repeatable; anywhere otherwise]:CIDR:_default' \
+'--plan=[A plan of its own, instead of its consumer'\''s]:PLAN:_default' \
+'*--meta=[Metadata, over its consumer'\''s; repeatable]:KEY=VALUE:_default' \
+'--count=[Create this many alike; JSON is then an array]:N:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+'--consumer=[Only those of this consumer\: identifier, external id or unambiguous name]:CONSUMER:_default' \
+'*--tag=[Only those of consumers with this tag; repeatable, and then with all of them]:TAG:_default' \
+'*--status=[Only those with this status; repeatable, and then with any of them]:STATUS:(active scheduled disabled expired revoked)' \
+'--type=[Only those of this key type]:TYPE:_default' \
+'--expiring=[Only those that still work and expire within this time]:SPAN:_default' \
+'--unused-for=[Only those not used (or, if never, not created) for this long]:SPAN:_default' \
+'--scope=[Only those that hold this scope, themselves or by a wildcard]:SCOPE:_default' \
+'--name=[Only those whose name contains this, whatever the case]:TEXT:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':key -- Its identifier, key_…:_default' \
+&& ret=0
+;;
+(update)
+_arguments "${_arguments_options[@]}" : \
+'--name=[Another name]:NAME:_default' \
+'--plan=[Another plan of its own; empty goes back to its consumer'\''s]:PLAN:_default' \
+'(--any-ip)*--ip=[The networks it may be used from, instead of those it has; repeatable]:CIDR:_default' \
+'--expires=[When it stops working\: 90d, a date, an RFC 3339 time, or never]:WHEN:_default' \
+'--not-before=[When it begins to work; \`never\` is no time to begin and means at once]:WHEN:_default' \
+'*--meta=[Metadata to add or replace; repeatable]:KEY=VALUE:_default' \
+'*--unset-meta=[Metadata to remove; repeatable]:KEY:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'--any-ip[Let it be used from anywhere]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':key -- Its identifier, key_…:_default' \
+&& ret=0
+;;
+(rotate)
+_arguments "${_arguments_options[@]}" : \
+'--grace=[How long the old key goes on working; 0s ends it at once]:SPAN:_default' \
+'--expires=[When the new key stops working\: 90d, a date, an RFC 3339 time, or never; its type'\''s default_expires otherwise]:WHEN:_default' \
+'--note=[Why, for the audit log]:NOTE:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':key -- The old key'\''s identifier, key_…:_default' \
+&& ret=0
+;;
+(revoke)
+_arguments "${_arguments_options[@]}" : \
+'()--consumer=[All keys of this consumer\: identifier, external id or unambiguous name]:CONSUMER:_default' \
+'()*--tag=[All keys of consumers with this tag; repeatable, and then with all of them]:TAG:_default' \
+'--reason=[Why]:REASON:((unspecified\:"Nobody said"
+rotation\:"A successor took its place"
+leak\:"It was seen where it should not be"
+abuse\:"Its holder misused it"
+closure\:"Its holder left"))' \
+'--note=[Why, in your words, for the audit log]:NOTE:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--consumer --tag)--stdin[The identifiers on standard input, one a line]' \
+'--dry-run[Only say what would be revoked]' \
+'-y[Do not ask]' \
+'--yes[Do not ask]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::keys -- Their identifiers, key_…:_default' \
+&& ret=0
+;;
+(disable)
+_arguments "${_arguments_options[@]}" : \
+'--note=[Why, for the audit log]:NOTE:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':key -- Its identifier, key_…:_default' \
+&& ret=0
+;;
+(enable)
+_arguments "${_arguments_options[@]}" : \
+'--note=[Why, for the audit log]:NOTE:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':key -- Its identifier, key_…:_default' \
+&& ret=0
+;;
+(prune)
+_arguments "${_arguments_options[@]}" : \
+'--revoked-before=[Those revoked before this\: 1y ago, a date, or an RFC 3339 time]:WHEN:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'--dry-run[Only say which would be removed]' \
+'-y[Do not ask]' \
+'--yes[Do not ask]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+'--path=[Path of the request, and its query]:PATH:_default' \
+'--method=[Method of the request]:METHOD:_default' \
+'--ip=[Address of the client]:ADDRESS:_default' \
+'--host=[Host of the request]:HOST:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__key__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-key-help-command-$line[1]:"
+        case $line[1] in
+            (create)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(update)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(rotate)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(revoke)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(disable)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(enable)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(prune)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
+(leak-scan)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::paths -- Files and directories; - is standard input:_files' \
+&& ret=0
+;;
+(audit)
+_arguments "${_arguments_options[@]}" : \
+'-n+[Only the last rows; all with 0]:N:_default' \
+'--last=[Only the last rows; all with 0]:N:_default' \
+'--subject=[Only rows about this key or consumer]:ID:_default' \
+'--action=[Only rows of this action, such as key.revoked, or of all that begin so, such as key]:ACTION:_default' \
+'--actor=[Only rows by this user]:USER:_default' \
+'--since=[Only rows since then\: 24h ago, a date, or an RFC 3339 time]:WHEN:_default' \
+'--expect-head=[A head that --verify printed before, of a log that must still contain it]:COUNT:HASH:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'--verify[Check the whole chain instead; exit code 1 if it was changed]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(backup)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'--overwrite[Replace the file if it exists]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':file -- The file:_files' \
+&& ret=0
+;;
+(restore)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'--dry-run[Only say what would be done]' \
+'-y[Do not ask]' \
+'--yes[Do not ask]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':file -- The backup:_files' \
+&& ret=0
+;;
+(doctor)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--accept-older-store)--migrate[Back an older store up and bring it to this version'\''s format]' \
+'--accept-older-store[Say what would be lost by going on with a store that is older than the one last served, and go on]' \
+'-y[Do not ask]' \
+'--yes[Do not ask]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':shell -- The shell:((bash\:"GNU Bash"
+zsh\:"The Z shell"
+fish\:"fish"))' \
+&& ret=0
+;;
+(man)
+_arguments "${_arguments_options[@]}" : \
+'--dir=[Write every page into this directory instead]:DIR:_files' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::command -- The command whose page to print:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-help-command-$line[1]:"
+        case $line[1] in
+            (init)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(demo)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(serve)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(consumer)
+_arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__help__subcmd__consumer_commands" \
+"*::: :->consumer" \
+&& ret=0
+
+    case $state in
+    (consumer)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-help-consumer-command-$line[1]:"
+        case $line[1] in
+            (create)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(update)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(disable)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(enable)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(delete)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+(key)
+_arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__help__subcmd__key_commands" \
+"*::: :->key" \
+&& ret=0
+
+    case $state in
+    (key)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-help-key-command-$line[1]:"
+        case $line[1] in
+            (create)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(update)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(rotate)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(revoke)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(disable)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(enable)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(prune)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+(leak-scan)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(audit)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(backup)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(restore)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(doctor)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(man)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+}
+
+(( $+functions[_kgate_commands] )) ||
+_kgate_commands() {
+    local commands; commands=(
+'init:Write a configuration and make a data directory' \
+'demo:Show a key'\''s whole life against a bundled backend, in a temporary directory' \
+'serve:Run the gateway' \
+'check:Check the configuration, with every mistake at once' \
+'consumer:Create, list and change those who hold keys' \
+'key:Create, list, change, rotate and revoke keys' \
+'leak-scan:Find keys in files, and say which of them work' \
+'audit:Show who did what, when and why' \
+'backup:Write a consistent copy of the store to a file, while it is in use' \
+'restore:Merge a backup into the store' \
+'doctor:Look at everything that can be wrong with the data directory' \
+'completions:Print the completion script of a shell' \
+'man:Print a manual page, or write all of them' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__audit_commands] )) ||
+_kgate__subcmd__audit_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate audit commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__backup_commands] )) ||
+_kgate__subcmd__backup_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate backup commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__check_commands] )) ||
+_kgate__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate check commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__completions_commands] )) ||
+_kgate__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate completions commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer_commands] )) ||
+_kgate__subcmd__consumer_commands() {
+    local commands; commands=(
+'create:Create a consumer' \
+'list:List consumers; filters combine' \
+'show:Show a consumer' \
+'update:Change a consumer; what is not named stays' \
+'disable:Make all keys of a consumer stop working, until it is enabled again' \
+'enable:Let the keys of a consumer work again' \
+'delete:Revoke all keys of a consumer and delete it' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate consumer commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer__subcmd__create_commands] )) ||
+_kgate__subcmd__consumer__subcmd__create_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate consumer create commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer__subcmd__delete_commands] )) ||
+_kgate__subcmd__consumer__subcmd__delete_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate consumer delete commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer__subcmd__disable_commands] )) ||
+_kgate__subcmd__consumer__subcmd__disable_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate consumer disable commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer__subcmd__enable_commands] )) ||
+_kgate__subcmd__consumer__subcmd__enable_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate consumer enable commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer__subcmd__help_commands] )) ||
+_kgate__subcmd__consumer__subcmd__help_commands() {
+    local commands; commands=(
+'create:Create a consumer' \
+'list:List consumers; filters combine' \
+'show:Show a consumer' \
+'update:Change a consumer; what is not named stays' \
+'disable:Make all keys of a consumer stop working, until it is enabled again' \
+'enable:Let the keys of a consumer work again' \
+'delete:Revoke all keys of a consumer and delete it' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate consumer help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer__subcmd__help__subcmd__create_commands] )) ||
+_kgate__subcmd__consumer__subcmd__help__subcmd__create_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate consumer help create commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer__subcmd__help__subcmd__delete_commands] )) ||
+_kgate__subcmd__consumer__subcmd__help__subcmd__delete_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate consumer help delete commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer__subcmd__help__subcmd__disable_commands] )) ||
+_kgate__subcmd__consumer__subcmd__help__subcmd__disable_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate consumer help disable commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer__subcmd__help__subcmd__enable_commands] )) ||
+_kgate__subcmd__consumer__subcmd__help__subcmd__enable_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate consumer help enable commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer__subcmd__help__subcmd__help_commands] )) ||
+_kgate__subcmd__consumer__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate consumer help help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer__subcmd__help__subcmd__list_commands] )) ||
+_kgate__subcmd__consumer__subcmd__help__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate consumer help list commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer__subcmd__help__subcmd__show_commands] )) ||
+_kgate__subcmd__consumer__subcmd__help__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate consumer help show commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer__subcmd__help__subcmd__update_commands] )) ||
+_kgate__subcmd__consumer__subcmd__help__subcmd__update_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate consumer help update commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer__subcmd__list_commands] )) ||
+_kgate__subcmd__consumer__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate consumer list commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer__subcmd__show_commands] )) ||
+_kgate__subcmd__consumer__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate consumer show commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__consumer__subcmd__update_commands] )) ||
+_kgate__subcmd__consumer__subcmd__update_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate consumer update commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__demo_commands] )) ||
+_kgate__subcmd__demo_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate demo commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__doctor_commands] )) ||
+_kgate__subcmd__doctor_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate doctor commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help_commands] )) ||
+_kgate__subcmd__help_commands() {
+    local commands; commands=(
+'init:Write a configuration and make a data directory' \
+'demo:Show a key'\''s whole life against a bundled backend, in a temporary directory' \
+'serve:Run the gateway' \
+'check:Check the configuration, with every mistake at once' \
+'consumer:Create, list and change those who hold keys' \
+'key:Create, list, change, rotate and revoke keys' \
+'leak-scan:Find keys in files, and say which of them work' \
+'audit:Show who did what, when and why' \
+'backup:Write a consistent copy of the store to a file, while it is in use' \
+'restore:Merge a backup into the store' \
+'doctor:Look at everything that can be wrong with the data directory' \
+'completions:Print the completion script of a shell' \
+'man:Print a manual page, or write all of them' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__audit_commands] )) ||
+_kgate__subcmd__help__subcmd__audit_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help audit commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__backup_commands] )) ||
+_kgate__subcmd__help__subcmd__backup_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help backup commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__check_commands] )) ||
+_kgate__subcmd__help__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help check commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__completions_commands] )) ||
+_kgate__subcmd__help__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help completions commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__consumer_commands] )) ||
+_kgate__subcmd__help__subcmd__consumer_commands() {
+    local commands; commands=(
+'create:Create a consumer' \
+'list:List consumers; filters combine' \
+'show:Show a consumer' \
+'update:Change a consumer; what is not named stays' \
+'disable:Make all keys of a consumer stop working, until it is enabled again' \
+'enable:Let the keys of a consumer work again' \
+'delete:Revoke all keys of a consumer and delete it' \
+    )
+    _describe -t commands 'kgate help consumer commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__consumer__subcmd__create_commands] )) ||
+_kgate__subcmd__help__subcmd__consumer__subcmd__create_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help consumer create commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__consumer__subcmd__delete_commands] )) ||
+_kgate__subcmd__help__subcmd__consumer__subcmd__delete_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help consumer delete commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__consumer__subcmd__disable_commands] )) ||
+_kgate__subcmd__help__subcmd__consumer__subcmd__disable_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help consumer disable commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__consumer__subcmd__enable_commands] )) ||
+_kgate__subcmd__help__subcmd__consumer__subcmd__enable_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help consumer enable commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__consumer__subcmd__list_commands] )) ||
+_kgate__subcmd__help__subcmd__consumer__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help consumer list commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__consumer__subcmd__show_commands] )) ||
+_kgate__subcmd__help__subcmd__consumer__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help consumer show commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__consumer__subcmd__update_commands] )) ||
+_kgate__subcmd__help__subcmd__consumer__subcmd__update_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help consumer update commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__demo_commands] )) ||
+_kgate__subcmd__help__subcmd__demo_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help demo commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__doctor_commands] )) ||
+_kgate__subcmd__help__subcmd__doctor_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help doctor commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__help_commands] )) ||
+_kgate__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__init_commands] )) ||
+_kgate__subcmd__help__subcmd__init_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help init commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__key_commands] )) ||
+_kgate__subcmd__help__subcmd__key_commands() {
+    local commands; commands=(
+'create:Create a key and print it, once' \
+'list:List keys; filters combine' \
+'show:Show a key' \
+'update:Change a key; what is not named stays' \
+'rotate:Replace a key by a new one and print that, once' \
+'revoke:Revoke keys, for good' \
+'disable:Make a key stop working, until it is enabled again' \
+'enable:Let a disabled key work again' \
+'prune:Remove keys that were revoked long ago' \
+'verify:Say what the gateway would answer to a key, and why, spending nothing' \
+    )
+    _describe -t commands 'kgate help key commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__key__subcmd__create_commands] )) ||
+_kgate__subcmd__help__subcmd__key__subcmd__create_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help key create commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__key__subcmd__disable_commands] )) ||
+_kgate__subcmd__help__subcmd__key__subcmd__disable_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help key disable commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__key__subcmd__enable_commands] )) ||
+_kgate__subcmd__help__subcmd__key__subcmd__enable_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help key enable commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__key__subcmd__list_commands] )) ||
+_kgate__subcmd__help__subcmd__key__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help key list commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__key__subcmd__prune_commands] )) ||
+_kgate__subcmd__help__subcmd__key__subcmd__prune_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help key prune commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__key__subcmd__revoke_commands] )) ||
+_kgate__subcmd__help__subcmd__key__subcmd__revoke_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help key revoke commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__key__subcmd__rotate_commands] )) ||
+_kgate__subcmd__help__subcmd__key__subcmd__rotate_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help key rotate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__key__subcmd__show_commands] )) ||
+_kgate__subcmd__help__subcmd__key__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help key show commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__key__subcmd__update_commands] )) ||
+_kgate__subcmd__help__subcmd__key__subcmd__update_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help key update commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__key__subcmd__verify_commands] )) ||
+_kgate__subcmd__help__subcmd__key__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help key verify commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__leak-scan_commands] )) ||
+_kgate__subcmd__help__subcmd__leak-scan_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help leak-scan commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__man_commands] )) ||
+_kgate__subcmd__help__subcmd__man_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help man commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__restore_commands] )) ||
+_kgate__subcmd__help__subcmd__restore_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help restore commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__serve_commands] )) ||
+_kgate__subcmd__help__subcmd__serve_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help serve commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__init_commands] )) ||
+_kgate__subcmd__init_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate init commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key_commands] )) ||
+_kgate__subcmd__key_commands() {
+    local commands; commands=(
+'create:Create a key and print it, once' \
+'list:List keys; filters combine' \
+'show:Show a key' \
+'update:Change a key; what is not named stays' \
+'rotate:Replace a key by a new one and print that, once' \
+'revoke:Revoke keys, for good' \
+'disable:Make a key stop working, until it is enabled again' \
+'enable:Let a disabled key work again' \
+'prune:Remove keys that were revoked long ago' \
+'verify:Say what the gateway would answer to a key, and why, spending nothing' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate key commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__create_commands] )) ||
+_kgate__subcmd__key__subcmd__create_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key create commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__disable_commands] )) ||
+_kgate__subcmd__key__subcmd__disable_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key disable commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__enable_commands] )) ||
+_kgate__subcmd__key__subcmd__enable_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key enable commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__help_commands] )) ||
+_kgate__subcmd__key__subcmd__help_commands() {
+    local commands; commands=(
+'create:Create a key and print it, once' \
+'list:List keys; filters combine' \
+'show:Show a key' \
+'update:Change a key; what is not named stays' \
+'rotate:Replace a key by a new one and print that, once' \
+'revoke:Revoke keys, for good' \
+'disable:Make a key stop working, until it is enabled again' \
+'enable:Let a disabled key work again' \
+'prune:Remove keys that were revoked long ago' \
+'verify:Say what the gateway would answer to a key, and why, spending nothing' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate key help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__create_commands] )) ||
+_kgate__subcmd__key__subcmd__help__subcmd__create_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key help create commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__disable_commands] )) ||
+_kgate__subcmd__key__subcmd__help__subcmd__disable_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key help disable commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__enable_commands] )) ||
+_kgate__subcmd__key__subcmd__help__subcmd__enable_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key help enable commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__help_commands] )) ||
+_kgate__subcmd__key__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key help help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__list_commands] )) ||
+_kgate__subcmd__key__subcmd__help__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key help list commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__prune_commands] )) ||
+_kgate__subcmd__key__subcmd__help__subcmd__prune_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key help prune commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__revoke_commands] )) ||
+_kgate__subcmd__key__subcmd__help__subcmd__revoke_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key help revoke commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__rotate_commands] )) ||
+_kgate__subcmd__key__subcmd__help__subcmd__rotate_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key help rotate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__show_commands] )) ||
+_kgate__subcmd__key__subcmd__help__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key help show commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__update_commands] )) ||
+_kgate__subcmd__key__subcmd__help__subcmd__update_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key help update commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__verify_commands] )) ||
+_kgate__subcmd__key__subcmd__help__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key help verify commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__list_commands] )) ||
+_kgate__subcmd__key__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key list commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__prune_commands] )) ||
+_kgate__subcmd__key__subcmd__prune_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key prune commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__revoke_commands] )) ||
+_kgate__subcmd__key__subcmd__revoke_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key revoke commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__rotate_commands] )) ||
+_kgate__subcmd__key__subcmd__rotate_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key rotate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__show_commands] )) ||
+_kgate__subcmd__key__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key show commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__update_commands] )) ||
+_kgate__subcmd__key__subcmd__update_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key update commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__verify_commands] )) ||
+_kgate__subcmd__key__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key verify commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__leak-scan_commands] )) ||
+_kgate__subcmd__leak-scan_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate leak-scan commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__man_commands] )) ||
+_kgate__subcmd__man_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate man commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__restore_commands] )) ||
+_kgate__subcmd__restore_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate restore commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__serve_commands] )) ||
+_kgate__subcmd__serve_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate serve commands' commands "$@"
+}
+
+if [ "$funcstack[1]" = "_kgate" ]; then
+    _kgate "$@"
+else
+    compdef _kgate kgate
+fi
