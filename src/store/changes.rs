@@ -23,6 +23,7 @@ impl fmt::Display for Revision {
 
 /// One record, as [`Store::load`] delivers it: consumers first, then keys.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "most are keys, and a box would cost each an allocation")]
 pub enum Item {
     /// A consumer.
     Consumer(ConsumerRecord),
@@ -45,6 +46,7 @@ pub struct Damage {
 
 /// What became of one record: its state now, however often it changed in between.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "most are keys, and a box would cost each an allocation")]
 pub enum Change {
     /// The consumer is new or different.
     Consumer(ConsumerRecord),

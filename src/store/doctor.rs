@@ -85,7 +85,7 @@ fn check_place(dir: &Path, report: &mut DoctorReport) {
     match filesystem_of(dir) {
         Ok(None) => report.add("filesystem", Level::Good, "local"),
         Ok(Some(network)) => {
-            report.add("filesystem", Level::Fault, format!("{network}, a network filesystem"))
+            report.add("filesystem", Level::Fault, format!("{network}, a network filesystem"));
         }
         Err(error) => report.add("filesystem", Level::Fault, error.to_string()),
     }

@@ -166,7 +166,7 @@ mod tests {
         let mut key = key(&store, acme.id).record;
         let all = KeyFilter::default();
         assert!(all.matches(&key, now()));
-        let soon = now().plus(std::time::Duration::from_secs(60));
+        let soon = now().plus(std::time::Duration::from_mins(1));
         let expiring = KeyFilter { expiring_before: Some(soon), ..KeyFilter::default() };
         assert!(!expiring.matches(&key, now()));
         key.expires_at = Some(soon.minus(std::time::Duration::from_secs(1)));

@@ -356,8 +356,8 @@ mod tests {
         let (dir, store) = testing::store();
         drop(store);
         let mut child = spawn_child(dir.path(), true);
-        let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.map_while(Result::ok).any(|line| line.ends_with("holding")));
+        let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.by_ref().map_while(Result::ok).any(|line| line.ends_with("holding")));
         let options = Options { patience: Some(Duration::from_millis(300)), ..testing::options() };
         // Reading goes on beside a writer.
         let reader = Store::open(dir.path(), Access::Read, &options).unwrap();

@@ -575,7 +575,7 @@ mod tests {
     use super::*;
     use crate::key::{Digest, Status};
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     fn rotation(grace: Duration) -> Rotation {
         Rotation { grace, expires_at: None }
@@ -681,7 +681,7 @@ mod tests {
         assert_eq!(store.key(new.id).unwrap(), *new);
         assert_ne!(old.token, rotated.new.token);
         // Its own expiry, if that is earlier.
-        let soon = now().plus(Duration::from_secs(60));
+        let soon = now().plus(Duration::from_mins(1));
         let mut short = new_key(acme.id);
         short.expires_at = Some(soon);
         let short = store.issue(&short, &Peppers::default(), &act(), &mut rand::rng()).unwrap();

@@ -57,7 +57,6 @@ type Step = fn(&mut Writer<'_>) -> Result<(), StoreError>;
 
 /// Returns what leads from one format to the next. The first format has no predecessor; a new one
 /// adds its step here, and a store in its predecessor's format to the tests.
-#[cfg_attr(not(test), expect(clippy::unnecessary_wraps, reason = "there are no steps yet"))]
 const fn step(from: u32) -> Option<Step> {
     match from {
         // A format that never was, so that the way is walked.

@@ -85,7 +85,7 @@ impl Store {
         let act = act.clone();
         let made = beside.clone();
         let call = call(&beside, "making the store", options);
-        watched(&call, move |_| make_store_file(&made, &store_id, act)).inspect_err(|_| {
+        watched(&call, move |_| make_store_file(&made, &store_id, &act)).inspect_err(|_| {
             let _ = std::fs::remove_file(&beside);
         })?;
         name_new(&beside, &path).map_err(|error| match error {
@@ -297,7 +297,7 @@ fn open_db(path: &Path, access: Access, cache_bytes: usize) -> Result<Db, StoreE
     builder.open(path).map(Db::Write).map_err(|error| fault(path, error))
 }
 
-fn make_store_file(path: &Path, store_id: &tables::Id, act: Act) -> Result<(), StoreError> {
+fn make_store_file(path: &Path, store_id: &tables::Id, act: &Act) -> Result<(), StoreError> {
     let fail = |error: redb::Error| fault(path, error);
     let db = make_db(path, ConcurrencyMode::MultiWriter, 1 << 20)?;
     let txn = db.begin_write().map_err(|e| fail(e.into()))?;
@@ -309,7 +309,7 @@ fn make_store_file(path: &Path, store_id: &tables::Id, act: Act) -> Result<(), S
         put(META_STATE, &Ends::new(store_id).encode())?;
     }
     let mut writer = Writer::new(&txn, path)?;
-    writer.log(&act, Action::StoreCreated)?;
+    writer.log(act, Action::StoreCreated)?;
     writer.finish()?;
     txn.commit().map_err(|e| fail(e.into()))?;
     db.close().map_err(|e| fail(e.into()))

@@ -156,10 +156,10 @@ fn fill(
         };
         Ok((counts, ends, damaged_notes(&backup)?))
     };
-    let made = streamed(&backup_call(from, options), job, &mut |()| true);
-    let named = made.and_then(|made| {
+    let filled = streamed(&backup_call(from, options), job, &mut |()| true);
+    let named = filled.and_then(|filled| {
         beside.as_ref().map_or(Ok(()), |beside| name_new(beside, &path))?;
-        Ok(made)
+        Ok(filled)
     });
     let (counts, ends, notes) = named.inspect_err(|_| {
         if let Some(beside) = &beside {
@@ -262,6 +262,7 @@ impl Ended {
 }
 
 /// One record of the backup.
+#[expect(clippy::large_enum_variant, reason = "most are keys, and a box would cost each an allocation")]
 enum Row {
     Consumer(ConsumerRecord),
     Key(KeyRecord),
@@ -621,7 +622,7 @@ mod tests {
     }
 
     fn later() -> Timestamp {
-        now().plus(Duration::from_secs(3600))
+        now().plus(Duration::from_hours(1))
     }
 
     #[test]
@@ -682,7 +683,7 @@ mod tests {
         let store = testing::open(dir.path());
         store.revoke(leaked.id, RevokeReason::Leak, &act()).unwrap();
         store.disable_key(switched.id, &act()).unwrap();
-        let rotation = super::super::Rotation { grace: Duration::from_secs(60), expires_at: None };
+        let rotation = super::super::Rotation { grace: Duration::from_mins(1), expires_at: None };
         let peppers = crate::key::Peppers::default();
         let successor =
             store.rotate(rotated.id, rotation, &peppers, &act(), &mut rand::rng()).unwrap().new.record;
@@ -713,7 +714,7 @@ mod tests {
         assert!(matches!(state(pruned.id), State::Revoked { reason: RevokeReason::Abuse, .. }));
         assert_eq!(state(switched.id), State::Disabled);
         assert_eq!(store.key(rotated.id).unwrap().rotated_to, Some(successor.id));
-        assert_eq!(store.key(rotated.id).unwrap().expires_at, Some(now().plus(Duration::from_secs(60))));
+        assert_eq!(store.key(rotated.id).unwrap().expires_at, Some(now().plus(Duration::from_mins(1))));
         assert_eq!(store.key(successor.id).unwrap(), successor);
         assert!(store.consumer(lost.id).is_ok());
         assert!(!store.consumer(gone.id).unwrap().enabled);
