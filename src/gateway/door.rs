@@ -41,7 +41,7 @@ impl Door {
     }
 
     /// Takes down who asks and what for.
-    fn note(&self, session: &Session, exchange: &mut Exchange) {
+    fn note(session: &Session, exchange: &mut Exchange) {
         let head = session.req_header();
         let peer = peer_of(session);
         let trusted = &exchange.setup.trusted;
@@ -86,9 +86,9 @@ impl Door {
     /// Has the request judged. The one way to a [`Forwarding`].
     async fn judge(&self, session: &Session, exchange: &mut Exchange) -> std::result::Result<(), Failure> {
         let verifier = &self.gateway.verifier;
-        let engine = match verifier.current() {
-            Some(engine) => engine,
-            None => verifier.fresh().await.map_err(|_| Failure::Unavailable)?,
+        let (engine, now) = match verifier.current() {
+            Some(engine) => (engine, exchange.began),
+            None => (verifier.fresh().await.map_err(|_| Failure::Unavailable)?, verifier.now()),
         };
         if !Arc::ptr_eq(engine.rules(), exchange.setup.rules()) {
             // A reload is under way. The configuration that goes with the rules must be used for all of
@@ -104,8 +104,8 @@ impl Door {
             client: exchange.client,
             fields: &head.headers,
         };
-        let decision = engine.decide(&attributes, verifier.now());
-        exchange.judged_in = Duration::from_nanos(self.mono().saturating_sub(exchange.began.mono));
+        let decision = engine.decide(&attributes, now);
+        exchange.judged_at = self.mono();
         exchange.stage = match decision {
             Decision::Allow(permit) => Stage::Forwarding(Box::new(Forwarding::new(permit))),
             Decision::Deny(denial) => Stage::Denied(denial),
@@ -125,6 +125,26 @@ impl Door {
             // Pingora gave the connection up when it passed on `100 Continue`, since the body had not
             // come; now it has.
             session.set_keepalive(Some(0));
+        }
+    }
+
+    /// Notes that a server cannot be reached, and has another one tried, once: nothing was sent, so any
+    /// request may be.
+    fn unreachable(&self, exchange: &mut Exchange, error: &mut Error) {
+        exchange.attempt_failed(match error.etype() {
+            ErrorType::ConnectTimedout => UpstreamFault::ConnectTimeout,
+            _ => UpstreamFault::Connect,
+        });
+        if let Stage::Forwarding(forwarding) = &exchange.stage
+            && let Some((upstream, series)) = exchange.upstream()
+        {
+            if let Some(server) = forwarding.server {
+                series.set_down(upstream.is_down(server, self.mono()));
+            }
+            if forwarding.attempts == 1 {
+                series.retried();
+                error.set_retry(true);
+            }
         }
     }
 
@@ -190,7 +210,7 @@ impl ProxyHttp for Door {
         if let Some(wire) = wire_of(session) {
             wire.head_is_parsed();
         }
-        self.note(session, exchange);
+        Self::note(session, exchange);
         Ok(())
     }
 
@@ -222,7 +242,7 @@ impl ProxyHttp for Door {
             }
             Stage::Denied(denial) => {
                 let id = exchange.id.as_ref().expect("the first hook makes one");
-                exchange.setup.answers.denial(denial, id, self.gateway.verifier.now().wall)
+                exchange.setup.answers.denial(denial, id, exchange.began.wall)
             }
             Stage::Fresh => return Error::e_explain(ErrorType::InternalError, "not judged"),
         };
@@ -246,8 +266,12 @@ impl ProxyHttp for Door {
     }
 
     async fn upstream_peer(&self, _session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
-        let now = self.mono();
-        let Exchange { setup, stage, .. } = exchange;
+        let Exchange { setup, stage, judged_at, .. } = exchange;
+        // The first attempt follows the decision at once.
+        let now = match stage {
+            Stage::Forwarding(forwarding) if forwarding.attempts == 0 => *judged_at,
+            _ => self.mono(),
+        };
         let Stage::Forwarding(forwarding) = stage else {
             return Error::e_explain(ErrorType::InternalError, "nothing permits this request");
         };
@@ -261,15 +285,13 @@ impl ProxyHttp for Door {
         if forwarding.attempts == 1 {
             forwarding.chosen_at = now;
         }
-        match upstream.peer(server, now).await {
-            Ok(peer) => Ok(peer),
-            Err(_) => {
-                exchange.attempt_failed(UpstreamFault::Connect);
-                let mut error = Error::explain(ErrorType::ConnectNoRoute, "the name has no address");
-                error.as_up();
-                Err(error)
-            }
+        if let Ok(peer) = upstream.peer(server, now).await {
+            return Ok(peer);
         }
+        let mut error = Error::explain(ErrorType::ConnectNoRoute, "the name has no address");
+        error.as_up();
+        self.unreachable(exchange, &mut error);
+        Err(error)
     }
 
     async fn upstream_request_filter(
@@ -369,23 +391,7 @@ impl ProxyHttp for Door {
         exchange: &mut Exchange,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        exchange.attempt_failed(match error.etype() {
-            ErrorType::ConnectTimedout => UpstreamFault::ConnectTimeout,
-            _ => UpstreamFault::Connect,
-        });
-        let now = self.mono();
-        if let Stage::Forwarding(forwarding) = &exchange.stage
-            && let Some((upstream, series)) = exchange.upstream()
-        {
-            if let Some(server) = forwarding.server {
-                series.set_down(upstream.is_down(server, now));
-            }
-            // Nothing was sent, so any request may be tried again.
-            if forwarding.attempts == 1 {
-                series.retried();
-                error.set_retry(true);
-            }
-        }
+        self.unreachable(exchange, &mut error);
         error
     }
 
@@ -499,7 +505,7 @@ impl ProxyHttp for Door {
             bytes_in: exchange.received,
             bytes_out: session.body_bytes_sent() as u64,
             total,
-            verify: exchange.judged_in,
+            verify: Duration::from_nanos(exchange.judged_at.saturating_sub(exchange.began.mono)),
             upstream_time,
         };
         self.gateway.sink.record(&line);

@@ -142,9 +142,10 @@ async fn write_answer<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> io::Result<()> {
     let status = request.option("status").and_then(|s| s.parse().ok()).unwrap_or(200u16);
     let chunked = request.option("chunked").is_some();
-    let framing = match chunked {
-        true => "Transfer-Encoding: chunked".to_owned(),
-        false => format!("Content-Length: {}", answer.len()),
+    let framing = if chunked {
+        "Transfer-Encoding: chunked".to_owned()
+    } else {
+        format!("Content-Length: {}", answer.len())
     };
     let connection = if keep { "keep-alive" } else { "close" };
     let mut bytes = format!(

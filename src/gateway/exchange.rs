@@ -27,8 +27,8 @@ pub(super) struct Exchange {
     pub(super) target: Bytes,
     pub(super) stage: Stage,
     pub(super) in_flight: Option<InFlight>,
-    /// How long the decision took.
-    pub(super) judged_in: Duration,
+    /// When the decision was made, monotonic nanoseconds; 0 if it was not.
+    pub(super) judged_at: u64,
     /// Body bytes received in this attempt.
     pub(super) received: u64,
     /// What went wrong, if anything did after the decision.
@@ -81,7 +81,7 @@ impl Exchange {
             target: Bytes::new(),
             stage: Stage::Fresh,
             in_flight: None,
-            judged_in: Duration::ZERO,
+            judged_at: 0,
             received: 0,
             failure: None,
         }

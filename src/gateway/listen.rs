@@ -86,7 +86,7 @@ impl Drop for Bound {
     fn drop(&mut self) {
         if let Kind::Unix { path, file, .. } = &self.kind {
             // Another process may have taken the path over since: its socket is left alone.
-            if std::fs::symlink_metadata(&path).is_ok_and(|m| (m.dev(), m.ino()) == *file) {
+            if std::fs::symlink_metadata(path).is_ok_and(|m| (m.dev(), m.ino()) == *file) {
                 let _ = std::fs::remove_file(path);
             }
         }
@@ -127,7 +127,7 @@ fn bind_tcp(wanted: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<s
     Ok((address, sockets))
 }
 
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Reuse {
     Address,
     Port,

@@ -3,8 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pingora::upstreams::peer::{HttpPeer, PeerOptions};
 
@@ -27,7 +26,14 @@ enum Place {
     /// Made once: a request copies it.
     Fixed(Box<HttpPeer>),
     /// A name, looked up again when the last answer is old.
-    Name { host: String, port: u16, options: PeerOptions, known: Mutex<Known> },
+    Name(Box<Name>),
+}
+
+struct Name {
+    host: String,
+    port: u16,
+    options: PeerOptions,
+    known: Mutex<Known>,
 }
 
 #[derive(Default)]
@@ -62,12 +68,12 @@ impl Upstream {
                     peer.options = options(spec);
                     Place::Fixed(Box::new(peer))
                 }
-                Address::Name(host, port) => Place::Name {
+                Address::Name(host, port) => Place::Name(Box::new(Name {
                     host: host.clone(),
                     port: *port,
                     options: options(spec),
                     known: Mutex::default(),
-                },
+                })),
             };
             Ok(Server { place, down_until: AtomicU64::new(0) })
         };
@@ -99,32 +105,7 @@ impl Upstream {
     pub(super) async fn peer(&self, server: ServerIndex, now: u64) -> Result<Box<HttpPeer>, Unresolved> {
         match &self.servers[server.0].place {
             Place::Fixed(peer) => Ok(peer.clone()),
-            Place::Name { host, port, options, known } => {
-                let due = {
-                    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-                    let due = known.until <= now;
-                    if due {
-                        // Others go on with what is known while this request asks.
-                        known.until = now + RESOLVE_EVERY;
-                    }
-                    due
-                };
-                if due && let Ok(found) = tokio::net::lookup_host((host.as_str(), *port)).await {
-                    let found: Vec<SocketAddr> = found.collect();
-                    if !found.is_empty() {
-                        known.lock().unwrap_or_else(PoisonError::into_inner).addresses = found;
-                    }
-                }
-                let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-                if known.addresses.is_empty() {
-                    known.until = 0;
-                    return Err(Unresolved);
-                }
-                known.turn = (known.turn + 1) % known.addresses.len();
-                let mut peer = HttpPeer::new(known.addresses[known.turn], false, String::new());
-                peer.options = options.clone();
-                Ok(Box::new(peer))
-            }
+            Place::Name(name) => name.peer(now).await,
         }
     }
 
@@ -146,6 +127,42 @@ impl Upstream {
     }
 }
 
+impl Name {
+    async fn peer(&self, now: u64) -> Result<Box<HttpPeer>, Unresolved> {
+        if self.is_due(now)
+            && let Ok(found) = tokio::net::lookup_host((self.host.as_str(), self.port)).await
+        {
+            let found: Vec<SocketAddr> = found.collect();
+            if !found.is_empty() {
+                self.known().addresses = found;
+            }
+        }
+        let mut known = self.known();
+        if known.addresses.is_empty() {
+            known.until = 0;
+            return Err(Unresolved);
+        }
+        known.turn = (known.turn + 1) % known.addresses.len();
+        let mut peer = HttpPeer::new(known.addresses[known.turn], false, String::new());
+        peer.options = self.options.clone();
+        Ok(Box::new(peer))
+    }
+
+    /// Says whether this request is to look the name up; others go on with what is known meanwhile.
+    fn is_due(&self, now: u64) -> bool {
+        let mut known = self.known();
+        let is_due = known.until <= now || known.addresses.is_empty();
+        if is_due {
+            known.until = now + RESOLVE_EVERY;
+        }
+        is_due
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 fn options(spec: &config::Upstream) -> PeerOptions {
     let mut options = PeerOptions::new();
     options.connection_timeout = Some(spec.connect_timeout);
@@ -158,13 +175,17 @@ fn options(spec: &config::Upstream) -> PeerOptions {
 
 /// How long a server that could not be reached is passed over: long enough that a dead one costs few
 /// requests a retry, short enough that a restarted one is used again soon.
-const SKIP_FOR: u64 = Duration::from_secs(5).as_nanos() as u64;
+const SKIP_FOR: u64 = 5 * NANOS_PER_SECOND;
 
 /// How long an address of a name is used. The resolver does not tell the record's own time to live.
-const RESOLVE_EVERY: u64 = Duration::from_secs(10).as_nanos() as u64;
+const RESOLVE_EVERY: u64 = 10 * NANOS_PER_SECOND;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn upstream(servers: &[&str]) -> Upstream {

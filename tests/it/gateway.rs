@@ -631,6 +631,16 @@ fn servers_take_turns_and_a_dead_one_is_passed_over() {
     assert_eq!(gate.count("kgate_upstream_servers_down{upstream=\"echo\"}"), 1.0);
 }
 
+#[test]
+fn a_name_that_does_not_resolve_is_502_and_another_server_takes_its_turn() {
+    let gate = Gate::start(&with_servers("servers = [\"no-such-host.invalid:80\"]"));
+    assert_eq!(gate.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n").status, 502);
+    let gate = Gate::start(&with_servers("servers = [\"no-such-host.invalid:80\", \"{echo}\"]"));
+    for _ in 0..4 {
+        assert_eq!(gate.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);
+    }
+}
+
 /// A backend that answers the first request of each connection and closes on the second.
 fn one_shot_backend() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
