@@ -44,7 +44,7 @@ pub(super) fn request(
     let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut message = format!("{method} {target} HTTP/1.1\r\nHost: {to}\r\nUser-Agent: curl/8\r\n");
+    let mut message = format!("{method} {target} HTTP/1.1\r\nHost: {to}\r\nUser-Agent: kgate-demo\r\n");
     for (name, value) in fields {
         let _ = write!(message, "{name}: {value}\r\n");
     }

@@ -151,7 +151,8 @@ fn revoke(stage: &Stage<'_>, first: &Key, second: &Key) -> Result<(), Failure> {
 fn find_leak(stage: &Stage<'_>, key: &Key) -> Result<(), Failure> {
     stage.step("9  A leaked key")?;
     stage.tell("somebody has committed the new key, among things that look like keys:")?;
-    let decoy = format!("{}0", &key.token[..key.token.len() - 1]);
+    let other = if key.token.ends_with('0') { '1' } else { '0' };
+    let decoy = format!("{}{other}", &key.token[..key.token.len() - 1]);
     stage.write(
         "shop/config/prod.js",
         &format!("// do not commit\nexport const key = \"{}\";\n", key.token),
