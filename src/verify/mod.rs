@@ -704,6 +704,24 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_that_its_writer_did_not_publish_is_published() {
+        use std::os::unix::fs::FileExt;
+        let world = World::new();
+        let key = world.issue();
+        let verifier = world.open();
+        assert_eq!(allows(&verifier, &key), Ok(true));
+        // As a writer leaves it that was killed between its two writes of the header.
+        let file = std::fs::File::options().read(true).write(true).open(world.file()).unwrap();
+        let mut god = [0];
+        file.read_exact_at(&mut god, 9).unwrap();
+        file.write_all_at(&[god[0] | 8], 9).unwrap();
+        until("the last commit is visible again", || {
+            file.read_exact_at(&mut god, 9).unwrap();
+            god[0] & 8 == 0 && allows(&verifier, &key) == Ok(true)
+        });
+    }
+
+    #[test]
     fn without_a_proven_signal_every_check_reads_the_store() {
         let world = World::new();
         let shared = Arc::new(Shared::new(world.dir.path(), rules("/**"), Options::default(), false));
