@@ -168,8 +168,8 @@ fn limit_state(rules: &Rules, plan: usize, standing: Standing) -> Option<LimitSt
         rate: limit.rate,
         burst: limit.burst,
         remaining: standing.remaining,
-        reset: standing.reset,
-        retry_after: standing.retry_after,
+        reset: standing.reset(),
+        retry_after: standing.retry_after(),
     })
 }
 

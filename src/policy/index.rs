@@ -35,6 +35,7 @@ pub struct IndexBuilder {
 
 /// One change of the store, as the engine needs it.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly every one is a key, and none is kept for long")]
 pub enum Update {
     /// A key is new or changed.
     Key(KeyRecord),
@@ -57,7 +58,6 @@ pub enum Update {
 #[derive(Debug)]
 pub struct Consumer {
     record: ConsumerRecord,
-    plan: Option<NameId>,
 }
 
 /// What many keys have in common, kept once.
@@ -108,7 +108,7 @@ pub(super) enum Standing {
 #[derive(Clone, Debug)]
 struct Consumers {
     numbers: Table<Number>,
-    chunks: Vec<Arc<Vec<Held>>>,
+    chunks: Vec<Arc<[Held; CHUNK]>>,
 }
 
 #[derive(Clone, Debug)]
@@ -119,9 +119,12 @@ struct Number {
 
 /// A consumer's place. It stays while keys point to it, with or without a consumer in it.
 #[derive(Clone, Debug, Default)]
-struct Held {
+pub(super) struct Held {
     id: Option<ConsumerId>,
     keys: u32,
+    /// Copied out of the consumer, to be there without another read from memory.
+    pub(super) is_enabled: bool,
+    pub(super) plan: Option<NameId>,
     consumer: Option<Arc<Consumer>>,
 }
 
@@ -179,6 +182,11 @@ impl Index {
 
     pub(super) fn consumer(&self, number: Row) -> Option<&Arc<Consumer>> {
         self.consumers.held(number)?.consumer.as_ref()
+    }
+
+    /// Returns what decisions need of a consumer, if it is there.
+    pub(super) fn held(&self, number: Row) -> Option<&Held> {
+        self.consumers.held(number).filter(|held| held.consumer.is_some())
     }
 
     /// Returns every name of a key type or plan seen so far, in the order of their numbers.
@@ -276,7 +284,7 @@ impl IndexBuilder {
         let (shared, previous) = (Arc::clone(&self.shared), self.previous.take());
         let limiter = &shared.limiter;
         let old_row = |digest: &Digest| previous.as_ref()?.keys.find(digest).map(KeyEntry::row);
-        let keys = Table::from_entries(entries, |twice: KeyEntry| {
+        let keys = Table::from_entries(&entries, |twice: KeyEntry| {
             consumers.release(twice.consumer, limiter);
             if old_row(&twice.digest) != Some(twice.row()) {
                 limiter.give_back(LimitSubject::Key, twice.row());
@@ -330,10 +338,6 @@ impl Consumer {
     /// Returns what is known of it.
     pub fn record(&self) -> &ConsumerRecord {
         &self.record
-    }
-
-    pub(super) fn plan(&self) -> Option<NameId> {
-        self.plan
     }
 }
 
@@ -482,7 +486,7 @@ impl Consumers {
     fn held_mut(&mut self, number: Row) -> &mut Held {
         let number = number as usize;
         while self.chunks.len() <= number / CHUNK {
-            self.chunks.push(Arc::new(vec![Held::default(); CHUNK]));
+            self.chunks.push(Arc::new(std::array::from_fn(|_| Held::default())));
         }
         &mut Arc::make_mut(&mut self.chunks[number / CHUNK])[number % CHUNK]
     }
@@ -505,7 +509,10 @@ impl Consumers {
     fn put(&mut self, record: ConsumerRecord, shared: &Shared) {
         let plan = record.plan.as_deref().map(|plan| lock(&shared.interned).number(plan));
         let number = self.number(record.id, &shared.limiter);
-        self.held_mut(number).consumer = Some(Arc::new(Consumer { record, plan }));
+        let held = self.held_mut(number);
+        held.is_enabled = record.enabled;
+        held.plan = plan;
+        held.consumer = Some(Arc::new(Consumer { record }));
     }
 
     fn remove(&mut self, id: &ConsumerId, limiter: &Limiter) {
@@ -542,7 +549,11 @@ impl Consumers {
         let empty = |held: &Held| Held { id: held.id, ..Held::default() };
         Self {
             numbers: self.numbers.clone(),
-            chunks: self.chunks.iter().map(|chunk| Arc::new(chunk.iter().map(empty).collect())).collect(),
+            chunks: self
+                .chunks
+                .iter()
+                .map(|chunk| Arc::new(std::array::from_fn(|i| empty(&chunk[i]))))
+                .collect(),
         }
     }
 
