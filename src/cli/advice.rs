@@ -65,7 +65,9 @@ fn store_advice(error: &StoreError) -> Vec<String> {
         StoreError::NetworkFilesystem { .. } => {
             one("put the data directory on a local disk: locks of network filesystems lose changes")
         }
-        StoreError::DiskFull { .. } => one("make room and run the command again; nothing was changed"),
+        StoreError::DiskFull { .. } => {
+            one("make room and run the command again; only what was reported as done was done")
+        }
         StoreError::NotWritable { .. } => one(
             "check the owner and mode of the data directory and whether its filesystem is mounted read-only",
         ),
@@ -104,7 +106,7 @@ fn holder_advice(holders: &[Holder]) -> Vec<String> {
         })
         .collect();
     if advice.is_empty() {
-        advice.push("wait for it to finish, or end it; nothing was changed".to_owned());
+        advice.push("wait for it to finish, or end it, and run the command again".to_owned());
     }
     advice
 }

@@ -10,7 +10,7 @@ use super::failure::{Answer, Failure, Outcome};
 use super::lookup;
 use super::session::Session;
 use super::ui::{Cell, Item, Object, Tone};
-use super::values::{Past, to_the_second};
+use super::values::{Past, counted, to_the_second};
 use super::view::{Field, named, time};
 
 /// What `audit` prints of a row.
@@ -83,8 +83,11 @@ fn verify(args: &Audit, store: &Store, session: &Session) -> Outcome {
     let report = store.verify_audit()?;
     session.ui.show(&report)?;
     if !report.faults.is_empty() {
-        return Err(Failure::no(format!("the audit log was changed: {} faults", report.faults.len()))
-            .help("compare it with a backup: the rows before the first fault are whole"));
+        return Err(Failure::no(format!(
+            "the audit log was changed: {}",
+            counted(report.faults.len(), "fault")
+        ))
+        .help("compare it with a backup: the rows before the first fault are whole"));
     }
     if let Some(expected) = expected
         && hash_of_row(store, report.head, expected.count)? != Some(expected.hash)
@@ -94,7 +97,7 @@ fn verify(args: &Audit, store: &Store, session: &Session) -> Outcome {
                 "the log was rewritten, or the store replaced by an older one, since that head was noted",
             ));
     }
-    session.ui.status(format!("the audit log is whole: {} rows", report.rows));
+    session.ui.status(format!("the audit log is whole: {}", counted(report.rows, "row")));
     Ok(Answer::Yes)
 }
 

@@ -10,6 +10,7 @@ use crate::store::Overwrite;
 use super::failure::{Answer, Outcome};
 use super::session::Session;
 use super::ui::Object;
+use super::values::counted;
 use super::view::{Field, named};
 
 /// What `backup` prints.
@@ -39,9 +40,9 @@ pub(super) fn run(args: &Backup, session: &Session) -> Outcome {
     let overwrite = if args.overwrite { Overwrite::Replace } else { Overwrite::Refuse };
     let report = store.backup(&args.file, overwrite)?;
     session.ui.status(format!(
-        "wrote {} keys and {} consumers at revision {} to {}",
-        report.keys,
-        report.consumers,
+        "wrote {} and {} at revision {} to {}",
+        counted(report.keys, "key"),
+        counted(report.consumers, "consumer"),
         report.revision,
         report.path.display()
     ));

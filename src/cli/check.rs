@@ -8,6 +8,7 @@ use super::advice::config_failure;
 use super::failure::{Answer, Failure, Outcome};
 use super::session::Session;
 use super::ui::{Cell, Format, Item, Object, Tone};
+use super::values::counted;
 use super::view::{Field, named};
 
 /// What `check` prints of each problem.
@@ -38,12 +39,12 @@ pub(super) fn run(args: &Check, session: &Session) -> Outcome {
             print(&loaded.warnings, session)?;
             let config = &loaded.config;
             session.ui.status(format!(
-                "{} can be used: {} routes, {} upstreams, {} plans, {} key types",
+                "{} can be used: {}, {}, {}, {}",
                 path.display(),
-                config.route_names.len(),
-                config.upstreams.len(),
-                config.plans.len(),
-                config.key_types.as_slice().len()
+                counted(config.route_names.len(), "route"),
+                counted(config.upstreams.len(), "upstream"),
+                counted(config.plans.len(), "plan"),
+                counted(config.key_types.as_slice().len(), "key type")
             ));
             let fails = args.strict && !loaded.warnings.is_empty();
             Ok(if fails { Answer::No } else { Answer::Yes })

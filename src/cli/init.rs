@@ -48,8 +48,7 @@ pub(super) fn run(args: &Init, session: &Session) -> Outcome {
     } else {
         session.ui.status(format!("using the store that is in {}", dir.display()));
     }
-    session.ui.flush()?;
-    print_next(&path, &answers, session)?;
+    print_next(&path, &answers, session);
     Ok(Answer::Yes)
 }
 
@@ -63,19 +62,17 @@ impl Init {
         let asks = !self.yes && session.ui.can_ask();
         let prefix = match &self.prefix {
             Some(prefix) => prefix.clone(),
-            None if asks => session
-                .ui
-                .ask("What should every key start with?", DEFAULT_PREFIX, |text| check_prefix(text))?,
+            None if asks => {
+                session.ui.ask("What every key starts with", DEFAULT_PREFIX, |text| check_prefix(text))?
+            }
             None => DEFAULT_PREFIX.to_owned(),
         };
         check_prefix(&prefix).map_err(Failure::cannot)?;
         let upstream = match &self.upstream {
             Some(upstream) => upstream.clone(),
-            None if asks => {
-                session.ui.ask("Where is the service behind the gateway?", DEFAULT_UPSTREAM, |text| {
-                    check_upstream(text)
-                })?
-            }
+            None if asks => session
+                .ui
+                .ask("The service behind the gateway", DEFAULT_UPSTREAM, |text| check_upstream(text))?,
             None => DEFAULT_UPSTREAM.to_owned(),
         };
         check_upstream(&upstream).map_err(Failure::cannot)?;
@@ -147,19 +144,19 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
 }
 
 /// Prints the three commands that end in a 200.
-fn print_next(path: &Path, answers: &Answers, session: &Session) -> Result<(), Failure> {
+fn print_next(path: &Path, answers: &Answers, session: &Session) {
     let flag = if path == Path::new("kgate.toml") {
         String::new()
     } else {
         format!(" --config {}", shell_quoted(&path.display().to_string()))
     };
-    session.ui.status(format!("now, with a service listening on {}:", answers.upstream));
-    session.ui.status("");
-    session.ui.lines(&format!(
-        "  kgate{flag} serve &\n  \
+    session.ui.status(format!(
+        "now, with a service listening on {}:\n\n  \
+           kgate{flag} serve &\n  \
            KEY=$(kgate{flag} key create --consumer \"$(kgate{flag} consumer create 'First customer')\")\n  \
-           curl -i -H \"Authorization: Bearer $KEY\" http://127.0.0.1:8080/"
-    ))
+           curl -i -H \"Authorization: Bearer $KEY\" http://127.0.0.1:8080/",
+        answers.upstream
+    ));
 }
 
 fn shell_quoted(text: &str) -> String {

@@ -15,6 +15,7 @@ use crate::store::{Access, Store};
 use super::failure::{Answer, Failure, Outcome};
 use super::session::Session;
 use super::ui::{Cell, Format, Item, Object, Tone};
+use super::values::counted;
 use super::view::{Field, named};
 
 /// What `leak-scan` prints.
@@ -68,7 +69,7 @@ pub(super) fn run(args: &LeakScan, session: &Session) -> Outcome {
     }
     if !paths.is_empty() {
         let progress = scan.progress();
-        session.ui.spin("scanning", || format!("{} files", progress.totals().files), || scan.paths(&paths));
+        session.ui.spin("scanning", || counted(progress.totals().files, "file"), || scan.paths(&paths));
     }
     let look_up = store.map(|store| {
         let now = session.now();
@@ -116,7 +117,8 @@ fn answer(report: &Report, session: &Session) -> Outcome {
         session.ui.warn(format!("{}: {}", printable(&fault.path), fault.problem));
     }
     let live = report.findings.iter().filter(|f| is_live(f)).count();
-    let read = format!("in {} files ({} bytes)", report.totals.files, report.totals.bytes);
+    let read =
+        format!("in {} ({})", counted(report.totals.files, "file"), counted(report.totals.bytes, "byte"));
     match report.outcome() {
         End::Clean => {
             session.ui.status(format!("no secret key {read}"));
@@ -124,8 +126,8 @@ fn answer(report: &Report, session: &Session) -> Outcome {
         }
         End::Found => {
             session.ui.status(format!(
-                "{} keys {read}, {live} of them to be taken for live",
-                report.findings.len()
+                "{} {read}, {live} to be taken for live",
+                counted(report.findings.len(), "key")
             ));
             if live > 0 {
                 session.ui.status("revoke them with `kgate key revoke ID… --reason leak`");
@@ -134,7 +136,7 @@ fn answer(report: &Report, session: &Session) -> Outcome {
         }
         End::Incomplete => Err(Failure::cannot(match report.totals.bytes {
             0 => "nothing was read".to_owned(),
-            _ => format!("not everything could be read: {} keys {read}", report.findings.len()),
+            _ => format!("not everything could be read: {} {read}", counted(report.findings.len(), "key")),
         })),
     }
 }

@@ -27,24 +27,28 @@ pub(super) fn consumer(store: &Store, wanted: &str) -> Result<ConsumerRecord, Fa
 
 /// Reads a key's identifier and finds the key.
 pub(super) fn key(store: &Store, wanted: &str) -> Result<KeyRecord, Failure> {
-    let id = key_id(store, wanted)?;
+    let Some(id) = parse_key_id(wanted)? else { return Err(no_such_key(store, wanted)) };
     store.key(id).map_err(|error| match error {
         StoreError::NoSuchKey { .. } => no_such_key(store, wanted),
         other => other.into(),
     })
 }
 
-/// Reads a key's identifier.
-pub(super) fn key_id(store: &Store, wanted: &str) -> Result<KeyId, Failure> {
+/// Reads a key's identifier, if it is one. A key itself is refused.
+pub(super) fn parse_key_id(wanted: &str) -> Result<Option<KeyId>, Failure> {
     refuse_token(wanted)?;
-    wanted.parse().map_err(|_| no_such_key(store, wanted))
+    Ok(wanted.parse().ok())
+}
+
+/// Returns a line about keys called nearly so, if there are any.
+pub(super) fn near_key(store: &Store, wanted: &str) -> Option<String> {
+    did_you_mean(&store.near_keys(wanted, NEAR).unwrap_or_default())
 }
 
 /// There is no such key; says which are called nearly so.
-pub(super) fn no_such_key(store: &Store, wanted: &str) -> Failure {
-    let near = store.near_keys(wanted, NEAR).unwrap_or_default();
+fn no_such_key(store: &Store, wanted: &str) -> Failure {
     Failure::no(format!("there is no key `{wanted}`"))
-        .help_maybe(did_you_mean(&near))
+        .help_maybe(near_key(store, wanted))
         .help("`kgate key list` shows all keys")
 }
 

@@ -10,6 +10,7 @@ use crate::store::{Options, Restore as Mode, RestoreReport, Store};
 use super::failure::{Answer, Outcome};
 use super::session::Session;
 use super::ui::Object;
+use super::values::counted;
 use super::view::{Field, named};
 
 /// What `restore` prints.
@@ -55,8 +56,10 @@ pub(super) fn run(args: &Restore, session: &Session) -> Outcome {
         return report(&plan, args, session);
     }
     let question = format!(
-        "Bring back {} keys and {} consumers, and make {} records stricter?",
-        plan.keys_restored, plan.consumers_restored, plan.made_stricter
+        "Bring back {} and {}, and make {} stricter?",
+        counted(plan.keys_restored, "key"),
+        counted(plan.consumers_restored, "consumer"),
+        counted(plan.made_stricter, "record")
     );
     if !args.yes && !session.ui.confirm(&question, "--yes")? {
         session.ui.status("nothing was done");
@@ -71,8 +74,11 @@ fn report(report: &RestoreReport, args: &Restore, session: &Session) -> Outcome 
     }
     let verb = if args.dry_run { "would bring" } else { "brought" };
     session.ui.status(format!(
-        "{verb} back {} keys and {} consumers; {} became stricter, {} stayed as they were",
-        report.keys_restored, report.consumers_restored, report.made_stricter, report.kept
+        "{verb} back {} and {}; {} became stricter, {} stayed as they were",
+        counted(report.keys_restored, "key"),
+        counted(report.consumers_restored, "consumer"),
+        report.made_stricter,
+        report.kept
     ));
     let notes: Vec<String> = report.notes.iter().map(ToString::to_string).collect();
     let values = [

@@ -436,9 +436,9 @@ impl List<'_> {
                 let built = TableCell::new(clean(&cell.text));
                 match cell.tone {
                     Tone::Plain => built,
-                    Tone::Good => built.fg(Color::Green),
-                    Tone::Attention => built.fg(Color::Yellow),
-                    Tone::Bad => built.fg(Color::Red),
+                    Tone::Good => built.fg(Color::DarkGreen),
+                    Tone::Attention => built.fg(Color::DarkYellow),
+                    Tone::Bad => built.fg(Color::DarkRed),
                     Tone::Faint => built.add_attribute(Attribute::Dim),
                 }
             }));
@@ -471,9 +471,9 @@ impl Bar {
         self.0.inc(steps);
     }
 
-    /// Prints a line of trouble above the bar.
-    pub(super) fn warn(&self, ui: &Ui, text: &str) {
-        self.0.suspend(|| ui.warn(text));
+    /// Does something that prints, above the bar.
+    pub(super) fn aside(&self, print: impl FnOnce()) {
+        self.0.suspend(print);
     }
 }
 

@@ -127,6 +127,12 @@ pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
     if future { format!("in {amount}") } else { format!("{amount} ago") }
 }
 
+/// Says how many: `1 key`, `2 keys`.
+pub(super) fn counted(count: impl TryInto<u64>, what: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Shows `at` without fractions of a second, for people.
 pub(super) fn to_the_second(at: Timestamp) -> String {
     Timestamp::from_secs(at.as_secs()).to_string()

@@ -28,6 +28,10 @@ pub(super) fn io_fault(path: &Path, error: io::Error) -> StoreError {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
             StoreError::DiskFull { path }
         }
+        // A page that the header says is there, and is not.
+        ErrorKind::UnexpectedEof => {
+            StoreError::Truncated { path, problem: "a part of it is missing".to_owned() }
+        }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             StoreError::NotWritable { path, problem: error.to_string() }
         }

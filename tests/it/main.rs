@@ -5,6 +5,7 @@
 
 mod cli;
 mod cli_docs;
+mod cli_faults;
 mod demo;
 mod docs;
 mod faults;

@@ -7,6 +7,7 @@ use crate::cli::failure::{Answer, Outcome};
 use crate::cli::lookup;
 use crate::cli::session::Session;
 use crate::cli::ui::Object;
+use crate::cli::values::counted;
 use crate::cli::view::{Field, named};
 use crate::key::{KeyId, State};
 
@@ -52,7 +53,8 @@ pub(super) fn run(args: &Delete, session: &Session) -> Outcome {
     if let Some(error) = problem {
         session.ui.warn(error.to_string());
     }
-    let what = format!("{} ({}) and revoke its {} keys", consumer.id, consumer.name, live.len());
+    let what =
+        format!("{} ({}) and revoke {} of its", consumer.id, consumer.name, counted(live.len(), "key"));
     let mut revoked = live;
     if args.dry_run {
         session.ui.status(format!("would delete {what}"));
@@ -63,10 +65,10 @@ pub(super) fn run(args: &Delete, session: &Session) -> Outcome {
         }
         revoked = store.delete_consumer(consumer.id, &session.act(args.note.as_deref()))?.revoked;
         session.ui.status(format!(
-            "deleted {} ({}), revoked {} keys",
+            "deleted {} ({}), revoked {}",
             consumer.id,
             consumer.name,
-            revoked.len()
+            counted(revoked.len(), "key")
         ));
     }
     let ids: Vec<String> = revoked.iter().map(ToString::to_string).collect();

@@ -124,12 +124,16 @@ fn create_many(
     let bar = session.ui.bar(count, "creating");
     let mut list = session.ui.list();
     let mut lost: Option<(Failure, Vec<Issued>)> = None;
+    let mut printed = 0;
     let wanted = usize::try_from(count).unwrap_or(usize::MAX);
     let made = store.issue_many(new, wanted, peppers, act, &mut rand::rng(), &mut |batch| {
         bar.add(batch.len() as u64);
         // Each batch leaves before the next is made, so that a broken pipe strands one at most.
         match print_batch(&session.ui, &mut list, &batch, act.at) {
-            Ok(()) => ControlFlow::Continue(()),
+            Ok(()) => {
+                printed += batch.len();
+                ControlFlow::Continue(())
+            }
             Err(failure) => {
                 lost = Some((failure, batch));
                 ControlFlow::Break(())
@@ -142,9 +146,21 @@ fn create_many(
     }
     // What was made before a failure has been printed: the list must end well for its reader.
     list.end()?;
-    let made = made?;
+    let made = made.map_err(|error| {
+        if printed > 0 {
+            session
+                .ui
+                .warn(format!("{} were created and printed before this", values::counted(printed, "key")));
+        }
+        Failure::from(error)
+    })?;
     let expiry = super::expiry_phrase(new.expires_at, act.at);
-    session.ui.status(format!("created {made} {} keys for {}; {expiry}", new.key_type, holder.name));
+    session.ui.status(format!(
+        "created {} ({}) for {}; {expiry}",
+        values::counted(made, "key"),
+        new.key_type,
+        holder.name
+    ));
     Ok(Answer::Yes)
 }
 

@@ -1,6 +1,6 @@
 //! `kgate key list`
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use clap::{Args, ValueEnum};
 
@@ -12,8 +12,6 @@ use crate::cli::values;
 use crate::cli::view::KeyView;
 use crate::key::{ConsumerId, KeyId, KeyRecord, Span, Status, Timestamp};
 use crate::store::{KeyFilter, Store, StoreError};
-
-use super::show::holder_name;
 
 /// List keys; filters combine
 #[derive(Args)]
@@ -159,20 +157,39 @@ pub(super) fn consumers(
     Ok(Some(tagged))
 }
 
-/// Shows people which keys are meant; programs get identifiers from the command itself.
-pub(super) fn list_keys(ids: &[KeyId], store: &Store, session: &Session) -> Result<(), Failure> {
-    if session.ui.format() != Format::Table {
-        return Ok(());
-    }
+/// Shows people which keys are meant (programs get identifiers from the command itself), and says
+/// of each that was found whether it is revoked already.
+pub(super) fn list_keys(
+    wanted: &HashSet<KeyId>,
+    store: &Store,
+    session: &Session,
+) -> Result<BTreeMap<KeyId, bool>, Failure> {
     let now = session.now();
+    let names = consumer_names(store)?;
     let last_used = session.usage().map(|usage| usage.last_used()).transpose()?.unwrap_or_default();
+    let mut found = BTreeMap::new();
     let mut list = session.ui.list();
-    for id in ids {
-        let key = store.key(*id)?;
-        let consumer = holder_name(store, &key);
-        list.row(&KeyView { key: &key, consumer: &consumer, last_used: last_used.get(id).copied(), now })?;
+    let mut failed: Option<Failure> = None;
+    store.keys(&mut |key| {
+        let Ok(key) = key else { return true };
+        if wanted.contains(&key.id) {
+            let status = key.status(now);
+            found.insert(key.id, status == Status::Revoked);
+            if session.ui.format() == Format::Table {
+                let consumer = names.get(&key.consumer).map_or("", String::as_str);
+                let last_used = last_used.get(&key.id).copied();
+                failed = list.row(&KeyView { key: &key, consumer, last_used, now }).err();
+            }
+        }
+        failed.is_none() && found.len() < wanted.len()
+    })?;
+    if let Some(failure) = failed {
+        return Err(failure);
     }
-    list.end().map(|_| ())
+    if session.ui.format() == Format::Table {
+        list.end()?;
+    }
+    Ok(found)
 }
 
 fn consumer_names(store: &Store) -> Result<HashMap<ConsumerId, String>, Failure> {

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cli::failure::{Answer, Outcome};
 use crate::cli::session::Session;
 use crate::cli::ui::Object;
-use crate::cli::values::{Past, to_the_second};
+use crate::cli::values::{Past, counted, to_the_second};
 use crate::cli::view::{Field, named, time};
 use crate::key::KeyId;
 
@@ -41,9 +41,9 @@ pub(super) fn run(args: &Prune, session: &Session) -> Outcome {
     let before = args.revoked_before.resolve(session.now());
     let store = session.store_mut()?;
     let mut ids = store.prunable(before)?;
-    let what = format!("{} keys revoked before {}", ids.len(), to_the_second(before));
+    let what = format!("{} revoked before {}", counted(ids.len(), "key"), to_the_second(before));
     if args.dry_run {
-        list_keys(&ids, &store, session)?;
+        list_keys(&ids.iter().copied().collect(), &store, session)?;
         session.ui.status(format!("would remove {what}"));
     } else if ids.is_empty() {
         session.ui.status(format!("no keys were revoked before {}", to_the_second(before)));
@@ -59,7 +59,7 @@ pub(super) fn run(args: &Prune, session: &Session) -> Outcome {
         });
         drop(bar);
         ids = pruned?.ids;
-        session.ui.status(format!("removed {} keys", ids.len()));
+        session.ui.status(format!("removed {}", counted(ids.len(), "key")));
     }
     let texts: Vec<String> = ids.iter().map(KeyId::to_string).collect();
     session

@@ -1,6 +1,6 @@
 //! `kgate key revoke`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, BufRead, Read};
 use std::ops::ControlFlow;
 
@@ -11,12 +11,12 @@ use crate::cli::failure::{Answer, Failure, Outcome};
 use crate::cli::lookup;
 use crate::cli::session::Session;
 use crate::cli::ui::Object;
+use crate::cli::values::counted;
 use crate::cli::view::{Field, named};
-use crate::key::{KeyId, KeyRecord, RevokeReason, State};
+use crate::key::{ConsumerId, KeyId, KeyRecord, RevokeReason, State};
 use crate::store::{Store, StoreError};
 
-use super::list::consumers;
-use super::list::list_keys;
+use super::list::{consumers, list_keys};
 use super::show::holder_name;
 
 /// What `key revoke` prints.
@@ -79,33 +79,44 @@ enum Reason {
 /// What was selected, and what became of it.
 #[derive(Default)]
 struct Tally {
-    live: Vec<KeyId>,
+    wanted: Vec<KeyId>,
     revoked: Vec<KeyId>,
     already: Vec<KeyId>,
-    failed: BTreeMap<String, String>,
+    failed: Vec<(String, String)>,
 }
 
 pub(super) fn run(args: &Revoke, session: &Session) -> Outcome {
     let store = session.store_mut()?;
-    let mut tally = Tally::default();
-    args.select(&store, session, &mut tally)?;
+    let mut tally = args.select(&store, session)?;
     if args.dry_run {
-        list_keys(&tally.live, &store, session)?;
-        session.ui.status(format!("would revoke {}", describe(&tally.live, &store)));
-        tally.revoked = std::mem::take(&mut tally.live);
-    } else if !tally.live.is_empty() {
-        let question = format!("Revoke {} for good?", describe(&tally.live, &store));
+        rehearse(&store, session, &mut tally)?;
+    } else if !tally.wanted.is_empty() {
+        let question = format!("Revoke {} for good?", describe(&tally.wanted, &store));
         if !args.yes && !session.ui.confirm(&question, "--yes")? {
             session.ui.status("nothing was done");
             return Ok(Answer::No);
         }
         revoke(args, &store, session, &mut tally)?;
     }
-    report(args, session, &tally)
+    report(args, &store, session, &tally)
+}
+
+/// Says what would be revoked.
+fn rehearse(store: &Store, session: &Session, tally: &mut Tally) -> Result<(), Failure> {
+    let wanted: HashSet<KeyId> = tally.wanted.drain(..).collect();
+    let found = list_keys(&wanted, store, session)?;
+    for id in wanted.iter().filter(|id| !found.contains_key(id)) {
+        tally.fail(&id.to_string(), no_such_key(*id), session);
+    }
+    for (id, is_revoked) in found {
+        if is_revoked { &mut tally.already } else { &mut tally.revoked }.push(id);
+    }
+    session.ui.status(format!("would revoke {}", describe(&tally.revoked, store)));
+    Ok(())
 }
 
 fn revoke(args: &Revoke, store: &Store, session: &Session, tally: &mut Tally) -> Result<(), Failure> {
-    let ids = std::mem::take(&mut tally.live);
+    let ids = std::mem::take(&mut tally.wanted);
     let bar = session.ui.bar(ids.len() as u64, "revoking");
     let act = session.act(args.note.as_deref());
     let done = store.revoke_many(&ids, args.reason.into(), &act, &mut |batch| {
@@ -114,10 +125,7 @@ fn revoke(args: &Revoke, store: &Store, session: &Session, tally: &mut Tally) ->
             match one.result {
                 Ok(outcome) if outcome.changed => tally.revoked.push(one.id),
                 Ok(_) => tally.already.push(one.id),
-                Err(error) => {
-                    bar.warn(&session.ui, &format!("{}: {error}", one.id));
-                    tally.failed.insert(one.id.to_string(), error.to_string());
-                }
+                Err(error) => bar.aside(|| tally.fail(&one.id.to_string(), error.to_string(), session)),
             }
         }
         ControlFlow::Continue(())
@@ -125,123 +133,123 @@ fn revoke(args: &Revoke, store: &Store, session: &Session, tally: &mut Tally) ->
     drop(bar);
     done.map_err(|error| {
         if !tally.revoked.is_empty() {
-            session.ui.warn(format!(
-                "{} of {} keys were revoked before this",
-                tally.revoked.len(),
-                ids.len()
-            ));
+            let done = tally.revoked.len();
+            session.ui.warn(format!("{done} of {} were revoked before this", counted(ids.len(), "key")));
         }
         error.into()
     })
 }
 
-fn report(args: &Revoke, session: &Session, tally: &Tally) -> Outcome {
+fn report(args: &Revoke, store: &Store, session: &Session, tally: &Tally) -> Outcome {
     if !args.dry_run {
         match tally.revoked.as_slice() {
             [] => {}
             [id] => session.ui.status(format!("revoked {id}")),
-            ids => session.ui.status(format!("revoked {} keys", ids.len())),
+            ids => session.ui.status(format!("revoked {}", counted(ids.len(), "key"))),
         }
     }
     match tally.already.as_slice() {
         [] => {}
         [id] => session.ui.status(format!("{id} was revoked before, and stays so")),
-        ids => session.ui.status(format!("{} keys were revoked before", ids.len())),
+        ids => session.ui.status(format!("{} were revoked before, and stay so", counted(ids.len(), "key"))),
     }
     let texts = |ids: &[KeyId]| json!(ids.iter().map(ToString::to_string).collect::<Vec<_>>());
     let failed: Vec<Value> = tally.failed.iter().map(|(id, e)| json!({"id": id, "error": e})).collect();
-    let reason = RevokeReason::from(args.reason);
     let values = [
         json!(args.dry_run),
-        json!(reason.as_str()),
+        json!(RevokeReason::from(args.reason).as_str()),
         texts(&tally.revoked),
         texts(&tally.already),
         json!(failed),
     ];
     session.ui.object_to_programs(&Object(named(REVOKED, values)))?;
-    match tally.failed.len() {
-        0 => Ok(Answer::Yes),
-        1 => Err(Failure::no("one key was not revoked")),
-        many => Err(Failure::no(format!("{many} keys were not revoked"))),
+    if tally.failed.is_empty() {
+        return Ok(Answer::Yes);
     }
+    let failure = Failure::no(format!("{} could not be revoked", counted(tally.failed.len(), "key")));
+    let near = tally.failed.iter().take(NEAR_OF).filter_map(|(id, _)| lookup::near_key(store, id));
+    Err(near.fold(failure, Failure::help))
 }
 
 impl Revoke {
-    /// Fills in which keys are meant, those that cannot be found, and those that are revoked already.
-    fn select(&self, store: &Store, session: &Session, tally: &mut Tally) -> Result<(), Failure> {
+    /// Says which keys are meant. Those named that cannot be are failures already.
+    fn select(&self, store: &Store, session: &Session) -> Result<Tally, Failure> {
+        let mut tally = Tally::default();
         if let [only] = self.keys.as_slice()
             && !self.stdin
         {
-            tally.add(lookup::key(store, only)?);
-            return Ok(());
+            let key = lookup::key(store, only)?;
+            let is_revoked = matches!(key.state, State::Revoked { .. });
+            if is_revoked { &mut tally.already } else { &mut tally.wanted }.push(key.id);
+            return Ok(tally);
         }
-        for id in &self.keys {
-            tally.look_up(id, store, session)?;
+        let mut seen = HashSet::new();
+        let mut name = |tally: &mut Tally, text: &str| {
+            match lookup::parse_key_id(text)? {
+                Some(id) if seen.insert(id) => tally.wanted.push(id),
+                Some(_) => {}
+                None => tally.fail(text, format!("`{text}` is not the identifier of a key"), session),
+            }
+            Ok(())
+        };
+        for text in &self.keys {
+            name(&mut tally, text)?;
         }
         if self.stdin {
-            each_line(io::stdin().lock(), &mut |id| tally.look_up(id, store, session))?;
+            each_line(io::stdin().lock(), &mut |text| name(&mut tally, text))?;
         }
-        if self.consumer.is_some() || !self.tags.is_empty() {
-            let holders = consumers(store, self.consumer.as_deref(), &self.tags)?.unwrap_or_default();
-            for holder in holders {
-                tally.add_all(holder, store)?;
-            }
+        if let Some(holders) = consumers(store, self.consumer.as_deref(), &self.tags)? {
+            tally.wanted.extend(live_keys(&holders, store)?);
         }
-        if tally.live.is_empty() && tally.already.is_empty() && tally.failed.is_empty() {
+        if tally.wanted.is_empty() && tally.failed.is_empty() {
             session.ui.status("no keys");
         }
-        Ok(())
+        Ok(tally)
     }
 }
 
 impl Tally {
-    fn add(&mut self, key: KeyRecord) {
-        let list = match key.state {
-            State::Revoked { .. } => &mut self.already,
-            State::Enabled | State::Disabled => &mut self.live,
-        };
-        list.push(key.id);
-    }
-
-    fn add_all(&mut self, holder: crate::key::ConsumerId, store: &Store) -> Result<(), Failure> {
-        let mut problem: Option<StoreError> = None;
-        store.keys_of(holder, &mut |key| {
-            match key {
-                Ok(key) => {
-                    // Those revoked long ago are no news when a whole consumer is meant.
-                    if !matches!(key.state, State::Revoked { .. }) {
-                        self.live.push(key.id);
-                    }
-                }
-                Err(error) => problem = Some(error),
-            }
-            true
-        })?;
-        problem.map_or(Ok(()), |error| Err(error.into()))
-    }
-
     /// One line of trouble for one key; the others go on.
-    fn look_up(&mut self, wanted: &str, store: &Store, session: &Session) -> Result<(), Failure> {
-        match lookup::key(store, wanted) {
-            Ok(key) => self.add(key),
-            Err(failure) if failure.exit_code() == 1 => {
-                session.ui.warn(failure.one_line());
-                self.failed.insert(wanted.to_owned(), failure.one_line());
-            }
-            Err(failure) => return Err(failure),
-        }
-        Ok(())
+    fn fail(&mut self, id: &str, problem: String, session: &Session) {
+        session.ui.warn(&problem);
+        self.failed.push((id.to_owned(), problem));
     }
+}
+
+/// Returns the keys of these consumers that are not revoked yet.
+fn live_keys(holders: &BTreeSet<ConsumerId>, store: &Store) -> Result<Vec<KeyId>, Failure> {
+    let mut live = Vec::new();
+    let mut problem: Option<StoreError> = None;
+    let mut each = |key: Result<KeyRecord, StoreError>| {
+        match key {
+            Ok(key) => {
+                if holders.contains(&key.consumer) && !matches!(key.state, State::Revoked { .. }) {
+                    live.push(key.id);
+                }
+            }
+            // Whose it is cannot be told: rather nothing revoked than one forgotten unsaid.
+            Err(error) => problem = Some(error),
+        }
+        problem.is_none()
+    };
+    match holders.first() {
+        Some(only) if holders.len() == 1 => store.keys_of(*only, &mut each)?,
+        _ => store.keys(&mut each)?,
+    }
+    problem.map_or(Ok(live), |error| Err(error.into()))
+}
+
+fn no_such_key(id: KeyId) -> String {
+    StoreError::NoSuchKey { wanted: id.to_string() }.to_string()
 }
 
 fn describe(ids: &[KeyId], store: &Store) -> String {
     match ids {
         [id] => {
             let Ok(key) = store.key(*id) else { return id.to_string() };
-            let holder = holder_name(store, &key);
-            format!("{id} ({}, {holder})", key.hint())
+            format!("{id} ({}, {})", key.hint(), holder_name(store, &key))
         }
-        ids => format!("{} keys", ids.len()),
+        ids => counted(ids.len(), "key"),
     }
 }
 
@@ -281,6 +289,9 @@ impl From<Reason> for RevokeReason {
         }
     }
 }
+
+/// For how many unknown keys near ones are named: each costs a look at all keys.
+const NEAR_OF: usize = 3;
 
 /// An identifier has 30 bytes; a longer line than this is some other file.
 const LONGEST_LINE: u64 = 4096;
