@@ -160,6 +160,7 @@ fn changes_since(snapshot: &Snapshot, since: u64) -> Result<Changes, StoreError>
     let Some(touched) = touched_since(snapshot, since, present)? else { return Ok(Changes::Reload) };
     let mut changes = Vec::with_capacity(touched.len());
     let mut damaged_keys = Vec::new();
+    let keys = snapshot.open(KEYS)?;
     // Consumers sort before keys.
     for touched in touched.values() {
         match *touched {
@@ -171,7 +172,7 @@ fn changes_since(snapshot: &Snapshot, since: u64) -> Result<Changes, StoreError>
                 }
                 Err(error) => return Err(error),
             }),
-            Touched::Key(id) | Touched::KeyRemoved(id, _) => match (snapshot.key(id), touched) {
+            Touched::Key(id) | Touched::KeyRemoved(id, _) => match (snapshot.key_in(&keys, id), touched) {
                 (Ok(Some(key)), _) => changes.push(Change::Key(key)),
                 (Ok(None), Touched::KeyRemoved(_, digest)) => {
                     changes.push(Change::KeyRemoved { id, digest: *digest });

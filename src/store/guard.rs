@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -59,8 +59,7 @@ enum Message<T, R> {
 
 /// Where a job hands over what it finds, and shows that it is alive.
 pub(super) struct Out<'a, T> {
-    pending: Vec<T>,
-    send: &'a mut dyn FnMut(Vec<T>) -> bool,
+    sink: &'a mut dyn FnMut(T) -> bool,
     alive: &'a mut dyn FnMut(),
     steps: u32,
 }
@@ -71,8 +70,7 @@ const HANDOVER: usize = 1024;
 impl<T> Out<'_, T> {
     /// Hands over an item; `false` means that nobody wants more.
     pub(super) fn push(&mut self, item: T) -> bool {
-        self.pending.push(item);
-        self.pending.len() < HANDOVER || self.flush()
+        (self.sink)(item)
     }
 
     /// Shows that the job goes on; cheap enough for every row.
@@ -81,10 +79,6 @@ impl<T> Out<'_, T> {
         if self.steps.is_multiple_of(1024) {
             (self.alive)();
         }
-    }
-
-    fn flush(&mut self) -> bool {
-        if self.pending.is_empty() { true } else { (self.send)(std::mem::take(&mut self.pending)) }
     }
 }
 
@@ -105,18 +99,25 @@ pub(super) fn streamed<T: Send + 'static, R: Send + 'static>(
 ) -> Result<R, StoreError> {
     let gate = Arc::new(Gate::default());
     let Some(patience) = call.patience else {
-        return run(&call.file, &gate, job, &mut |items| items.into_iter().all(&mut *each), &mut || {});
+        return run(&call.file, &gate, job, each, &mut || {});
     };
     let (sender, receiver) = sync_channel::<Message<T, R>>(4);
     let (file, worker_gate) = (call.file.clone(), gate.clone());
     let worker = move || {
-        let mut send = |items| {
+        let mut pending = Vec::with_capacity(HANDOVER);
+        let mut sink = |item| {
+            pending.push(item);
+            if pending.len() < HANDOVER {
+                return true;
+            }
+            let items = std::mem::replace(&mut pending, Vec::with_capacity(HANDOVER));
             !worker_gate.has_enough.load(Ordering::Relaxed) && sender.send(Message::Items(items)).is_ok()
         };
         // If the channel is full, the receiver has enough signs of life.
         let mut alive = || drop(sender.try_send(Message::Alive));
-        let end = run(&file, &worker_gate, job, &mut send, &mut alive);
-        send_end(&sender, end);
+        let end = run(&file, &worker_gate, job, &mut sink, &mut alive);
+        // Fails if the caller gave up; then nobody is left to tell.
+        let _ = sender.send(Message::Items(pending)).and_then(|()| sender.send(Message::End(end)));
     };
     thread::Builder::new()
         .name("kgate-store".to_owned())
@@ -155,28 +156,15 @@ fn finish_early<T, R>(
     }
 }
 
-fn send_end<T, R>(sender: &SyncSender<Message<T, R>>, end: Result<R, StoreError>) {
-    // Fails if the caller gave up; then nobody is left to tell.
-    let _ = sender.send(Message::End(end));
-}
-
 fn run<T, R>(
     file: &Path,
     gate: &Gate,
     job: impl FnOnce(&Gate, &mut Out<'_, T>) -> Result<R, StoreError>,
-    send: &mut dyn FnMut(Vec<T>) -> bool,
+    sink: &mut dyn FnMut(T) -> bool,
     alive: &mut dyn FnMut(),
 ) -> Result<R, StoreError> {
     // redb may panic on a file that was altered behind its back.
-    catch_unwind(AssertUnwindSafe(|| {
-        let mut out = Out { pending: Vec::new(), send, alive, steps: 0 };
-        let result = job(gate, &mut out);
-        if result.is_ok() {
-            out.flush();
-        }
-        result
-    }))
-    .unwrap_or_else(|panic| {
+    catch_unwind(AssertUnwindSafe(|| job(gate, &mut Out { sink, alive, steps: 0 }))).unwrap_or_else(|panic| {
         Err(StoreError::Corrupted { path: file.to_owned(), problem: panic_text(&*panic) })
     })
 }

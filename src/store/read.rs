@@ -68,7 +68,16 @@ impl Snapshot {
     }
 
     pub(super) fn key(&self, id: KeyId) -> Result<Option<KeyRecord>, StoreError> {
-        let row = self.open(KEYS)?.get(id.as_bytes()).map_err(self.fail())?;
+        self.key_in(&self.open(KEYS)?, id)
+    }
+
+    /// Returns a key from the opened table: opening costs more than reading.
+    pub(super) fn key_in(
+        &self,
+        keys: &ReadOnlyTable<&'static Id, &'static [u8]>,
+        id: KeyId,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        let row = keys.get(id.as_bytes()).map_err(self.fail())?;
         row.map(|row| codec::decode_key(id.as_bytes(), row.value()).map_err(|problem| damaged(id, problem)))
             .transpose()
     }
@@ -208,6 +217,7 @@ impl Store {
         let to = by_consumer(consumer.as_bytes(), &[0xff; 16]);
         self.reading(
             move |snapshot, out: &mut Out<'_, _>| {
+                let keys = snapshot.open(KEYS)?;
                 let rows = snapshot.open(KEYS_BY_CONSUMER)?;
                 for row in rows.range::<&[u8; 32]>(&from..=&to).map_err(snapshot.fail())? {
                     let (row, _) = row.map_err(snapshot.fail())?;

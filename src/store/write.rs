@@ -129,10 +129,25 @@ impl<'t> Writer<'t> {
 
     /// Puts a new key with its digest.
     pub(super) fn insert_key(&mut self, key: &KeyRecord) -> Result<(), StoreError> {
-        self.digests.insert(key.digest.as_bytes(), key.id.as_bytes()).map_err(at(self.path))?;
-        let row = by_consumer(key.consumer.as_bytes(), key.id.as_bytes());
-        self.by_consumer.insert(&row, ()).map_err(at(self.path))?;
-        self.put_key(key)
+        self.insert_keys(std::iter::once(key))
+    }
+
+    /// Puts new keys with their digests. Digests are random; in order, each leaf is visited once.
+    pub(super) fn insert_keys<'k>(
+        &mut self,
+        keys: impl Iterator<Item = &'k KeyRecord> + Clone,
+    ) -> Result<(), StoreError> {
+        let mut digests: Vec<_> = keys.clone().map(|key| (key.digest, key.id)).collect();
+        digests.sort_unstable();
+        for (digest, id) in digests {
+            self.digests.insert(digest.as_bytes(), id.as_bytes()).map_err(at(self.path))?;
+        }
+        for key in keys {
+            let row = by_consumer(key.consumer.as_bytes(), key.id.as_bytes());
+            self.by_consumer.insert(&row, ()).map_err(at(self.path))?;
+            self.put_key(key)?;
+        }
+        Ok(())
     }
 
     /// Removes a key and its digest.
