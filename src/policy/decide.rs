@@ -542,10 +542,12 @@ mod tests {
             path: path.into(),
             ..RouteSpec::default()
         };
+        let mut own = plan("own", "2/min");
+        own.limits.truncate(1);
         Spec {
             key_types: KeyTypes::new(vec![key_type("live"), key_type("test")]),
             peppers: Peppers::default(),
-            plans: vec![plan("pro", "100/min"), plan("tiny", "2/min")],
+            plans: vec![plan("pro", "100/min"), plan("tiny", "2/min"), own],
             default_plan: Some("pro".into()),
             routes: vec![
                 route("all", "/**"),
@@ -784,13 +786,16 @@ mod tests {
     }
 
     #[test]
-    fn counts_survive_new_rules_and_a_reload() {
+    fn counts_survive_changes_new_rules_and_a_reload() {
         let (token, mut record) = key(1, 1, "live");
-        record.plan = Some("tiny".into());
+        record.plan = Some("own".into());
         let engine = engine(vec![Update::Key(record.clone()), Update::Consumer(consumer(1))]);
         assert!(with_token(&engine, "/", &token, at(1)).is_ok());
         let engine = engine.with_rules(Arc::new(Rules::compile(spec()).unwrap()));
         assert!(with_token(&engine, "/", &token, at(1)).is_ok());
+        record.name = "renamed".into();
+        let engine = engine.with_changes(&[Update::Key(record.clone())]);
+        assert!(matches!(refused(&engine, "/", &token, at(1)), Reason::Limited { .. }));
         let mut builder = IndexBuilder::replacing(engine.index());
         builder.push(Update::Consumer(consumer(1)));
         builder.push(Update::Key(record));
@@ -799,7 +804,7 @@ mod tests {
         let mut other = spec();
         other.plans.truncate(1);
         let engine = engine.with_rules(Arc::new(Rules::compile(other).unwrap()));
-        assert_eq!(refused(&engine, "/", &token, at(1)), Reason::PlanMissing("tiny".into()));
+        assert_eq!(refused(&engine, "/", &token, at(1)), Reason::PlanMissing("own".into()));
     }
 
     #[test]

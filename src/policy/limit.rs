@@ -458,8 +458,6 @@ const RESTING: usize = 1024;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -559,28 +557,35 @@ mod tests {
 
     #[test]
     fn eight_threads_get_exactly_what_the_limit_allows() {
+        const FITS: u64 = 400_000;
         for limits in [
-            &[("a", "1000/d", 1000, Key)][..],
-            &[("a", "5000/d", 5000, Key), ("b", "1000/d", 1000, Key)],
-            &[("a", "5000/d", 5000, Key), ("b", "1000/d", 1000, Consumer), ("c", "9000/d", 9000, Consumer)],
+            &[("a", "400000/d", FITS, Key)][..],
+            &[("a", "500000/d", 500_000, Key), ("b", "400000/d", FITS, Key)],
+            &[
+                ("a", "500000/d", 500_000, Key),
+                ("b", "400000/d", FITS, Consumer),
+                ("c", "600000/d", 600_000, Consumer),
+            ],
         ] {
             let limiter = Limiter::new();
             let meters = meters(&limiter, limits);
-            let passed = AtomicUsize::new(0);
+            let passed = AtomicU64::new(0);
+            let start = std::sync::Barrier::new(8);
             std::thread::scope(|scope| {
                 for _ in 0..8 {
                     scope.spawn(|| {
-                        for _ in 0..500 {
-                            if limiter.charge(&meters, 0, 0, SECOND).is_ok() {
-                                passed.fetch_add(1, Ordering::Relaxed);
-                            }
-                        }
+                        start.wait();
+                        let mine =
+                            (0..80_000).filter(|_| limiter.charge(&meters, 0, 0, SECOND).is_ok()).count();
+                        passed.fetch_add(mine as u64, Ordering::Relaxed);
                     });
                 }
             });
-            assert_eq!(passed.into_inner(), 1000, "{limits:?}");
-            let all = limiter.peek(&meters[..1], 0, 0, SECOND);
-            assert_eq!(all.is_err(), limits.len() == 1);
+            assert_eq!(passed.into_inner(), FITS, "{limits:?}");
+            for (i, (_, _, burst, _)) in limits.iter().enumerate() {
+                let left = limiter.peek(&meters[i..=i], 0, 0, SECOND).map_or(0, |s| s.unwrap().remaining + 1);
+                assert_eq!(left, burst - FITS, "every limit was charged for what passed");
+            }
         }
     }
 
