@@ -222,8 +222,9 @@ impl Store {
                 for row in rows.range::<&[u8; 32]>(&from..=&to).map_err(snapshot.fail())? {
                     let (row, _) = row.map_err(snapshot.fail())?;
                     let id = KeyId::from_bytes(*row.value().last_chunk().expect("32 bytes have a last half"));
-                    let key =
-                        snapshot.key(id).and_then(|key| key.ok_or_else(|| damaged(id, "it is missing")));
+                    let key = snapshot
+                        .key_in(&keys, id)
+                        .and_then(|key| key.ok_or_else(|| damaged(id, "it is missing")));
                     if !out.push(key) {
                         break;
                     }
