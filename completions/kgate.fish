@@ -47,7 +47,7 @@ complete -c kgate -n "__fish_kgate_needs_command" -f -a "doctor" -d 'Look at eve
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "man" -d 'Print a manual page, or write all of them'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c kgate -n "__fish_kgate_using_subcommand init" -l prefix -d 'What every key starts with, such as acme: keys will be acme_live_… and acme_test_…' -r
+complete -c kgate -n "__fish_kgate_using_subcommand init" -l prefix -d 'What every key starts with, such as acme: keys will be `acme_live_…` and `acme_test_…`' -r
 complete -c kgate -n "__fish_kgate_using_subcommand init" -l upstream -d 'The service behind the gateway' -r
 complete -c kgate -n "__fish_kgate_using_subcommand init" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand init" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
@@ -210,7 +210,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l name -d 'What people call it' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l type -d 'Its key type, one of the configuration\'s; the first otherwise' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l scope -d 'What it may do, such as products:read; repeatable, or separated by commas' -r
-complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l expires -d 'When it stops working: 90d, a date, an RFC 3339 time, or never; its type\'s default_expires otherwise' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l expires -d 'When it stops working: 90d, a date, an RFC 3339 time, or never; its type\'s `default_expires` otherwise' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l not-before -d 'When it begins to work; at once otherwise' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l ip -d 'Network it may be used from, such as 10.0.0.0/8; repeatable; anywhere otherwise' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l plan -d 'A plan of its own, instead of its consumer\'s' -r
@@ -269,7 +269,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -s q -l quiet -d 'Print results, warnings and errors only'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l grace -d 'How long the old key goes on working; 0s ends it at once' -r
-complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l expires -d 'When the new key stops working: 90d, a date, an RFC 3339 time, or never; its type\'s default_expires otherwise' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l expires -d 'When the new key stops working: 90d, a date, an RFC 3339 time, or never; its type\'s `default_expires` otherwise' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F

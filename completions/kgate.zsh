@@ -38,7 +38,7 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
         case $line[1] in
             (init)
 _arguments "${_arguments_options[@]}" : \
-'--prefix=[What every key starts with, such as acme\: keys will be acme_live_… and acme_test_…]:PREFIX:_default' \
+'--prefix=[What every key starts with, such as acme\: keys will be \`acme_live_…\` and \`acme_test_…\`]:PREFIX:_default' \
 '--upstream=[The service behind the gateway]:HOST:PORT:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
@@ -327,7 +327,7 @@ _arguments "${_arguments_options[@]}" : \
 '--name=[What people call it]:NAME:_default' \
 '--type=[Its key type, one of the configuration'\''s; the first otherwise]:TYPE:_default' \
 '*--scope=[What it may do, such as products\:read; repeatable, or separated by commas]:SCOPE:_default' \
-'--expires=[When it stops working\: 90d, a date, an RFC 3339 time, or never; its type'\''s default_expires otherwise]:WHEN:_default' \
+'--expires=[When it stops working\: 90d, a date, an RFC 3339 time, or never; its type'\''s \`default_expires\` otherwise]:WHEN:_default' \
 '--not-before=[When it begins to work; at once otherwise]:WHEN:_default' \
 '*--ip=[Network it may be used from, such as 10.0.0.0/8; repeatable; anywhere otherwise]:CIDR:_default' \
 '--plan=[A plan of its own, instead of its consumer'\''s]:PLAN:_default' \
@@ -408,7 +408,7 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 (rotate)
 _arguments "${_arguments_options[@]}" : \
 '--grace=[How long the old key goes on working; 0s ends it at once]:SPAN:_default' \
-'--expires=[When the new key stops working\: 90d, a date, an RFC 3339 time, or never; its type'\''s default_expires otherwise]:WHEN:_default' \
+'--expires=[When the new key stops working\: 90d, a date, an RFC 3339 time, or never; its type'\''s \`default_expires\` otherwise]:WHEN:_default' \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \

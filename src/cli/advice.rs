@@ -15,10 +15,8 @@ impl From<StoreError> for Failure {
 
 /// Turns a store's error into what a person reads.
 pub(super) fn store_failure(error: &StoreError) -> Failure {
-    let failure = match says_no(error) {
-        true => Failure::no(error.to_string()),
-        false => Failure::cannot(error.to_string()),
-    };
+    let failure =
+        if says_no(error) { Failure::no(error.to_string()) } else { Failure::cannot(error.to_string()) };
     let failure = match std::error::Error::source(error) {
         Some(source) if !error.to_string().ends_with(&source.to_string()) => failure.because(source),
         _ => failure,
@@ -137,6 +135,43 @@ pub(super) fn config_failure(error: &ConfigError) -> Failure {
             let count = report.problems().len();
             let things = if count == 1 { "a mistake" } else { "mistakes" };
             Failure::cannot(format!("the configuration has {things}\n{}", report.to_string().trim_end()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn every_situation_of_the_store_comes_with_what_to_do() {
+        let path = || PathBuf::from("d/kgate.redb");
+        let stopped = Holder { pid: 7, command: "kgate".to_owned(), is_stopped: true, is_writing: true };
+        let id = "key_01jq0000000000000000000000";
+        for (error, code, advice) in [
+            (StoreError::NoStore { dir: path() }, 2, "kgate init"),
+            (StoreError::TooNew { path: path(), found: 9, known: 1 }, 2, "newer kgate"),
+            (StoreError::TooOld { path: path(), found: 0, known: 1 }, 2, "kgate doctor --migrate"),
+            (StoreError::DiskFull { path: path() }, 2, "make room"),
+            (StoreError::Truncated { path: path(), problem: "x".to_owned() }, 2, "kgate restore"),
+            (StoreError::Held { waited: Duration::from_secs(5), holders: vec![stopped] }, 2, "kill -CONT 7"),
+            (StoreError::NoSuchKey { wanted: id.to_owned() }, 1, "kgate key list"),
+            (
+                StoreError::OutcomeUnknown {
+                    action: "revoke",
+                    subjects: vec![id.to_owned()],
+                    problem: "x".to_owned(),
+                },
+                2,
+                "kgate key show key_01jq",
+            ),
+        ] {
+            let failure = store_failure(&error);
+            assert_eq!(failure.exit_code(), code, "{error}");
+            assert!(failure.advice().iter().any(|line| line.contains(advice)), "{error}: {failure:?}");
         }
     }
 }

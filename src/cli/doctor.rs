@@ -54,7 +54,7 @@ pub(super) fn run(args: &Doctor, session: &Session) -> Outcome {
             Ok(Answer::Yes)
         }
         Level::Fault => Err(Failure::no(format!("{} is not well", dir.display())).help(
-            "stop kgate on it, move the broken file away, and bring a backup back with `kgate restore FILE`",
+            "put right what is marked fault; a broken file is moved away and a backup brought back with `kgate restore FILE`",
         )),
     }
 }

@@ -20,7 +20,7 @@ use super::session::Session;
 /// Nothing that exists is overwritten.
 #[derive(Args)]
 pub(super) struct Init {
-    /// What every key starts with, such as acme: keys will be acme_live_… and acme_test_…
+    /// What every key starts with, such as acme: keys will be `acme_live_…` and `acme_test_…`
     #[arg(long)]
     prefix: Option<String>,
     /// The service behind the gateway
@@ -62,17 +62,15 @@ impl Init {
         let asks = !self.yes && session.ui.can_ask();
         let prefix = match &self.prefix {
             Some(prefix) => prefix.clone(),
-            None if asks => {
-                session.ui.ask("What every key starts with", DEFAULT_PREFIX, |text| check_prefix(text))?
-            }
+            None if asks => session.ui.ask("What every key starts with", DEFAULT_PREFIX, check_prefix)?,
             None => DEFAULT_PREFIX.to_owned(),
         };
         check_prefix(&prefix).map_err(Failure::cannot)?;
         let upstream = match &self.upstream {
             Some(upstream) => upstream.clone(),
-            None if asks => session
-                .ui
-                .ask("The service behind the gateway", DEFAULT_UPSTREAM, |text| check_upstream(text))?,
+            None if asks => {
+                session.ui.ask("The service behind the gateway", DEFAULT_UPSTREAM, check_upstream)?
+            }
             None => DEFAULT_UPSTREAM.to_owned(),
         };
         check_upstream(&upstream).map_err(Failure::cannot)?;

@@ -267,6 +267,7 @@ impl Ui {
     }
 
     /// Asks for a line of text, offering `default`, until `check` likes it.
+    #[allow(clippy::unused_self, reason = "all that is asked and said goes through here")]
     pub(super) fn ask(
         &self,
         question: &str,

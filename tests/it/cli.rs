@@ -693,3 +693,49 @@ fn generated_texts_are_printed_and_written() {
     assert!(home.path("man1/kgate-key-create.1").exists());
     assert!(home.ok(&["--version"]).contains("store format 1"));
 }
+
+#[test]
+fn the_environment_names_configuration_and_data_and_flags_win() {
+    let home = Home::new();
+    home.key(&[]);
+    let elsewhere = Home::empty();
+    let count = |command: &mut Command| {
+        let said = said(command, "");
+        assert_eq!(said.code, 0, "{}", said.stderr);
+        said.stdout.lines().count() - 1
+    };
+    let list = ["key", "list", "--format", "csv"];
+    let config = home.path("kgate.toml");
+    assert_eq!(count(elsewhere.command(&list).env("KGATE_CONFIG", &config)), 1);
+    assert_eq!(count(elsewhere.command(&list).env("KGATE_DATA_DIR", home.path("kgate-data"))), 1);
+    let refused =
+        said(elsewhere.command(&list).env("KGATE_CONFIG", &config).arg("--data-dir").arg("none"), "");
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    let user = elsewhere.path(".config/kgate");
+    fs::create_dir_all(&user).unwrap();
+    fs::write(user.join("kgate.toml"), fs::read_to_string(&config).unwrap()).unwrap();
+    std::os::unix::fs::symlink(home.path("kgate-data"), user.join("kgate-data")).unwrap();
+    assert_eq!(count(&mut elsewhere.command(&list)), 1);
+}
+
+/// `script` (util-linux) gives a command a terminal; without it there is nothing to test.
+#[test]
+fn on_a_terminal_it_asks_and_no_is_no() {
+    let home = Home::new();
+    let (id, _) = home.key(&[]);
+    for (typed, status) in [("n", "active"), ("y", "revoked")] {
+        let mut command = Command::new("script");
+        command
+            .args(["-qec", &format!("{} key revoke {id}", env!("CARGO_BIN_EXE_kgate")), "/dev/null"])
+            .current_dir(home.path("."))
+            .env("NO_COLOR", "1");
+        if Command::new("script").arg("--version").output().is_err() {
+            eprintln!("skipped: no `script` here");
+            return;
+        }
+        let said = said(&mut command, typed);
+        assert!(said.stdout.contains("Revoke") && said.stdout.contains("for good?"), "{}", said.stdout);
+        assert_eq!(said.code, i32::from(typed == "n"), "{}", said.stdout);
+        assert_eq!(home.json(&["key", "show", &id])["status"], status);
+    }
+}

@@ -1,6 +1,8 @@
 //! What the commands say when the disk, another process or the store itself is in the way: always an
 //! error that names it, always within seconds, and nothing is lost.
 
+#![allow(clippy::disallowed_methods, reason = "a test's deadline is no decision")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -31,7 +31,7 @@ pub(in crate::cli) struct Create {
     /// What it may do, such as products:read; repeatable, or separated by commas
     #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
     scopes: Vec<String>,
-    /// When it stops working: 90d, a date, an RFC 3339 time, or never; its type's default_expires
+    /// When it stops working: 90d, a date, an RFC 3339 time, or never; its type's `default_expires`
     /// otherwise
     #[arg(long, value_name = "WHEN")]
     expires: Option<Moment>,
@@ -123,7 +123,7 @@ fn create_many(
     let peppers = &session.config()?.peppers;
     let bar = session.ui.bar(count, "creating");
     let mut list = session.ui.list();
-    let mut lost: Option<(Failure, Vec<Issued>)> = None;
+    let mut undelivered: Option<(Failure, Vec<Issued>)> = None;
     let mut printed = 0;
     let wanted = usize::try_from(count).unwrap_or(usize::MAX);
     let made = store.issue_many(new, wanted, peppers, act, &mut rand::rng(), &mut |batch| {
@@ -135,13 +135,13 @@ fn create_many(
                 ControlFlow::Continue(())
             }
             Err(failure) => {
-                lost = Some((failure, batch));
+                undelivered = Some((failure, batch));
                 ControlFlow::Break(())
             }
         }
     });
     drop(bar);
-    if let Some((failure, batch)) = lost {
+    if let Some((failure, batch)) = undelivered {
         return Err(stranded(&failure, &batch, session));
     }
     // What was made before a failure has been printed: the list must end well for its reader.

@@ -23,7 +23,7 @@ pub(in crate::cli) struct Rotate {
     #[arg(long, value_name = "SPAN", value_parser = values::span, default_value = "24h")]
     grace: Span,
     /// When the new key stops working: 90d, a date, an RFC 3339 time, or never; its type's
-    /// default_expires otherwise
+    /// `default_expires` otherwise
     #[arg(long, value_name = "WHEN")]
     expires: Option<Moment>,
     /// Why, for the audit log
