@@ -23,9 +23,8 @@ impl Head {
         let mut request = httparse::Request::new(&mut headers);
         match request.parse(bytes) {
             Ok(httparse::Status::Complete(_)) => {}
-            Ok(httparse::Status::Partial) => return Err(Refusal::Malformed),
             Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLong),
-            Err(_) => return Err(Refusal::Malformed),
+            Ok(httparse::Status::Partial) | Err(_) => return Err(Refusal::Malformed),
         }
         let named = |name: &str| {
             let name = name.to_owned();

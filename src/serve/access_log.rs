@@ -62,12 +62,11 @@ impl AccessLog {
         thread::Builder::new().name("kgate-log".to_owned()).spawn(move || {
             let mut lines = Vec::with_capacity(64 << 10);
             loop {
-                let (uses, is_closed) = log.take(&mut lines);
-                used(uses);
+                let (batch, is_closed) = log.take(&mut lines);
+                used(batch);
                 // A closed pipe or a full disk: those lines are lost, and counted.
                 if !lines.is_empty() && out.write_all(&lines).and_then(|()| out.flush()).is_err() {
-                    let lost = lines.iter().filter(|b| **b == b'\n').count();
-                    log.dropped.fetch_add(lost as u64, Ordering::Relaxed);
+                    log.dropped.fetch_add(count_lines(&lines), Ordering::Relaxed);
                 }
                 lines.clear();
                 if is_closed {
@@ -144,6 +143,10 @@ impl AccessSink for AccessLog {
     }
 }
 
+fn count_lines(bytes: &[u8]) -> u64 {
+    bytes.split(|byte| *byte == b'\n').skip(1).fold(0, |count, _| count + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,37 +196,37 @@ mod tests {
         let (go, gate) = mpsc::channel();
         let written = Arc::new(Mutex::new(Vec::new()));
         let writer = log.spawn_writer(Box::new(Stuck(gate, Arc::clone(&written))), |_| {}).unwrap();
-        let long = "x".repeat(4000);
+        let wide = "x".repeat(4000);
         let total = 3 * CAPACITY / 4000;
         for _ in 0..total {
-            log.record(&line(&long));
+            log.record(&line(&wide));
         }
         let dropped = log.take_dropped();
         assert!(dropped > 0, "the buffer is bounded");
         drop(go);
         log.close();
         writer.join().unwrap();
-        let kept = written.lock().unwrap().iter().filter(|b| **b == b'\n').count();
-        assert_eq!(kept as u64 + dropped, total as u64, "every line is written or counted");
+        let kept = count_lines(&written.lock().unwrap());
+        assert_eq!(kept + dropped, total as u64, "every line is written or counted");
     }
 
     #[test]
     fn uses_are_passed_on_even_without_lines() {
         let log = AccessLog::new(AccessFormat::Off);
-        let (used, uses) = mpsc::channel();
+        let (sender, noted) = mpsc::channel();
         let writer = log
             .spawn_writer(Box::new(io::sink()), move |batch| {
                 for (key, _) in batch {
-                    used.send(key).unwrap();
+                    sender.send(key).unwrap();
                 }
             })
             .unwrap();
         log.record(&line("a"));
-        assert_eq!(uses.recv().unwrap(), KeyId::from_bytes([7; 16]));
+        assert_eq!(noted.recv().unwrap(), KeyId::from_bytes([7; 16]));
         let refused = AccessLine { verdict: Verdict::Deny, ..line("b") };
         log.record(&refused);
         log.close();
         writer.join().unwrap();
-        assert!(uses.recv().is_err(), "a refusal is no use");
+        assert!(noted.recv().is_err(), "a refusal is no use");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::key::{KeyId, Timestamp};
 use crate::store::{Access, BATCH, Options, Usage};
 
 /// How often uses are written.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// Uses since the last write: at most one for each key.
 #[derive(Default)]
@@ -49,7 +49,7 @@ impl LastUsed {
         thread::Builder::new().name("kgate-usage".to_owned()).spawn(move || this.run(&dir))
     }
 
-    fn run(&self, dir: &PathBuf) {
+    fn run(&self, dir: &Path) {
         loop {
             let (uses, is_closed) = self.wait();
             // Lost if it fails: "last used" is then older than it should be, nothing else.

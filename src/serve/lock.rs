@@ -33,9 +33,10 @@ impl ServeLock {
         // Never follows a link to somebody else's file.
         options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
         let mut file = options.open(dir.join(LOCK_FILE)).map_err(Taken::Io)?;
-        let operation = match is_shared {
-            true => FlockOperation::NonBlockingLockShared,
-            false => FlockOperation::NonBlockingLockExclusive,
+        let operation = if is_shared {
+            FlockOperation::NonBlockingLockShared
+        } else {
+            FlockOperation::NonBlockingLockExclusive
         };
         match flock(&file, operation) {
             Ok(()) => {}

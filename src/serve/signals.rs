@@ -24,13 +24,13 @@ impl Signals {
     pub(super) fn listen() -> Result<Self, ServeError> {
         let failed = |source| ServeError::System { what: "the signal handlers", source };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let _entered = runtime.enter();
+        let entered = runtime.enter();
         let (terminate, interrupt, hangup) = (
             signal(SignalKind::terminate()).map_err(failed)?,
             signal(SignalKind::interrupt()).map_err(failed)?,
             signal(SignalKind::hangup()).map_err(failed)?,
         );
-        drop(_entered);
+        drop(entered);
         Ok(Self { runtime, terminate, interrupt, hangup })
     }
 

@@ -3,8 +3,10 @@
 //! served all the same.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -18,6 +20,9 @@ use crate::store::{
 /// The pause after a failed pass; doubled up to the longest, so that a store that stays broken is not
 /// opened over and over.
 const RETRY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
+
+/// Records handed over at once.
+const HANDOVER: usize = 512;
 
 /// Proves that a commit changes the tag. `false` if it cannot be proven, for example because the
 /// store cannot be written from here: then tags are not believed.
@@ -95,7 +100,11 @@ impl Refresher {
         let mut retry = RETRY.0;
         while let Some(work) = self.next() {
             let number = self.shared.begun.fetch_add(1, Ordering::SeqCst) + 1;
-            let failure = self.pass().err();
+            // A panic here would leave every later request waiting in vain; as a failure it is said, and
+            // tried again with everything opened anew.
+            let failure = catch_unwind(AssertUnwindSafe(|| self.pass()))
+                .unwrap_or_else(|_| Err(Unready::Unreadable("reading it panicked".to_owned())))
+                .err();
             let failed = failure.is_some();
             if let Some(failure) = &failure {
                 self.session = None;
@@ -230,13 +239,36 @@ impl Refresher {
         }
     }
 
-    /// Reads everything.
+    /// Reads everything. This thread reads and decodes, another one builds the index: with a million
+    /// keys either is about half of the work.
     fn load(&mut self, store: &Store) -> Result<(Engine, Revision), StoreError> {
         let mut builder = match &self.latest {
             Some(latest) => IndexBuilder::replacing(latest.engine.index()),
             None => IndexBuilder::new(Arc::clone(&self.limiter)),
         };
         self.damaged.clear();
+        let (sender, receiver) = sync_channel::<Vec<Update>>(4);
+        let build = move || {
+            receiver.into_iter().flatten().for_each(|update| builder.push(update));
+            builder.finish()
+        };
+        let (revision, index) = thread::scope(|scope| {
+            let building = thread::Builder::new()
+                .name("kgate-index".to_owned())
+                .spawn_scoped(scope, build)
+                .map_err(|error| StoreError::Io { path: store.dir().to_owned(), error })?;
+            let revision = self.read_all(store, &sender);
+            drop(sender);
+            let index: Index = building.join().unwrap_or_else(|panic| resume_unwind(panic));
+            Ok::<_, StoreError>((revision?, index))
+        })?;
+        let rules = Arc::clone(&lock(&self.shared.rules));
+        Ok((Engine::new(rules, index), revision))
+    }
+
+    /// Hands everything over in batches: a message for each key would cost more than the key.
+    fn read_all(&mut self, store: &Store, out: &SyncSender<Vec<Update>>) -> Result<Revision, StoreError> {
+        let mut batch = Vec::with_capacity(HANDOVER);
         let revision = store.load(&mut |item| {
             let update = match item {
                 Item::Consumer(record) => Some(Update::Consumer(record)),
@@ -244,13 +276,14 @@ impl Refresher {
                 // Without a digest it is in no index, and so refused.
                 Item::Damaged(damage) => self.note_damage(damage),
             };
-            if let Some(update) = update {
-                builder.push(update);
+            batch.extend(update);
+            if batch.len() >= HANDOVER {
+                // It fails if the other side panicked, which the join tells.
+                let _ = out.send(std::mem::replace(&mut batch, Vec::with_capacity(HANDOVER)));
             }
         })?;
-        let index: Index = builder.finish();
-        let rules = Arc::clone(&lock(&self.shared.rules));
-        Ok((Engine::new(rules, index), revision))
+        let _ = out.send(batch);
+        Ok(revision)
     }
 
     fn publish(&mut self, mut snapshot: Snapshot) {

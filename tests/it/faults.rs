@@ -26,7 +26,7 @@ impl Scene {
     fn new() -> Self {
         let site = Site::new();
         let store = site.store();
-        let (good, revoked) = (site.issue(&store), site.issue(&store));
+        let (good, revoked) = (Site::issue(&store), Site::issue(&store));
         drop(store);
         let older = std::fs::read(site.store_file()).unwrap();
         let gateway = site.serve(&[]);
@@ -107,7 +107,7 @@ fn an_older_copy_of_the_store_revives_no_key_however_it_comes() {
 fn another_store_in_its_place_serves_nobody() {
     let scene = Scene::new();
     let other = Site::new();
-    let key = other.issue(&other.store());
+    let key = Site::issue(&other.store());
     std::fs::rename(other.store_file(), scene.site.store_file()).unwrap();
     scene.must_fail_closed("store_older");
     assert_eq!(scene.gateway.status(&key), 503);
@@ -136,7 +136,7 @@ fn a_truncated_or_garbled_store_serves_nobody() {
 fn a_damaged_record_is_refused_and_told_of_and_hurts_no_other() {
     let site = Site::new();
     let store = site.store();
-    let (good, damaged) = (site.issue(&store), site.issue(&store));
+    let (good, damaged) = (Site::issue(&store), Site::issue(&store));
     drop(store);
     // A flipped bit in what the record says, found by the digest in it.
     let bytes = std::fs::read(site.store_file()).unwrap();
@@ -167,7 +167,7 @@ fn a_directory_that_cannot_be_read_serves_nobody() {
     }
     // As somebody whom mode bits stop.
     let site = Site::new();
-    let key = site.issue(&site.store());
+    let key = Site::issue(&site.store());
     let nobody = Some(65534);
     std::fs::set_permissions(site.dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     for entry in std::fs::read_dir(site.data()).unwrap() {
@@ -182,7 +182,7 @@ fn a_directory_that_cannot_be_read_serves_nobody() {
     command.arg(&program).arg("--config").arg(site.config_path()).arg("serve");
     let gateway = Process::start(command).unwrap_or_else(|said| panic!("{said}"));
     assert_eq!(gateway.status(&key), 200);
-    std::fs::set_permissions(site.data(), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(site.data(), std::fs::Permissions::from_mode(0o000)).unwrap();
     until("readiness says so", || gateway.readiness() == "store_missing");
     let statuses = statuses_for(Duration::from_millis(200), &gateway, &key);
     assert!(statuses.iter().all(|status| *status == 503), "{statuses:?}");
@@ -239,7 +239,7 @@ fn is_stopped(pid: Pid) -> bool {
 #[test]
 fn sigterm_lets_requests_finish_and_exits_as_soon_as_it_is_idle() {
     let site = Site::new();
-    let key = site.issue(&site.store());
+    let key = Site::issue(&site.store());
     let gateway = site.serve(&[]);
     let mut idle = Client::tcp(gateway.address);
     idle.send(crate::process::request(&key));
@@ -263,7 +263,7 @@ fn sigterm_lets_requests_finish_and_exits_as_soon_as_it_is_idle() {
 #[test]
 fn what_takes_longer_than_the_drain_is_cut_and_said() {
     let site = Site::with(&CONFIG.replace("drain_timeout = \"10s\"", "drain_timeout = \"300ms\""));
-    let key = site.issue(&site.store());
+    let key = Site::issue(&site.store());
     let gateway = site.serve(&[]);
     let mut slow = Client::tcp(gateway.address);
     slow.send(crate::harness::request("GET", "/x?delay=60000", &key.token));
@@ -276,7 +276,7 @@ fn what_takes_longer_than_the_drain_is_cut_and_said() {
 #[test]
 fn sighup_takes_a_good_configuration_and_keeps_the_old_one_over_a_bad_one() {
     let site = Site::new();
-    let key = site.issue(&site.store());
+    let key = Site::issue(&site.store());
     let gateway = site.serve(&[]);
     assert_eq!(gateway.status(&key), 200);
     site.configure(&CONFIG.replace("path = \"/**\"", "path = \"/elsewhere\""));
@@ -297,7 +297,7 @@ fn sighup_takes_a_good_configuration_and_keeps_the_old_one_over_a_bad_one() {
 #[test]
 fn a_changed_configuration_file_is_taken_without_being_asked() {
     let site = Site::new();
-    let key = site.issue(&site.store());
+    let key = Site::issue(&site.store());
     let gateway = site.serve(&[]);
     site.configure(&CONFIG.replace("path = \"/**\"", "path = \"/elsewhere\""));
     gateway.until_it_says("configuration reloaded");

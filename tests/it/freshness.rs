@@ -113,9 +113,9 @@ impl Detector {
 }
 
 /// The life of a key, each step checked. Some ten commands.
-fn live_and_die(site: &Site, store: &Store, detector: &mut Detector) {
+fn live_and_die(store: &Store, detector: &mut Detector) {
     let peppers = Peppers::default();
-    let consumer = site.consumer(store);
+    let consumer = Site::consumer(store);
     let key = detector.command("create", 200, || {
         store.issue(&new_key(consumer), &peppers, &act(), &mut rand::rng()).unwrap()
     });
@@ -168,13 +168,13 @@ fn no_request_begun_after_a_change_is_answered_by_the_old_verdict() {
     let store = site.store();
     let gateways: Vec<Process> = (0..2).map(|_| site.serve(&["--shared"])).collect();
     let addresses: Vec<SocketAddr> = gateways.iter().map(|gateway| gateway.address).collect();
-    let mut detector = Detector::start(&addresses, &site.issue(&store));
+    let mut detector = Detector::start(&addresses, &Site::issue(&store));
     for _ in 0..lives() {
-        live_and_die(&site, &store, &mut detector);
+        live_and_die(&store, &mut detector);
     }
     // And through the command itself.
     for _ in 0..3 {
-        let key = detector.command("create", 200, || site.issue(&store));
+        let key = detector.command("create", 200, || Site::issue(&store));
         let id = key.record.id.to_string();
         for (args, status) in [
             (&["key", "disable", &id][..], 401),
@@ -202,9 +202,9 @@ fn the_detector_finds_a_delay_of_one_millisecond() {
     let store = site.store();
     let gateways: Vec<Running> = (0..2).map(|_| delayed(&site, Duration::from_millis(1))).collect();
     let addresses: Vec<SocketAddr> = gateways.iter().map(tcp).collect();
-    let mut detector = Detector::start(&addresses, &site.issue(&store));
+    let mut detector = Detector::start(&addresses, &Site::issue(&store));
     for _ in 0..lives() {
-        live_and_die(&site, &store, &mut detector);
+        live_and_die(&store, &mut detector);
         if !detector.stale.lock().unwrap().is_empty() {
             break;
         }

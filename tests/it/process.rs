@@ -1,6 +1,6 @@
 //! `kgate serve` as a process of its own, over a store that the test changes.
 
-#![allow(dead_code, reason = "each module of tests uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each module of tests uses a part")]
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -102,14 +102,14 @@ impl Site {
     }
 
     /// Makes a consumer.
-    pub fn consumer(&self, store: &Store) -> ConsumerId {
+    pub fn consumer(store: &Store) -> ConsumerId {
         let new = NewConsumer { name: "Acme Corp".to_owned(), ..NewConsumer::default() };
         store.create_consumer(&new, &act(), &mut rand::rng()).unwrap().id
     }
 
     /// Makes a key that works.
-    pub fn issue(&self, store: &Store) -> Issued {
-        let consumer = self.consumer(store);
+    pub fn issue(store: &Store) -> Issued {
+        let consumer = Self::consumer(store);
         store.issue(&new_key(consumer), &Peppers::default(), &act(), &mut rand::rng()).unwrap()
     }
 
@@ -163,15 +163,13 @@ impl Process {
             started = started_line(&said.lock().unwrap());
             started.is_some() || reader.is_finished()
         });
-        match started {
-            Some((address, admin)) => Ok(Self { child, address, admin, said, reader: Some(reader) }),
-            None => {
-                let _ = child.wait();
-                let _ = reader.join();
-                let said = said.lock().unwrap().clone();
-                Err(said)
-            }
+        if let Some((address, admin)) = started {
+            return Ok(Self { child, address, admin, said, reader: Some(reader) });
         }
+        let _ = child.wait();
+        let _ = reader.join();
+        let said = said.lock().unwrap().clone();
+        Err(said)
     }
 
     /// Returns what it has said so far.
