@@ -167,7 +167,7 @@ fn strange_bytes_in_arguments_and_input_are_errors_in_words() {
 
 /// Starts a bulk creation and stops it in the middle of its writing.
 fn stopped_writer(home: &Home) -> (Child, Pid) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let child = home
             .command(&["key", "create", "--consumer", "Acme", "--count", "2000000"])
