@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::store::{Options, Restore as Mode, RestoreReport, Store};
+use crate::store::{Options, Restore as Mode, RestoreReport, Store, StoreError};
 
-use super::failure::{Answer, Outcome};
+use super::failure::{Answer, Failure, Outcome};
 use super::session::Session;
 use super::ui::Object;
 use super::values::counted;
@@ -45,7 +45,7 @@ pub(super) fn run(args: &Restore, session: &Session) -> Outcome {
     let dir = session.data_dir()?;
     let act = session.act(None);
     let restore = |mode| Store::restore(&dir, &args.file, mode, &Options::default(), &act);
-    let plan = restore(Mode::DryRun)?;
+    let plan = restore(Mode::DryRun).map_err(|error| unfit(error, args))?;
     if plan.into_empty {
         session.ui.warn(format!(
             "there is no store in {}: everything of the backup goes there, and revocations made after it are lost",
@@ -66,6 +66,19 @@ pub(super) fn run(args: &Restore, session: &Session) -> Outcome {
         return Ok(Answer::No);
     }
     report(&restore(Mode::Apply)?, args, session)
+}
+
+/// What is wrong with the backup is put right otherwise than what is wrong with the store.
+fn unfit(error: StoreError, args: &Restore) -> Failure {
+    match &error {
+        StoreError::Foreign { path, .. } | StoreError::NoStore { dir: path } if *path == args.file => {
+            Failure::cannot(error.to_string()).help("name a file that `kgate backup` wrote")
+        }
+        StoreError::Truncated { path, .. } | StoreError::Corrupted { path, .. } if *path == args.file => {
+            Failure::cannot(error.to_string()).help("take another backup; nothing was changed")
+        }
+        _ => error.into(),
+    }
 }
 
 fn report(report: &RestoreReport, args: &Restore, session: &Session) -> Outcome {

@@ -20,13 +20,14 @@ pub(super) struct Session {
     pub(super) ui: Ui,
     common: Common,
     config: OnceCell<Config>,
+    data_dir: OnceCell<PathBuf>,
 }
 
 impl Session {
     pub(super) fn new(common: Common) -> Self {
         let format = if common.json { Format::Json } else { common.format };
         let talk = if common.quiet { Talk::Quiet } else { Talk::Normal };
-        Self { ui: Ui::new(format, talk), common, config: OnceCell::new() }
+        Self { ui: Ui::new(format, talk), common, config: OnceCell::new(), data_dir: OnceCell::new() }
     }
 
     /// Says whether JSON was asked for.
@@ -93,6 +94,14 @@ impl Session {
     /// A key can be revoked while half a configuration is being edited: only `data_dir` itself has
     /// to be readable.
     pub(super) fn data_dir(&self) -> Result<PathBuf, Failure> {
+        if let Some(dir) = self.data_dir.get() {
+            return Ok(dir.clone());
+        }
+        let dir = self.find_data_dir()?;
+        Ok(self.data_dir.get_or_init(|| dir).clone())
+    }
+
+    fn find_data_dir(&self) -> Result<PathBuf, Failure> {
         if let Some(dir) = self.named_data_dir() {
             return Ok(dir.to_owned());
         }
