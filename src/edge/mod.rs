@@ -12,7 +12,7 @@ mod identity;
 mod request_id;
 mod value;
 
-pub use access::{AccessLine, AccessSink, Verdict, redacted};
+pub use access::{AccessLine, AccessSink, Verdict, redacted, without_tokens};
 pub use answer::{Answer, Answers, Failure};
 pub use client::{client_address, is_trusted};
 pub use identity::{Head, Identification};

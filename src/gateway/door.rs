@@ -21,6 +21,7 @@ use super::forward;
 use super::wire::{Peer, Wire};
 use crate::edge::{
     AccessLine, Answer, Failure, RequestId, X_REQUEST_ID, client_address, is_trusted, redacted,
+    without_tokens,
 };
 use crate::metrics::UpstreamFault;
 use crate::policy::{Attributes, Decision};
@@ -47,12 +48,15 @@ impl Door {
         let trusted = &exchange.setup.trusted;
         exchange.peer_is_trusted = is_trusted(peer.address, trusted);
         exchange.client = client_address(peer.address, &head.headers, trusted);
-        exchange.id = Some(RequestId::take_or_make(
+        let id = RequestId::take_or_make(
             &head.headers,
             exchange.peer_is_trusted,
             exchange.setup.trust_request_id,
             &mut rand::rng(),
-        ));
+        );
+        // An id is logged, returned and passed on: a key in its place is none.
+        let is_key = without_tokens(id.as_str().into(), &exchange.setup.key_types) != id.as_str();
+        exchange.id = Some(if is_key { RequestId::make(&mut rand::rng()) } else { id });
         exchange.target = target_of(session);
     }
 
@@ -67,10 +71,16 @@ impl Door {
         if raw > caps.head_bytes || head.headers.len() > caps.head_fields {
             return Some(Failure::HeaderTooLarge);
         }
-        if let Some(length) = head.headers.get(CONTENT_LENGTH)
-            && declared_length(length).is_none_or(|length| length > caps.body_bytes)
-        {
-            return Some(Failure::BodyTooLarge);
+        let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter();
+        if let Some(length) = lengths.next() {
+            // RFC 9112 §6.3 lets us take a list of equal lengths for one. Pingora does, and passes the list
+            // on to backends, some of which read it as no length and the body as the next request.
+            if lengths.next().is_some() || !is_number(length) {
+                return Some(Failure::BadRequest);
+            }
+            if declared_length(length).is_none_or(|length| length > caps.body_bytes) {
+                return Some(Failure::BodyTooLarge);
+            }
         }
         let host_is_sound = match head.headers.get(HOST) {
             Some(host) => host.as_bytes().iter().all(|b| is_host_byte(*b)),
@@ -216,7 +226,8 @@ impl ProxyHttp for Door {
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         if let Some(fault) = Self::fault_of(session, exchange) {
-            if session.req_header().method == Method::CONNECT {
+            // Where its parts are in doubt, so is where it ends.
+            if fault == Failure::BadRequest {
                 session.set_keepalive(None);
             }
             self.fail(session, exchange, fault).await?;
@@ -494,7 +505,7 @@ impl ProxyHttp for Door {
             client: exchange.client,
             method: head.method.as_str(),
             path: &redacted(&exchange.target, &exchange.setup.key_types),
-            host,
+            host: &without_tokens(host.into(), &exchange.setup.key_types),
             status,
             route: route.map(|(_, name)| name),
             upstream: exchange.upstream().map(|(upstream, _)| upstream.name.as_str()),
@@ -579,9 +590,14 @@ fn target_of(session: &Session) -> Bytes {
     raw.slice(from..to)
 }
 
+/// Returns a length in bytes; `None` if it is none, or beyond all bounds.
 fn declared_length(value: &HeaderValue) -> Option<u64> {
-    // A list of equal values is sound too (RFC 9112 §6.3); Pingora has refused one of unequal ones.
-    value.to_str().ok()?.split(',').next()?.trim().parse().ok()
+    value.to_str().ok().filter(|_| is_number(value))?.parse().ok()
+}
+
+/// RFC 9110 §8.6: digits and nothing else.
+fn is_number(value: &HeaderValue) -> bool {
+    !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit)
 }
 
 /// What a host may consist of (RFC 3986 §3.2.2), less what nobody uses and somebody misreads.

@@ -70,7 +70,7 @@ fn one(token: &[u8]) -> Presented<'_> {
 }
 
 /// Returns what follows `Bearer`, whose case and following spaces do not matter (RFC 9110 §11.1).
-pub(super) fn strip_bearer(value: &[u8]) -> Option<&[u8]> {
+fn strip_bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = value.split_at_checked(6)?;
     let is_bearer =
         scheme.eq_ignore_ascii_case(b"bearer") && rest.first().is_none_or(u8::is_ascii_whitespace);

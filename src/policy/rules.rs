@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::Ambiguity;
-use super::credential::{Source, strip_bearer};
+use super::credential::Source;
 use super::path::{self, PathFault};
 use super::route::{Methods, Routes, without_port};
 use crate::key::{Format, KeyTypes, Peppers, Rate, Requirement};
@@ -154,15 +154,12 @@ impl Rules {
         &self.credential_headers
     }
 
-    /// Says whether a header value holds a well-formed kgate token, bare or after `Bearer`. Where
-    /// `Authorization` is the backend's, such a value must not reach it all the same.
+    /// Says whether a header value holds a well-formed kgate token, under whatever scheme and between
+    /// whatever marks. Where `Authorization` is the backend's, such a value must not reach it all the same.
     pub fn carries_token(&self, value: &[u8]) -> bool {
-        let is_token = |text: &[u8]| {
-            let text = text.trim_ascii();
-            let text = strip_bearer(text).unwrap_or(text).trim_ascii();
-            self.spec.key_types.parse(text).is_ok_and(|parsed| !parsed.is_opaque)
-        };
-        value.split(|byte| *byte == b',').any(is_token)
+        let is_mark = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b'_';
+        let is_token = |word: &[u8]| self.spec.key_types.parse(word).is_ok_and(|parsed| !parsed.is_opaque);
+        value.split(is_mark).any(is_token)
     }
 
     pub(super) fn routes(&self) -> &Routes {
