@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=${CARGO_TARGET_DIR:-target}
 
-for bench in decide memory startup; do
+for bench in decide timing memory startup; do
   echo "== $bench"
   cargo bench --quiet --locked --no-default-features --bench "$bench"
 done

@@ -205,7 +205,15 @@ impl Gate {
 
     /// Makes a key.
     pub fn issue_key(&self, new: &NewKey) -> Issued {
-        self.store.issue(new, &self.loaded.config.peppers, &act(), &mut rand::rng()).unwrap()
+        let issued = self.store.issue(new, &self.loaded.config.peppers, &act(), &mut rand::rng()).unwrap();
+        self.settle();
+        issued
+    }
+
+    /// Waits until the gateway has taken in every change so far. On a busy machine the first request after
+    /// one may else be answered with 503.
+    pub fn settle(&self) {
+        until("the snapshot is current", || self._runtime.block_on(self.verifier.fresh()).is_ok());
     }
 
     /// Revokes a key.
@@ -441,6 +449,12 @@ impl Client {
         }
     }
 
+    /// Reads all there is until the peer closes.
+    pub fn rest(mut self) -> Vec<u8> {
+        while self.fill() {}
+        self.left
+    }
+
     fn read_answer(&mut self, has_body: bool) -> Option<Answer> {
         let end = loop {
             if let Some(at) = self.left.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -553,6 +567,11 @@ impl Answer {
             .map(|pair| pair[1].as_str().unwrap().to_owned())
             .collect()
     }
+}
+
+/// Returns `full` where promises are tested at full counts (`KGATE_SOAK`), `reduced` elsewhere.
+pub fn full_or(full: usize, reduced: usize) -> usize {
+    if std::env::var_os("KGATE_SOAK").is_some() { full } else { reduced }
 }
 
 /// Returns what of the program's own threads may still be seen after a closed channel. (Used by tests

@@ -15,5 +15,6 @@ mod harness;
 mod layering;
 mod metrics;
 mod process;
+mod promises;
 mod scan;
 mod vectors;

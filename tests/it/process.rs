@@ -146,8 +146,13 @@ pub struct Process {
 
 impl Process {
     /// Starts it, or returns what it said before it ended.
-    pub fn start(mut command: Command) -> Result<Self, String> {
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    pub fn start(command: Command) -> Result<Self, String> {
+        Self::start_writing(command, Stdio::null())
+    }
+
+    /// Starts it with its access log written to `out`.
+    pub fn start_writing(mut command: Command, out: Stdio) -> Result<Self, String> {
+        let mut child = command.stdout(out).stderr(Stdio::piped()).spawn().unwrap();
         let said = Arc::new(Mutex::new(String::new()));
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let into = Arc::clone(&said);

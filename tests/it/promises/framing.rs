@@ -1,0 +1,191 @@
+//! Nobody smuggles a request past the gateway: the backend sees as many as were admitted.
+
+use crate::harness::{CONFIG, Gate, request};
+
+const SMUGGLED: &str = "GET /public/smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// A gateway that soon closes a connection on which nothing comes.
+fn gate() -> Gate {
+    Gate::start(
+        &CONFIG.replace(
+            "realm = \"acme\"",
+            "realm = \"acme\"\nbody_timeout = \"300ms\"\nidle_timeout = \"30ms\"",
+        ),
+    )
+}
+
+/// Sends bytes and returns the statuses of all answers until the gateway closes.
+fn statuses(gate: &Gate, bytes: &[u8]) -> (Vec<u16>, Vec<u8>) {
+    let mut client = gate.connect();
+    client.try_send(bytes);
+    let answers = client.rest();
+    // Echoed heads are JSON, in which a line end is written out: only real status lines match.
+    let text = String::from_utf8_lossy(&answers).into_owned();
+    let statuses = text
+        .match_indices("HTTP/1.1 ")
+        .filter(|(at, _)| *at == 0 || !text[..*at].ends_with(' '))
+        .filter_map(|(at, _)| text.get(at + 9..at + 12)?.parse().ok())
+        .collect();
+    (statuses, answers)
+}
+
+/// One message each, with framing that two servers may read in two ways. The number is how many
+/// requests it is, if the gateway takes it at all.
+fn corpus() -> Vec<(&'static str, String, usize)> {
+    let post = |fields: &str, body: &str| format!("POST /public/1 HTTP/1.1\r\nHost: a\r\n{fields}\r\n{body}");
+    let length = SMUGGLED.len();
+    let chunks = format!("{length:x}\r\n{SMUGGLED}\r\n0\r\n\r\n");
+    let te = "Transfer-Encoding: chunked\r\n";
+    let early_end = format!("0\r\n\r\n{SMUGGLED}");
+    let cl = |n: usize| format!("Content-Length: {n}\r\n");
+    let mut all = vec![
+        ("CL hides", post(&cl(length), SMUGGLED), 1),
+        ("TE hides", post(te, &chunks), 1),
+        ("CL.TE", post(&format!("{}{te}", cl(early_end.len())), &early_end), 2),
+        ("TE.CL", post(&format!("{te}{}", cl(4)), &chunks), 1),
+        ("CL.0", post(&cl(0), SMUGGLED), 2),
+        ("no framing", post("", SMUGGLED), 2),
+        ("two CL", post(&format!("{}{}", cl(0), cl(length)), SMUGGLED), 0),
+        ("two CL, the other way", post(&format!("{}{}", cl(length), cl(0)), SMUGGLED), 0),
+        ("two equal CL", post(&format!("{}{}", cl(length), cl(length)), SMUGGLED), 0),
+        ("CL list", post(&format!("Content-Length: {length}, {length}\r\n"), SMUGGLED), 0),
+        ("CL list of two", post(&format!("Content-Length: 0, {length}\r\n"), SMUGGLED), 0),
+        ("CL list of two, the other way", post(&format!("Content-Length: {length}, 0\r\n"), SMUGGLED), 0),
+        ("chunk extension", post(te, &format!("{length:x};a=b\r\n{SMUGGLED}\r\n0;c\r\n\r\n")), 1),
+        (
+            "trailers",
+            post(
+                te,
+                &format!("{length:x}\r\n{SMUGGLED}\r\n0\r\nX-Consumer-Id: EVIL\r\nContent-Length: 9\r\n\r\n"),
+            ),
+            1,
+        ),
+        ("obs-fold", post(&format!("X: a\r\n {}", cl(length)), SMUGGLED), 0),
+        ("folded TE", post("Transfer-Encoding:\r\n chunked\r\n", &chunks), 0),
+        ("bare LF in the head", post(&format!("X: a\n{}", cl(length)), SMUGGLED), 0),
+        ("bare CR in the head", post(&format!("X: a\r{}", cl(length)), SMUGGLED), 0),
+        ("underscore", post(&format!("Content_Length: {length}\r\n"), SMUGGLED), 2),
+        ("space before the colon", post(&format!("Content-Length : {length}\r\n"), SMUGGLED), 0),
+    ];
+    for value in [
+        "-0",
+        "+0",
+        "0x0",
+        "1e1",
+        "0 0",
+        "0;",
+        "\"0\"",
+        "",
+        " ",
+        "99999999999999999999999",
+        "0\0",
+        "\u{0660}",
+    ] {
+        all.push(("odd CL", post(&format!("Content-Length: {value}\r\n"), SMUGGLED), 0));
+    }
+    for (name, fields) in [
+        ("TE: xchunked", "Transfer-Encoding: xchunked\r\n"),
+        ("TE: identity", "Transfer-Encoding: identity\r\n"),
+        ("TE: chunked, identity", "Transfer-Encoding: chunked, identity\r\n"),
+        ("TE: chunkedx", "Transfer-Encoding: chunkedx\r\n"),
+        ("TE: \"chunked\"", "Transfer-Encoding: \"chunked\"\r\n"),
+        ("TE: cow", "Transfer-Encoding: cow\r\n"),
+        ("TE: VT", "Transfer-Encoding: \x0bchunked\r\n"),
+        ("TE: NUL", "Transfer-Encoding: chunked\0\r\n"),
+        ("TE space", "Transfer-Encoding : chunked\r\n"),
+        ("two TE", "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n"),
+        ("two TE, the other way", "Transfer-Encoding: identity\r\nTransfer-Encoding: cow\r\n"),
+    ] {
+        all.push((name, post(&format!("{fields}{}", cl(5)), &early_end), 0));
+    }
+    // Framing named in `Connection` must not be taken from the backend.
+    for named in ["Content-Length", "content-length, keep-alive", "close, Content-Length"] {
+        all.push((
+            "CL named in Connection",
+            post(&format!("Connection: {named}\r\n{}", cl(length)), SMUGGLED),
+            1,
+        ));
+    }
+    for named in ["Transfer-Encoding", "keep-alive, transfer-encoding", "close, TE, Transfer-Encoding"] {
+        all.push(("TE named in Connection", post(&format!("Connection: {named}\r\n{te}"), &chunks), 1));
+    }
+    // Where the gateway reads a chunk's end, what follows is a request to be judged; it is passed on in
+    // chunks of the gateway's own making.
+    for size in ["-1", "+1", "0x1", "1 ", " 1", "g", "", "FFFFFFFFFFFFFFFFF", "1\n", "1\r"] {
+        all.push(("odd chunk size", post(te, &format!("{size}\r\nx\r\n0\r\n\r\n{SMUGGLED}")), 2));
+    }
+    for chunk in
+        ["1\r\nxx\r\n0\r\n\r\n", "1\nx\n0\n\n", "1\r\nx0\r\n\r\n", "1\r\nx\r\n0\r\n", "5\r\nx\r\n0\r\n\r\n"]
+    {
+        all.push(("odd chunk", post(te, &format!("{chunk}{SMUGGLED}")), 2));
+    }
+    for (name, head) in [
+        (
+            "upgrade to h2c",
+            "GET /public/1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n",
+        ),
+        ("GET with a body", "GET /public/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 42\r\n\r\n"),
+        ("HTTP/1.0 kept alive", "GET /public/1 HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n"),
+    ] {
+        all.push((name, format!("{head}{SMUGGLED}"), 2));
+    }
+    all
+}
+
+#[test]
+fn the_backend_sees_as_many_requests_as_were_admitted() {
+    let gate = gate();
+    let token = gate.issue(&["products:read"]);
+    for (name, bytes, requests) in corpus() {
+        let before = gate.echo.requests();
+        let (got, raw) = statuses(&gate, bytes.as_bytes());
+        let admitted = got.iter().filter(|status| **status == 200).count();
+        let shown = format!("{name}: {bytes:?}: {got:?} {}", raw.escape_ascii());
+        assert!(admitted <= requests, "{shown}");
+        assert!(!raw.windows(4).any(|w| w == b"EVIL"), "{shown}");
+        // Over the same pooled connection if there is one: what was left in it would come first.
+        let marker = format!("/v1/products/{before}");
+        let answer = gate.get(&marker, &token);
+        assert_eq!(answer.json()["target"], marker, "{shown}");
+        let seen = gate.echo.requests() - before - 1;
+        // A request that the backend saw and the gateway then gave up on (its body broke off) was
+        // admitted too; it is never more than was sent.
+        assert!(seen >= admitted && seen <= requests.max(1), "the backend saw {seen} of {shown}");
+        assert!(
+            seen == admitted || got.iter().any(|status| *status >= 400),
+            "the backend saw {seen} of {shown}"
+        );
+    }
+}
+
+/// A protected route answers 401 before it has read the body, which must not become a request, and
+/// what follows it is judged for itself.
+#[test]
+fn what_follows_a_refusal_is_judged_for_itself() {
+    let gate = gate();
+    let token = gate.issue(&["products:read"]);
+    let good = request("GET", "/v1/products/after", &token);
+    let inner = request("GET", "/v1/products/smuggled", &token);
+    let post =
+        |fields: &str, body: &str| format!("POST /v1/products/1 HTTP/1.1\r\nHost: a\r\n{fields}\r\n{body}");
+    for (framed, reuses) in [
+        (post(&format!("Content-Length: {}\r\n", inner.len()), &inner), true),
+        (
+            post("Transfer-Encoding: chunked\r\n", &format!("{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len())),
+            false,
+        ),
+        (post(&format!("Expect: 100-continue\r\nContent-Length: {}\r\n", inner.len()), &inner), false),
+        (post(&format!("Content-Length: {}\r\n", 100_000), &inner.repeat(1000)), false),
+        (post(&format!("Connection: close\r\nContent-Length: {}\r\n", inner.len()), &inner), false),
+        (post(&format!("Connection: content-length\r\nContent-Length: {}\r\n", inner.len()), &inner), true),
+    ] {
+        let before = gate.echo.requests();
+        let (got, raw) = statuses(&gate, format!("{framed}{good}").as_bytes());
+        let shown = format!("{:.200}: {got:?}", framed);
+        assert_eq!(got[0], 401, "{shown}");
+        assert_eq!(got[1..], if reuses { vec![200] } else { vec![] }, "{shown}");
+        let text = String::from_utf8_lossy(&raw);
+        assert!(!text.contains("/v1/products/smuggled"), "{shown}");
+        assert_eq!(gate.echo.requests() - before, usize::from(reuses), "{shown}");
+    }
+}

@@ -1,0 +1,67 @@
+//! Memory is bounded by the keys in the store, never by traffic.
+
+use std::fmt::Write as _;
+
+use kgate::key::{Prefix, Token};
+
+use crate::harness::{Client, full_or};
+use crate::process::{Process, Site};
+
+/// Kilobytes of memory in use.
+fn resident(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid().as_raw_nonzero())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse().unwrap()
+}
+
+/// Asks `count` times, each time with another token, path and host, over a few connections that are
+/// opened anew now and then.
+fn strangers(process: &Process, count: usize) {
+    const AT_ONCE: usize = 100;
+    let prefix: Prefix = "acme_live".parse().unwrap();
+    let mut rng = rand::rng();
+    let mut client = Client::tcp(process.address);
+    for round in 0..count / AT_ONCE {
+        if round % 50 == 49 {
+            client = Client::tcp(process.address);
+        }
+        let mut all = String::new();
+        for _ in 0..AT_ONCE {
+            let token = Token::mint(&prefix, &mut rng);
+            let text = token.expose();
+            let unique = &text["acme_live_".len()..];
+            // 200 bytes that are never the same again: a map keyed by any of it would show.
+            let _ = write!(
+                all,
+                "GET /{unique}/{unique}/{unique} HTTP/1.1\r\nHost: {unique}.example.com\r\n\
+                 Authorization: Bearer {text}\r\nX-{unique}: {unique}\r\nX-Forwarded-For: {unique}\r\n\r\n"
+            );
+        }
+        client.send(&all);
+        for _ in 0..AT_ONCE {
+            assert_eq!(client.answer().status, 401);
+        }
+    }
+}
+
+#[test]
+fn unknown_tokens_leave_memory_where_it_was() {
+    let site = Site::new();
+    let key = site.issue(&site.store());
+    let process = site.serve(&[]);
+    assert_eq!(process.status(&key), 200);
+    let series = || process.ask_admin("/metrics").1.lines().filter(|line| !line.starts_with('#')).count();
+    // Buffers find their size.
+    strangers(&process, 10_000);
+    let (before, series_before) = (resident(&process), series());
+    let count = full_or(1_000_000, 50_000);
+    strangers(&process, count);
+    let (after, series_after) = (resident(&process), series());
+    let growth = after.saturating_sub(before);
+    println!("{count} unknown tokens: {before} kB before, {after} kB after");
+    // A map of nothing but digests would be 2 MiB at 50,000 and 60 MiB at a million.
+    let bound = full_or(16, 4) as u64 * 1024;
+    assert!(growth <= bound, "{count} unknown tokens cost {growth} kB");
+    assert_eq!(series_before, series_after, "no label comes from a request");
+    assert_eq!(process.status(&key), 200);
+}

@@ -1,0 +1,9 @@
+//! The promises kgate makes to its operator, each attacked over real sockets.
+
+mod canary;
+mod framing;
+mod identity;
+mod limits;
+mod memory;
+mod paths;
+mod refusals;
