@@ -47,7 +47,7 @@ fn strangers(process: &Process, count: usize) {
 #[test]
 fn unknown_tokens_leave_memory_where_it_was() {
     let site = Site::new();
-    let key = site.issue(&site.store());
+    let key = Site::issue(&site.store());
     let process = site.serve(&[]);
     assert_eq!(process.status(&key), 200);
     let series = || process.ask_admin("/metrics").1.lines().filter(|line| !line.starts_with('#')).count();
