@@ -374,8 +374,9 @@ impl ProxyHttp for Door {
         let Stage::Forwarding(forwarding) = &exchange.stage else {
             return Error::e_explain(ErrorType::InternalError, "nothing permits this request");
         };
-        let blank = ResponseHeader::build_no_case(head.status, Some(0))?;
-        let mut parts = Parts::from(std::mem::replace(head, blank));
+        let mut parts = Parts::from(std::mem::replace(head, blank()));
+        // Room for all that is added: growing the map moves and hashes everything again.
+        parts.headers.reserve(8);
         let is_upgrade = parts.status == http::StatusCode::SWITCHING_PROTOCOLS;
         if !is_upgrade {
             remove_hop_by_hop(&mut parts.headers);
@@ -607,20 +608,32 @@ fn is_host_byte(byte: u8) -> bool {
 
 /// Removes what is between the backend and us only (RFC 9110 §7.6.1). `Transfer-Encoding` stays: Pingora
 /// frames the body by it.
+///
+/// One look at every name, since there is nearly always nothing to remove.
 fn remove_hop_by_hop(headers: &mut http::HeaderMap) {
-    if let Some(connection) = headers.remove(CONNECTION) {
-        for name in connection.as_bytes().split(|b| *b == b',') {
-            let name = name.trim_ascii();
-            let frames_body = [CONTENT_LENGTH, TRANSFER_ENCODING];
-            if let Ok(name) = HeaderName::from_bytes(name)
-                && !frames_body.contains(&name)
-            {
-                headers.remove(name);
-            }
-        }
+    let is_hop =
+        |name: &&HeaderName| **name == CONNECTION || **name == KEEP_ALIVE || **name == PROXY_CONNECTION;
+    if !headers.keys().any(|name| is_hop(&name)) {
+        return;
     }
     headers.remove(KEEP_ALIVE);
     headers.remove(PROXY_CONNECTION);
+    let nominated: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        // `Connection` itself is replaced by Pingora, and the body is framed by the other two.
+        .filter(|name| ![CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name))
+        .collect();
+    for name in nominated {
+        headers.remove(name);
+    }
+}
+
+/// An empty head, to be swapped in while the real one is worked on.
+fn blank() -> ResponseHeader {
+    ResponseHeader::from(http::Response::new(()).into_parts().0)
 }
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");

@@ -1,9 +1,9 @@
 //! The request head a backend gets. Written in Pingora's last hook before it is sent, after hop-by-hop
 //! fields were removed: what is set earlier, a client can have removed by naming it in `Connection`.
 
+use http::Version;
 use http::header::{EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Version};
 use pingora::http::RequestHeader;
 
 use super::exchange::{Exchange, Forwarding};
@@ -21,15 +21,20 @@ pub(super) fn rewrite(
 ) -> pingora::Result<()> {
     // Pingora keeps the spelling of field names in a second map, which doubles the cost of every change.
     // Names are case-insensitive (RFC 9110 §5.1), so the map is dropped.
-    let blank = RequestHeader::build_no_case(Method::GET, b"/", Some(0))?;
+    let blank = RequestHeader::from(http::Request::new(()).into_parts().0);
     let mut parts = Parts::from(std::mem::replace(head, blank));
     let permit = forwarding.permit();
     let headers = &mut parts.headers;
+    // Room for all that is added: growing the map moves and hashes everything again.
+    headers.reserve(16);
 
     let was_bearer = exchange.setup.is_bearer(permit.route().0);
     exchange.setup.identification.strip(headers, was_bearer);
-    remove_overrides(headers);
-    if !trace_is_sound(headers) {
+    let seen = Seen::in_fields(headers);
+    if seen.override_or_alias {
+        remove_overrides(headers);
+    }
+    if seen.trace && !trace_is_sound(headers) {
         headers.remove(TRACEPARENT);
         headers.remove(TRACESTATE);
     }
@@ -37,7 +42,7 @@ pub(super) fn rewrite(
         // RFC 9110 §10.1.1: the expectation of an HTTP/1.0 client is ignored.
         headers.remove(EXPECT);
     }
-    forwarded(headers, peer, exchange.peer_is_trusted);
+    forwarded(headers, peer, exchange.peer_is_trusted, seen.forwarding);
     if let Some(id) = &exchange.id {
         headers.insert(X_REQUEST_ID, id.as_value().clone());
     }
@@ -51,29 +56,68 @@ pub(super) fn rewrite(
     Ok(())
 }
 
+/// What a client sent of the names looked after here. Found in one look at every name: most requests
+/// have none of them, and asking the map for each would cost more than all the rest.
+#[derive(Default)]
+struct Seen {
+    /// One of [`FORWARDING`], or `Forwarded`.
+    forwarding: bool,
+    /// One of [`OVERRIDES`], or a spelling of one of [`ALIASED`].
+    override_or_alias: bool,
+    /// `traceparent` or `tracestate`.
+    trace: bool,
+}
+
+impl Seen {
+    fn in_fields(headers: &HeaderMap) -> Self {
+        let mut seen = Self::default();
+        for name in headers.keys() {
+            let name = name.as_str();
+            match name.as_bytes()[0] {
+                b'x' => {
+                    seen.forwarding |= FORWARDING.iter().any(|ours| ours.as_str() == name);
+                    seen.override_or_alias |= is_override(name);
+                }
+                b'f' => seen.forwarding |= name == "forwarded",
+                b't' => {
+                    seen.forwarding |= name == "true-client-ip";
+                    seen.trace |= matches!(name, "traceparent" | "tracestate");
+                }
+                _ => {}
+            }
+            seen.override_or_alias |= is_alias(name);
+        }
+        seen
+    }
+}
+
 /// Tells the backend the client's address, and how it was asked. What a trusted proxy says is added to;
 /// what anybody else says is replaced.
-fn forwarded(headers: &mut HeaderMap, peer: &Peer, peer_is_trusted: bool) {
-    if !peer_is_trusted {
+///
+/// `were_sent` is false if the client sent none of the fields concerned.
+fn forwarded(headers: &mut HeaderMap, peer: &Peer, peer_is_trusted: bool, were_sent: bool) {
+    if were_sent && !peer_is_trusted {
         for name in FORWARDING {
             headers.remove(name);
         }
         headers.remove(FORWARDED);
     }
+    let may_be_there = were_sent && peer_is_trusted;
     if let Some(text) = &peer.text {
-        let chain = match headers.get(X_FORWARDED_FOR) {
-            None => Some(text.clone()),
-            Some(_) => joined(headers, text),
+        let chain = if may_be_there && headers.contains_key(X_FORWARDED_FOR) {
+            joined(headers, text)
+        } else {
+            Some(text.clone())
         };
         match chain {
             Some(chain) => drop(headers.insert(X_FORWARDED_FOR, chain)),
             None => drop(headers.remove(X_FORWARDED_FOR)),
         }
     }
-    if !headers.contains_key(X_FORWARDED_PROTO) {
+    if !(may_be_there && headers.contains_key(X_FORWARDED_PROTO)) {
         headers.insert(X_FORWARDED_PROTO, HTTP);
     }
-    if !headers.contains_key(X_FORWARDED_HOST)
+    if !(may_be_there && headers.contains_key(X_FORWARDED_HOST))
         && let Some(host) = headers.get(HOST).cloned()
     {
         headers.insert(X_FORWARDED_HOST, host);
@@ -95,23 +139,22 @@ fn joined(headers: &HeaderMap, last: &HeaderValue) -> Option<HeaderValue> {
 ///
 /// By canonical name, since a CGI-style backend reads `X_Original_URL` as `X-Original-URL`.
 fn remove_overrides(headers: &mut HeaderMap) {
-    let is_override = |name: &&HeaderName| {
-        let name = name.as_str();
-        // Every one of them begins with these two; most names do not.
-        name.starts_with('x') && OVERRIDES.iter().any(|wanted| is_canonically(name, wanted))
-    };
-    while let Some(name) = headers.keys().find(is_override).cloned() {
+    while let Some(name) =
+        headers.keys().find(|name| is_override(name.as_str()) || is_alias(name.as_str())).cloned()
+    {
         headers.remove(name);
     }
-    // A spelling of `Authorization` or `X-Forwarded-…` that only some backends read as such.
-    let is_alias = |name: &&HeaderName| {
-        let name = name.as_str();
-        name.bytes().any(|b| matches!(b, b'_' | b'.'))
-            && ALIASED.iter().any(|wanted| is_canonically(name, wanted))
-    };
-    while let Some(name) = headers.keys().find(is_alias).cloned() {
-        headers.remove(name);
-    }
+}
+
+fn is_override(name: &str) -> bool {
+    // Every one of them begins with this; most names do not.
+    name.starts_with('x') && OVERRIDES.iter().any(|wanted| is_canonically(name, wanted))
+}
+
+/// A spelling of `Authorization` or `X-Forwarded-…` that only some backends read as such.
+fn is_alias(name: &str) -> bool {
+    name.bytes().any(|b| !b.is_ascii_alphanumeric() && b != b'-')
+        && ALIASED.iter().any(|wanted| is_canonically(name, wanted))
 }
 
 /// Compares names with every character that is no letter or digit read as `-`.
@@ -205,11 +248,31 @@ mod tests {
             ("Forwarded", "for=1.1.1.1"),
             ("X-Real-IP", "1.1.1.1"),
         ]);
-        forwarded(&mut sent, &peer("192.0.2.7"), false);
+        forwarded(&mut sent, &peer("192.0.2.7"), false, true);
         assert_eq!(values(&sent, "x-forwarded-for"), ["192.0.2.7"]);
         assert_eq!(values(&sent, "x-forwarded-proto"), ["http"]);
         assert_eq!(values(&sent, "x-forwarded-host"), ["api.example.com"]);
         assert!(!sent.contains_key("forwarded") && !sent.contains_key("x-real-ip"));
+    }
+
+    #[test]
+    fn every_name_looked_after_is_seen() {
+        for name in FORWARDING.iter().map(HeaderName::as_str).chain(["forwarded"]) {
+            assert!(Seen::in_fields(&headers(&[("accept", "a"), (name, "x")])).forwarding, "{name}");
+        }
+        for name in OVERRIDES {
+            assert!(Seen::in_fields(&headers(&[(name, "x")])).override_or_alias, "{name}");
+            let spelled = name.replace('-', "_");
+            assert!(Seen::in_fields(&headers(&[(&spelled, "x")])).override_or_alias, "{spelled}");
+        }
+        for name in ALIASED.iter().filter(|name| name.contains('-')) {
+            assert!(!Seen::in_fields(&headers(&[(name, "x")])).override_or_alias, "{name}");
+            let spelled = name.replacen('-', ".", 1);
+            assert!(Seen::in_fields(&headers(&[(&spelled, "x")])).override_or_alias, "{spelled}");
+        }
+        for name in ["traceparent", "tracestate"] {
+            assert!(Seen::in_fields(&headers(&[(name, "x")])).trace, "{name}");
+        }
     }
 
     #[test]
@@ -221,7 +284,7 @@ mod tests {
             ("X-Forwarded-Proto", "https"),
             ("X-Forwarded-Host", "api.example.com"),
         ]);
-        forwarded(&mut sent, &peer("10.0.0.1"), true);
+        forwarded(&mut sent, &peer("10.0.0.1"), true, true);
         assert_eq!(values(&sent, "x-forwarded-for"), ["1.1.1.1, 2.2.2.2, 3.3.3.3, 10.0.0.1"]);
         assert_eq!(values(&sent, "x-forwarded-proto"), ["https"]);
         assert_eq!(values(&sent, "x-forwarded-host"), ["api.example.com"]);
@@ -239,6 +302,7 @@ mod tests {
             ("Accept", "*/*"),
             ("x_harmless", "stays"),
         ]);
+        assert!(Seen::in_fields(&sent).override_or_alias);
         remove_overrides(&mut sent);
         let mut left: Vec<_> = sent.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
