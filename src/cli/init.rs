@@ -17,7 +17,8 @@ use super::session::Session;
 /// Write a configuration and make a data directory
 ///
 /// On a terminal it asks for what no flag gives; elsewhere, and with --yes, defaults are taken.
-/// Nothing that exists is overwritten.
+/// Nothing that exists is overwritten: beside a configuration that came from elsewhere, only the
+/// data directory it names is made.
 #[derive(Args)]
 pub(super) struct Init {
     /// What every key starts with, such as acme: keys will be `acme_live_…` and `acme_test_…`
@@ -33,7 +34,9 @@ pub(super) struct Init {
 
 pub(super) fn run(args: &Init, session: &Session) -> Outcome {
     let path = session.named_config().unwrap_or(Path::new("kgate.toml")).to_owned();
-    refuse_overwriting(&path)?;
+    if path.symlink_metadata().is_ok() {
+        return args.make_only_the_store(&path, session);
+    }
     let answers = args.complete(session)?;
     let text = config::template(&answers.prefix, &answers.upstream);
     let text = with_data_dir(&text, session.named_data_dir(), &path);
@@ -58,6 +61,26 @@ struct Answers {
 }
 
 impl Init {
+    /// The configuration came from elsewhere, a repository perhaps: it stays, and gets its store.
+    fn make_only_the_store(&self, path: &Path, session: &Session) -> Outcome {
+        if self.prefix.is_some() || self.upstream.is_some() {
+            return Err(Failure::cannot(format!("{} exists already, and is left as it is", path.display()))
+                .help("without --prefix and --upstream, `kgate init` makes the store it names; or name another file with --config"));
+        }
+        let loaded = config::Config::read(path).map_err(|e| super::advice::config_failure(&e))?;
+        let dir = session.named_data_dir().unwrap_or(&loaded.config.data_dir);
+        if !make_store(dir, session)? {
+            return Err(Failure::cannot(format!(
+                "{} and the store in {} exist already",
+                path.display(),
+                dir.display()
+            ))
+            .help("they are left as they are; `kgate check` and `kgate doctor` look at them"));
+        }
+        session.ui.status(format!("made the data directory {} for {}", dir.display(), path.display()));
+        Ok(Answer::Yes)
+    }
+
     fn complete(&self, session: &Session) -> Result<Answers, Failure> {
         let asks = !self.yes && session.ui.can_ask();
         let prefix = match &self.prefix {
@@ -90,14 +113,6 @@ fn check_upstream(upstream: &str) -> Result<(), String> {
         return Err(format!("`{upstream}` is not HOST:PORT or unix:PATH"));
     }
     Ok(())
-}
-
-fn refuse_overwriting(path: &Path) -> Result<(), Failure> {
-    if path.symlink_metadata().is_err() {
-        return Ok(());
-    }
-    Err(Failure::cannot(format!("{} exists already, and is left as it is", path.display()))
-        .help("name another file with --config, or move this one away"))
 }
 
 /// Puts the data directory named by a flag into the template, whose own is beside the file.

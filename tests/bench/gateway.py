@@ -172,6 +172,7 @@ upstream = "b"
             sys.exit(f"kgate {' '.join(args)}: {done.stderr}")
         return done.stdout
 
+    run("init")
     run("consumer", "create", "Acme Corp", "--plan", "pro")
     began = time.monotonic()
     tokens = run("key", "create", "--consumer", "Acme Corp", "--type", "live", "--scope", "products:read",
