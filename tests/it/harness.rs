@@ -283,6 +283,16 @@ pub fn request(method: &str, target: &str, token: &Token) -> String {
     )
 }
 
+/// Says whether the tests run at full counts (`make soak`).
+pub fn is_soak() -> bool {
+    std::env::var_os("KGATE_SOAK").is_some()
+}
+
+/// Says whether to leave out what needs more than Rust (`make test-quick`).
+pub fn is_quick() -> bool {
+    std::env::var_os("KGATE_TEST_QUICK").is_some()
+}
+
 /// Returns an act of this test.
 pub fn act() -> Act {
     Act { actor: Actor { user: "test".to_owned(), via: Via::Library }, at: wall(), note: None }

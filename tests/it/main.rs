@@ -6,6 +6,7 @@
 mod cli;
 mod cli_docs;
 mod cli_faults;
+mod crash;
 mod demo;
 mod docs;
 mod faults;
