@@ -4,17 +4,23 @@
 //! neutralised here, once, for whichever form it leaves in: terminals obey control characters,
 //! spreadsheets obey cells that begin with `=`, and neither must obey a consumer's name.
 
+mod list;
+mod text;
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
-use comfy_table::{Attribute, Cell as TableCell, Color, ColumnConstraint, ContentArrangement, Table, Width};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::Value;
 
 use super::failure::Failure;
+use text::{clean_lines, csv_heading, csv_line, csv_text, json_clean};
+
+pub(super) use list::List;
+pub(super) use text::clean;
 
 /// The form results are printed in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
@@ -246,7 +252,7 @@ impl Ui {
 
     /// Begins a list.
     pub(super) fn list(&self) -> List<'_> {
-        List { ui: self, headings: &[], pending: Vec::new(), widths: Vec::new(), printed: 0 }
+        List::new(self)
     }
 
     /// Asks a question that has a flag as its other answer.
@@ -368,101 +374,6 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// A list under way. JSON and CSV leave row by row; a table leaves in pages.
-pub(super) struct List<'ui> {
-    ui: &'ui Ui,
-    headings: &'static [&'static str],
-    pending: Vec<Vec<Cell>>,
-    widths: Vec<u16>,
-    printed: u64,
-}
-
-impl List<'_> {
-    /// Adds a row.
-    pub(super) fn row<I: Item>(&mut self, item: &I) -> Result<(), Failure> {
-        match self.ui.format {
-            Format::Table => {
-                self.headings = I::HEADINGS;
-                self.pending.push(item.cells());
-                if self.pending.len() >= PAGE {
-                    self.print_page()?;
-                }
-            }
-            Format::Json => {
-                let text = serde_json::to_string(&item.object()).expect("these values have a JSON form");
-                let lead = if self.printed == 0 { "[\n  " } else { ",\n  " };
-                self.ui.raw(format!("{lead}{}", json_clean(&text)).as_bytes())?;
-            }
-            Format::Csv => {
-                let object = item.object();
-                if self.printed == 0 {
-                    self.ui.raw(csv_heading(&object).as_bytes())?;
-                }
-                self.ui.raw(csv_line(&object).as_bytes())?;
-            }
-        }
-        self.printed += 1;
-        Ok(())
-    }
-
-    /// Ends the list and returns how many rows it had.
-    pub(super) fn end(mut self) -> Result<u64, Failure> {
-        match self.ui.format {
-            Format::Table => self.print_page()?,
-            Format::Json if self.printed == 0 => self.ui.raw(b"[]\n")?,
-            Format::Json => self.ui.raw(b"\n]\n")?,
-            Format::Csv => {}
-        }
-        Ok(self.printed)
-    }
-
-    fn print_page(&mut self) -> Result<(), Failure> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let mut table = Table::new();
-        table.load_style(comfy_table::presets::NOTHING);
-        if self.ui.colours_results() {
-            table.enforce_styling();
-        } else {
-            table.force_no_tty();
-        }
-        table.set_content_arrangement(ContentArrangement::Disabled);
-        let is_first = self.widths.is_empty();
-        if is_first {
-            table.set_header(self.headings.iter().map(|h| TableCell::new(h).add_attribute(Attribute::Bold)));
-        }
-        for row in self.pending.drain(..) {
-            table.add_row(row.into_iter().map(|cell| {
-                let built = TableCell::new(clean(&cell.text));
-                match cell.tone {
-                    Tone::Plain => built,
-                    Tone::Good => built.fg(Color::DarkGreen),
-                    Tone::Attention => built.fg(Color::DarkYellow),
-                    Tone::Bad => built.fg(Color::DarkRed),
-                    Tone::Faint => built.add_attribute(Attribute::Dim),
-                }
-            }));
-        }
-        if is_first {
-            self.widths = table.column_max_content_widths();
-        } else {
-            // Later pages keep the columns of the first, as far as their content lets them.
-            table.set_constraints(
-                self.widths.iter().map(|w| ColumnConstraint::LowerBoundary(Width::Fixed(w + 2))),
-            );
-        }
-        for (index, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, if index + 1 == self.headings.len() { 0 } else { 2 }));
-        }
-        for line in table.lines() {
-            self.ui.raw(line.trim_end().as_bytes())?;
-            self.ui.raw(b"\n")?;
-        }
-        Ok(())
-    }
-}
-
 /// Progress of long work.
 pub(super) struct Bar(indicatif::ProgressBar);
 
@@ -500,119 +411,8 @@ fn paint(text: &str, code: &str) -> String {
     if code == "0" { text.to_owned() } else { format!("\u{1b}[{code}m{text}\u{1b}[0m") }
 }
 
-/// Says whether a terminal could act on `c` or be made to show a text in another order.
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Replaces what a terminal would obey by a visible escape such as `\u{1b}`.
-pub(super) fn clean(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
-        return Cow::Borrowed(text);
-    }
-    let mut cleaned = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        match c {
-            '\t' => cleaned.push(' '),
-            c if is_unsafe(c) => cleaned.extend(c.escape_unicode()),
-            c => cleaned.push(c),
-        }
-    }
-    Cow::Owned(cleaned)
-}
-
-/// As [`clean`], but keeps line breaks: for our own texts of several lines.
-fn clean_lines(text: &str) -> String {
-    text.lines().map(clean).collect::<Vec<_>>().join("\n")
-}
-
-/// Escapes what JSON allows in a string and a terminal would obey (DEL, C1, text direction).
-///
-/// The serialiser has already escaped everything below U+0020 inside strings; the line breaks it
-/// wrote between values stay.
-fn json_clean(text: &str) -> Cow<'_, str> {
-    let needs = |c: char| c != '\n' && is_unsafe(c);
-    if !text.contains(needs) {
-        return Cow::Borrowed(text);
-    }
-    let mut cleaned = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if needs(c) {
-            let _ = write!(cleaned, "\\u{:04x}", u32::from(c));
-        } else {
-            cleaned.push(c);
-        }
-    }
-    Cow::Owned(cleaned)
-}
-
-fn csv_heading(object: &Object) -> String {
-    object.0.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(",") + "\r\n"
-}
-
-fn csv_line(object: &Object) -> String {
-    object.0.iter().map(|(_, value)| csv_cell(&csv_text(value))).collect::<Vec<_>>().join(",") + "\r\n"
-}
-
-/// A value as flat text: lists joined by spaces, pairs as `k=v` joined by `;`.
-fn csv_text(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Array(list) => list.iter().map(csv_text).collect::<Vec<_>>().join(" "),
-        Value::Object(pairs) => {
-            pairs.iter().map(|(k, v)| format!("{k}={}", csv_text(v))).collect::<Vec<_>>().join(";")
-        }
-        other => other.to_string(),
-    }
-}
-
-/// Quotes as RFC 4180 wants, and puts `'` before what a spreadsheet would take for a formula
-/// (OWASP "CSV Injection").
-fn csv_cell(text: &str) -> String {
-    let text = clean(text);
-    let guard = if text.trim_start().starts_with(['=', '+', '-', '@', '|', '%']) { "'" } else { "" };
-    if text.contains([',', '"', '\'', ';', '\n']) || !guard.is_empty() || text.starts_with(' ') {
-        format!("\"{guard}{}\"", text.replace('"', "\"\""))
-    } else {
-        text.into_owned()
-    }
-}
-
-/// Rows of a table before the first leave: enough that columns rarely change after.
-const PAGE: usize = 500;
-
 /// How often a spinner turns.
 const FRAME: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Below so many steps a bar would only flicker.
 const BAR_FROM: u64 = 500;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn terminals_get_nothing_to_obey() {
-        assert_eq!(clean("Acme & Söhne"), "Acme & Söhne");
-        assert_eq!(clean("a\u{1b}[2Jb\r\n\u{9b}\u{202e}"), "a\\u{1b}[2Jb\\u{d}\\u{a}\\u{9b}\\u{202e}");
-        assert_eq!(json_clean("{\n\"a\u{7f}\u{9b}\"}"), "{\n\"a\\u007f\\u009b\"}");
-    }
-
-    #[test]
-    fn spreadsheets_get_nothing_to_compute() {
-        for (text, cell) in [
-            ("plain", "plain"),
-            ("=1+1", "\"'=1+1\""),
-            ("+x", "\"'+x\""),
-            ("-x", "\"'-x\""),
-            ("@x", "\"'@x\""),
-            ("a,b", "\"a,b\""),
-            ("say \"hi\"", "\"say \"\"hi\"\"\""),
-            ("a\nb", "a\\u{a}b"),
-        ] {
-            assert_eq!(csv_cell(text), cell, "{text}");
-        }
-    }
-}
