@@ -776,7 +776,7 @@ fn place_of(
 static EMPTY: std::sync::OnceLock<DeTable<'static>> = std::sync::OnceLock::new();
 
 /// Zero would end everything at once; more than a day is as good as none.
-const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
 
 #[cfg(test)]
 mod tests;

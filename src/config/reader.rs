@@ -45,7 +45,11 @@ impl<'t> Section<'t> {
         for key in fields.keys() {
             let name: &str = key.get_ref();
             if setting(table, name).is_none() {
-                section.error(key.span(), format!("unknown field `{}`", shown(name)), misplaced(table, name));
+                section.error(
+                    key.span(),
+                    format!("unknown field `{}`", shown(name)),
+                    Some(misplaced(table, name)),
+                );
             }
         }
         for missing in known().filter(|s| s.required && !section.has(s.name)) {
@@ -123,22 +127,18 @@ impl<'t> Section<'t> {
     pub(super) fn number(&self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
         let default = || default_of(self.table, name).map(|d| d.parse().expect("a default is a number"));
         let Some(value) = self.fields.get(name) else { return default() };
-        let number = match value.get_ref() {
-            DeValue::Integer(digits) => {
-                u64::from_str_radix(&digits.as_str().replace('_', ""), digits.radix()).ok()
-            }
-            _ => {
-                self.wrong_type(name, value, "a number");
-                return default();
-            }
+        let number = if let DeValue::Integer(digits) = value.get_ref() {
+            u64::from_str_radix(&digits.as_str().replace('_', ""), digits.radix()).ok()
+        } else {
+            self.wrong_type(name, value, "a number");
+            return default();
         };
-        match number.filter(|n| range.contains(n)) {
-            Some(number) => Some(number),
-            None => {
-                let message = format!("`{name}` must be from {} to {}", range.start(), range.end());
-                self.error(value.span(), message, None);
-                default()
-            }
+        if let Some(number) = number.filter(|n| range.contains(n)) {
+            Some(number)
+        } else {
+            let message = format!("`{name}` must be from {} to {}", range.start(), range.end());
+            self.error(value.span(), message, None);
+            default()
         }
     }
 
@@ -227,9 +227,10 @@ impl<'t> Section<'t> {
     }
 
     fn entries(&self, name: &str) -> impl Iterator<Item = (At<&'t str>, &'t Spanned<DeValue<'t>>)> + use<'t> {
-        let table = self.fields.get(name).and_then(|value| match value.get_ref() {
-            DeValue::Table(table) => Some(table),
-            _ => {
+        let table = self.fields.get(name).and_then(|value| {
+            if let DeValue::Table(table) = value.get_ref() {
+                Some(table)
+            } else {
                 self.wrong_type(name, value, "a table");
                 None
             }
@@ -282,10 +283,10 @@ fn default_of(table: &str, name: &str) -> Option<&'static str> {
 }
 
 /// Says where an unknown field may belong.
-fn misplaced(table: &str, name: &str) -> Option<String> {
+fn misplaced(table: &str, name: &str) -> String {
     let here = SETTINGS.iter().filter(|s| s.table == table).map(|s| s.name);
     if let Some(meant) = did_you_mean(name, here.clone()) {
-        return Some(format!("did you mean `{meant}`?"));
+        return format!("did you mean `{meant}`?");
     }
     let elsewhere: Vec<String> = SETTINGS
         .iter()
@@ -293,10 +294,10 @@ fn misplaced(table: &str, name: &str) -> Option<String> {
         .map(|s| if s.table.is_empty() { "the top of the file".to_owned() } else { format!("`{}`", s.table) })
         .collect();
     if !elsewhere.is_empty() {
-        return Some(format!("it belongs to {}", elsewhere.join(" or ")));
+        return format!("it belongs to {}", elsewhere.join(" or "));
     }
     let names: Vec<String> = here.map(|name| format!("`{name}`")).collect();
-    Some(format!("the fields here are {}", names.join(", ")))
+    format!("the fields here are {}", names.join(", "))
 }
 
 /// Text from the file inside a message: no control characters, not too long.

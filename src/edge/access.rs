@@ -194,10 +194,7 @@ pub fn redacted<'a>(target: &'a [u8], key_types: &KeyTypes) -> Cow<'a, str> {
     const MAX_LEN: usize = 1024;
     let end = target.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(target.len());
     let path = String::from_utf8_lossy(&target[..end]);
-    let path = match path.starts_with('/') {
-        true => path,
-        false => without_user(path),
-    };
+    let path = if path.starts_with('/') { path } else { without_user(path) };
     let mut path = without_tokens(path, key_types);
     if path.len() > MAX_LEN {
         let mut short = path.into_owned();

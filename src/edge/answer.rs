@@ -283,7 +283,7 @@ fn seconds_up(wait: Duration) -> u64 {
 }
 
 /// How long before its end a key's answers begin to say so.
-const LAST_WEEK: Duration = Duration::from_secs(7 * 86_400);
+const LAST_WEEK: Duration = Duration::from_hours(168);
 
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");

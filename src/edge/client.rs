@@ -152,7 +152,7 @@ mod tests {
             let client = IpAddr::from(client);
             let mut last = client.to_string();
             for [a, b, c] in right {
-                last.push_str(&format!(" , 10.{a}.{b}.{c}"));
+                last = format!("{last} , 10.{a}.{b}.{c}");
             }
             headers.append("x-forwarded-for", HeaderValue::from_str(&last).unwrap());
             let trusted = proxies("10.0.0.0/8");

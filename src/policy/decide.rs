@@ -487,6 +487,7 @@ impl<'a, L: Log> Walk<'a, L> {
 }
 
 #[cfg(test)]
+#[allow(clippy::result_large_err, reason = "a refusal is told apart once, not carried far")]
 mod tests {
     use std::net::Ipv4Addr;
     use std::time::Duration;
@@ -578,7 +579,7 @@ mod tests {
             plan: None,
             enabled: true,
             metadata: Metadata::from([("tier".into(), "gold".into()), ("area".into(), "eu".into())]),
-            tags: Default::default(),
+            tags: std::collections::BTreeSet::default(),
             created_at: Timestamp::default(),
         }
     }
@@ -671,12 +672,12 @@ mod tests {
 
     #[test]
     fn every_unusable_key_is_one_and_the_same_refusal() {
+        type Change = fn(&mut KeyRecord);
         let mut rows = vec![Update::Consumer(consumer(1))];
         let mut off = consumer(2);
         off.enabled = false;
         rows.push(Update::Consumer(off));
         let mut tokens = Vec::new();
-        type Change = fn(&mut KeyRecord);
         let at_10 = Timestamp::from_secs(10);
         let changes: [(Change, Reason); 9] = [
             (
@@ -871,8 +872,8 @@ mod tests {
         #[test]
         fn an_index_after_updates_equals_a_rebuilt_one(steps in prop::collection::vec((0u8..12, 0u8..4, 0u8..6), 0..60)) {
             let keys: Vec<(Token, KeyRecord)> = (0..12).map(|i| key(i, 0, "live")).collect();
-            let mut live: std::collections::BTreeMap<u8, Update> = Default::default();
-            let mut holders: std::collections::BTreeMap<u8, Update> = Default::default();
+            let mut live: std::collections::BTreeMap<u8, Update> = std::collections::BTreeMap::default();
+            let mut holders: std::collections::BTreeMap<u8, Update> = std::collections::BTreeMap::default();
             let mut changed = engine(vec![]);
             for (k, holder, act) in steps {
                 let record = &keys[usize::from(k)].1;

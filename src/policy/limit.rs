@@ -447,7 +447,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const TICK_NANOS: u64 = 16;
 const LOCKED: u64 = 1;
 const TARIFF_MASK: u64 = (1 << 9) - 1;
-const MAX_TARIFFS: usize = TARIFF_MASK as usize;
+const MAX_TARIFFS: usize = (1 << 9) - 1;
 const TIME_SHIFT: u32 = 10;
 const MAX_TIME: u64 = (1 << (64 - TIME_SHIFT)) - 1;
 /// Rows in a block: the memory that comes into use at once, 4 KiB for two limits.

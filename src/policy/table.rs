@@ -112,6 +112,7 @@ impl<E: Keyed> Table<E> {
     }
 
     /// Puts an entry in and returns the one it replaces.
+    #[allow(clippy::needless_pass_by_value, reason = "the table keeps what it is given")]
     pub(super) fn insert(&mut self, entry: E) -> Option<E> {
         let hash = E::hash(entry.key());
         let shard = self.shard_mut(self.shard_of(hash));
@@ -301,13 +302,10 @@ mod tests {
             prop_assert_eq!(dropped, first.len() - model.len());
             let (before, snapshot) = (model.clone(), table.clone());
             for (key, value) in then {
-                match value {
-                    Some(value) => {
-                        let old = table.insert(Pair(key, value)).map(|p| p.1);
-                        prop_assert_eq!(old, model.insert(key, value));
-                    }
-                    None => prop_assert_eq!(table.remove(&key).map(|p| p.1), model.remove(&key)),
-                }
+                if let Some(value) = value {
+                    let old = table.insert(Pair(key, value)).map(|p| p.1);
+                    prop_assert_eq!(old, model.insert(key, value));
+                } else { prop_assert_eq!(table.remove(&key).map(|p| p.1), model.remove(&key)) }
             }
             for (table, model) in [(&table, &model), (&snapshot, &before)] {
                 prop_assert_eq!(table.len(), model.len());

@@ -48,7 +48,7 @@ pub struct Gate {
     pub dir: tempfile::TempDir,
     stop: watch::Sender<Stop>,
     workers: Vec<thread::JoinHandle<()>>,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 /// A configuration most tests can live with.
@@ -184,7 +184,7 @@ impl Gate {
             dir,
             stop,
             workers,
-            _runtime: runtime,
+            runtime,
         }
     }
 
@@ -213,7 +213,7 @@ impl Gate {
     /// Waits until the gateway has taken in every change so far. On a busy machine the first request after
     /// one may else be answered with 503.
     pub fn settle(&self) {
-        until("the snapshot is current", || self._runtime.block_on(self.verifier.fresh()).is_ok());
+        until("the snapshot is current", || self.runtime.block_on(self.verifier.fresh()).is_ok());
     }
 
     /// Revokes a key.

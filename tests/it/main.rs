@@ -3,6 +3,7 @@
 //! `KGATE_SOAK=1` runs full counts (`make soak`), `KGATE_TEST_QUICK=1` leaves out what needs more
 //! than Rust (`make test-quick`), `KGATE_BLESS=1` rewrites generated files (`make bless`).
 
+#![allow(clippy::float_cmp, reason = "metrics count whole numbers")]
 #![allow(unreachable_pub, reason = "modules of one test binary have no outside")]
 
 mod cli;

@@ -172,7 +172,7 @@ upstream = "catalog"
     assert!(config.server.trusted_proxies.unix);
     assert_eq!((config.server.max_body, config.server.max_header_bytes), (1 << 20, 65536));
     assert_eq!(config.server.header_timeout, Duration::from_secs(5));
-    assert_eq!(config.server.idle_timeout, Duration::from_secs(60));
+    assert_eq!(config.server.idle_timeout, Duration::from_mins(1));
     assert_eq!(config.server.rate_headers, RateHeaders::Ietf);
     let headers = &config.identity_headers;
     assert_eq!(headers.name(IdentityHeader::ConsumerName), "X-Consumer-Username");
@@ -267,6 +267,7 @@ fn syntax_errors_have_a_place_too() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn mistakes_of_each_kind() {
     for (more, parts) in [
         // Names and references.

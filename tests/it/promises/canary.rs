@@ -114,7 +114,7 @@ fn requests(token: &str) -> Vec<String> {
             format!("/x#{token}"),
             format!("http://{token}@a/x"),
             format!("http://{token}/x"),
-            format!("{token}"),
+            token.to_string(),
             format!("?{token}"),
             format!("/down/{token}"),
             format!("/slow/{token}?delay=3000"),
@@ -168,7 +168,7 @@ fn requests(token: &str) -> Vec<String> {
             format!("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n{key}\r\n{token}", token.len()),
             format!("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n{key}\r\n{token}\r\n"),
             format!("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n{key}\r\n1;{token}\r\nx\r\n0\r\n{token}: x\r\n\r\n"),
-            format!("{token}"),
+            token.to_string(),
             format!("{token}\r\n\r\n"),
         ]);
     }
@@ -289,7 +289,7 @@ fn a_token_exists_in_one_place() {
     assert!(canary.must_not_be_below(site.dir.path()) >= 5, "data, backup and log were searched");
     // The search finds what is there.
     let found = std::panic::catch_unwind(|| {
-        canary.must_not_be_in("", format!("{made}", made = made.stdout).as_bytes())
+        canary.must_not_be_in("", made.stdout.clone().as_bytes());
     });
     assert!(found.is_err());
 }

@@ -181,7 +181,7 @@ fn what_follows_a_refusal_is_judged_for_itself() {
     ] {
         let before = gate.echo.requests();
         let (got, raw) = statuses(&gate, format!("{framed}{good}").as_bytes());
-        let shown = format!("{:.200}: {got:?}", framed);
+        let shown = format!("{framed:.200}: {got:?}");
         assert_eq!(got[0], 401, "{shown}");
         assert_eq!(got[1..], if reuses { vec![200] } else { vec![] }, "{shown}");
         let text = String::from_utf8_lossy(&raw);
