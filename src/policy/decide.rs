@@ -197,12 +197,14 @@ struct Refusal<'a> {
     step: Step,
     reason: Reason,
     entry: Option<&'a KeyEntry>,
+    /// Another key, where none was found: what is read of a found one is read of it.
+    decoy: Option<&'a KeyEntry>,
     limit: Option<(usize, super::limit::Standing)>,
 }
 
 impl<'a> Refusal<'a> {
     fn new(step: Step, reason: Reason) -> Self {
-        Self { step, reason, entry: None, limit: None }
+        Self { step, reason, entry: None, decoy: None, limit: None }
     }
 
     fn of(entry: &'a KeyEntry, step: Step, reason: Reason) -> Self {
@@ -211,13 +213,19 @@ impl<'a> Refusal<'a> {
 
     #[cold]
     fn denial(self, engine: &Engine, route: Option<usize>) -> Denial {
-        let known = self.entry.filter(|entry| entry.standing() != Standing::Damaged);
+        // The consumer lies in memory that was not read yet, which takes longer than the rest of a refusal:
+        // by it, an unknown key could be told from a revoked one.
+        let is_known = self.entry.is_some();
+        let read = self.entry.or(self.decoy).filter(|entry| entry.standing() != Standing::Damaged);
+        let key = read.map(|entry| entry.id);
+        let consumer = read.and_then(|entry| engine.index.consumer(entry.consumer).cloned());
+        let (key, consumer) = std::hint::black_box((key, consumer));
         Denial {
             rules: Arc::clone(&engine.rules),
             reason: self.reason,
             route,
-            key: known.map(|entry| entry.id),
-            consumer: known.and_then(|entry| engine.index.consumer(entry.consumer).cloned()),
+            key: key.filter(|_| is_known),
+            consumer: consumer.filter(|_| is_known),
             limit: self.limit,
         }
     }
@@ -294,7 +302,7 @@ impl<'a, L: Log> Walk<'a, L> {
         let facts = std::hint::black_box(self.facts(entry));
         // Up to here every well-formed token has cost the same, be it unknown, revoked or good.
         if !is_known {
-            return Err(Refusal::new(Step::Key, Reason::UnknownKey));
+            return Err(Refusal { decoy: Some(entry), ..Refusal::new(Step::Key, Reason::UnknownKey) });
         }
         self.status(entry, facts)?;
         self.consumer(entry, facts)?;

@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kgate::key::{CHECKSUM_LEN, KeyId, Prefix, RevokeReason, State, Token, checksum};
+use kgate::key::{CHECKSUM_LEN, ConsumerId, KeyId, Prefix, RevokeReason, State, Token, checksum};
 use kgate::policy::{Attributes, Decision, Engine, Fields, IndexBuilder, Limiter, Now, Update};
 use rand::seq::SliceRandom;
 
@@ -61,24 +61,37 @@ fn main() {
     assert!(spread <= BAR_NS, "the time of a refusal tells what is wrong with a token");
 }
 
-/// An engine with good keys and revoked ones, and `Authorization` values of each class.
+/// An engine with good keys and, among them and of the same consumers, revoked ones; and `Authorization`
+/// values of each class. Revoked keys apart, or all of one consumer, would be read from warmer memory
+/// than the keys a miss is compared with.
 fn engine(keys: usize) -> (Engine, Vec<Vec<Vec<u8>>>) {
-    let mut builder = IndexBuilder::new(Arc::new(Limiter::new()));
-    let good = population::fill(&mut builder, keys);
     let mut rng = rand::rng();
+    let now = population::now();
     let prefix: Prefix = "acme_live".parse().expect("a prefix");
-    let holder = kgate::key::ConsumerId::new(population::now(), &mut rng);
-    builder.push(Update::Consumer(population::consumer(holder)));
-    let revoked = (0..EACH)
-        .map(|_| {
-            let token = Token::mint(&prefix, &mut rng);
-            let mut record = population::key(KeyId::new(population::now(), &mut rng), holder, &token);
-            record.state = State::Revoked { at: population::now(), reason: RevokeReason::Leak };
-            builder.push(Update::Key(record));
-            format!("Bearer {}", token.expose()).into_bytes()
-        })
-        .collect();
-    let off_by_one = good.iter().cycle().take(EACH).map(|header| off_by_one(header)).collect();
+    let mut builder = IndexBuilder::new(Arc::new(Limiter::new()));
+    let total = keys.max(2 * EACH);
+    builder.reserve(total);
+    let holders: Vec<ConsumerId> = (0..10_000).map(|_| ConsumerId::new(now, &mut rng)).collect();
+    for id in &holders {
+        builder.push(Update::Consumer(population::consumer(*id)));
+    }
+    let (mut good, mut revoked) = (Vec::new(), Vec::new());
+    let every = total / EACH;
+    for i in 0..total {
+        let token = Token::mint(&prefix, &mut rng);
+        // The holder does not depend on whether a key is revoked.
+        let holder = holders[(i / every) % holders.len()];
+        let mut record = population::key(KeyId::new(now, &mut rng), holder, &token);
+        let header = format!("Bearer {}", token.expose()).into_bytes();
+        if i % every == 0 && revoked.len() < EACH {
+            record.state = State::Revoked { at: now, reason: RevokeReason::Leak };
+            revoked.push(header);
+        } else if good.len() < EACH {
+            good.push(header);
+        }
+        builder.push(Update::Key(record));
+    }
+    let off_by_one = good.iter().map(|header| off_by_one(header)).collect();
     (Engine::new(population::rules(), builder.finish()), vec![population::unknown(EACH), revoked, off_by_one])
 }
 
