@@ -388,7 +388,8 @@ impl Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        if self.ended {
+        // Between two requests nothing is unread or unsent: there is nothing to linger for either.
+        if self.ended || (self.phase() == Phase::Waiting && self.write.is_empty()) {
             return;
         }
         if let (Some(socket), Ok(mut left)) = (self.socket.take(), self.handback.left.lock()) {

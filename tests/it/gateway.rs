@@ -771,8 +771,14 @@ fn draining_answers_what_was_asked_and_closes_the_rest() {
     let answer = busy.answer();
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert!(busy.is_closed());
-    drop((idle, busy));
+    drop(busy);
+    let started = now();
     gate.wait();
+    assert!(
+        started.elapsed() < Duration::from_secs(1),
+        "an idle client that keeps its end open is not waited for"
+    );
+    drop(idle);
     assert!(std::net::TcpStream::connect(gate.address).is_err(), "nobody listens any more");
 }
 
