@@ -27,10 +27,13 @@ mod values;
 mod view;
 
 use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::key::redact_tokens;
 
 use failure::{Answer, Outcome};
 use session::Session;
@@ -147,8 +150,16 @@ fn dispatch(command: Command, session: &Session) -> Outcome {
 
 /// Help and version go to standard output and are no failure; usage errors are, with exit code 2.
 fn print_usage(error: &clap::Error) -> u8 {
-    let _ = error.print();
-    if error.use_stderr() { 2 } else { 0 }
+    if !error.use_stderr() {
+        let _ = error.print();
+        return 0;
+    }
+    // What was typed is repeated here, and a key typed where none belongs must not reach a CI log.
+    let rendered = error.render();
+    let text =
+        if std::io::stderr().is_terminal() { rendered.ansi().to_string() } else { rendered.to_string() };
+    let _ = write!(std::io::stderr(), "{}", redact_tokens(&text));
+    2
 }
 
 /// The forms of JSON output besides keys and consumers, for `docs/cli.md`.

@@ -689,7 +689,8 @@ fn route(
         lax_path: !section.flag("strict_path"),
         name: name?,
         path: path?.value.to_owned(),
-        upstream: upstream?,
+        // What is wrong with it was said; the rest of the route is still to be judged.
+        upstream: upstream.or_else(|| (!upstreams.names.is_empty()).then_some(0))?,
     })
 }
 

@@ -39,6 +39,8 @@ pub(super) fn rewrite(
         headers.remove(TRACESTATE);
     }
     if version == Version::HTTP_10 {
+        // It goes on as HTTP/1.1, which has a Host always; empty if there is none (RFC 9112 §3.2).
+        headers.entry(HOST).or_insert(HeaderValue::from_static(""));
         // RFC 9110 §10.1.1: the expectation of an HTTP/1.0 client is ignored.
         headers.remove(EXPECT);
     }
@@ -201,7 +203,7 @@ const OVERRIDES: [&str; 9] = [
 ];
 
 /// Names whose other spellings are removed, since the proper one is checked or rewritten.
-const ALIASED: [&str; 13] = [
+const ALIASED: [&str; 14] = [
     "authorization",
     "x-request-id",
     "x-forwarded-for",
@@ -215,6 +217,7 @@ const ALIASED: [&str; 13] = [
     "x-client-ip",
     "true-client-ip",
     "content-length",
+    "transfer-encoding",
 ];
 
 #[cfg(test)]

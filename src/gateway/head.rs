@@ -42,6 +42,10 @@ impl Scan {
         }
         while let Some(at) = memchr(b'\n', &bytes[self.seen..]).map(|i| self.seen + i) {
             self.seen = at + 1;
+            // Before anything else, so that the answer is the same however the bytes were cut.
+            if at + 1 - self.start > max_bytes {
+                return Found::TooLarge;
+            }
             let line = &bytes[self.line..at];
             // A bare LF ends a line for some and not for others (RFC 9112 §2.2 lets us choose).
             let Some(line) = line.strip_suffix(b"\r") else { return Found::Malformed };
@@ -50,18 +54,16 @@ impl Scan {
                     return Found::Malformed;
                 }
             } else if line.is_empty() {
-                let end = at + 1;
-                let is_large = end - self.start > max_bytes || self.lines - 1 > max_fields;
-                return if is_large { Found::TooLarge } else { Found::Complete { start: self.start, end } };
+                return Found::Complete { start: self.start, end: at + 1 };
             }
             self.lines += 1;
             self.line = at + 1;
+            if self.lines > max_fields.saturating_add(1) {
+                return Found::TooLarge;
+            }
         }
         self.seen = bytes.len();
-        if bytes.len() - self.start > max_bytes || self.lines > max_fields.saturating_add(1) {
-            return Found::TooLarge;
-        }
-        Found::Partial
+        if bytes.len() - self.start > max_bytes { Found::TooLarge } else { Found::Partial }
     }
 }
 

@@ -20,4 +20,4 @@ pub use network::{NetworkError, Networks, canonical_ip};
 pub use record::{ConsumerRecord, KeyRecord, Metadata, RevokeReason, State, Status, TextError, check_text};
 pub use scope::{Requirement, Scope, ScopeError, Scopes};
 pub use time::{Span, SpanError, Timestamp, TimestampError};
-pub use token::{CHECKSUM_LEN, Prefix, PrefixError, RANDOM_LEN, TAIL_LEN, Token, checksum};
+pub use token::{CHECKSUM_LEN, Prefix, PrefixError, RANDOM_LEN, TAIL_LEN, Token, checksum, redact_tokens};

@@ -205,6 +205,9 @@ pub fn check_text(text: &str, max_bytes: usize) -> Result<(), TextError> {
     if text.len() > max_bytes {
         return Err(TextError::TooLong { max_bytes });
     }
+    if matches!(super::redact_tokens(text), std::borrow::Cow::Owned(_)) {
+        return Err(TextError::Token);
+    }
     match text.chars().find(|c| {
         c.is_control()
             || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -223,6 +226,9 @@ pub enum TextError {
         /// What fits.
         max_bytes: usize,
     },
+    /// A whole key: it would be stored, and shown, in clear.
+    #[error("contains a whole key, which would be stored in clear")]
+    Token,
     /// A control or text-direction character.
     #[error("contains the control character U+{:04X}", *.0 as u32)]
     Control(char),

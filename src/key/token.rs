@@ -2,6 +2,7 @@
 //!
 //! The format is written down in `docs/key-format.md`, with vectors in `tests/vectors/`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -122,6 +123,36 @@ pub fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_LEN] {
     digits
 }
 
+/// Returns `text` with every whole token in it replaced by its prefix and `…`.
+///
+/// It goes by the checksum and needs no declared prefixes: for messages that repeat what a person
+/// typed, and for texts that will be stored.
+pub fn redact_tokens(text: &str) -> Cow<'_, str> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut clean = String::new();
+    let mut kept = 0;
+    for word in text.split(|c| !is_word(c)) {
+        let Some(start) = word.len().checked_sub(TAIL_LEN + 1) else { continue };
+        let (prefix, rest) = word.split_at(start);
+        if prefix.is_empty()
+            || !rest.starts_with('_')
+            || check_tail(word.as_bytes(), &rest.as_bytes()[1..]).is_err()
+        {
+            continue;
+        }
+        let at = word.as_ptr() as usize - text.as_ptr() as usize;
+        clean.push_str(&text[kept..at]);
+        clean.push_str(prefix);
+        clean.push_str("_…");
+        kept = at + word.len();
+    }
+    if kept == 0 {
+        return Cow::Borrowed(text);
+    }
+    clean.push_str(&text[kept..]);
+    Cow::Owned(clean)
+}
+
 /// Says whether `tail`, what follows `prefix_` in `token`, has the right length, alphabet and
 /// checksum.
 pub(super) fn check_tail(token: &[u8], tail: &[u8]) -> Result<(), TailFault> {
@@ -168,6 +199,18 @@ mod tests {
     fn checksum_is_crc32_iso_hdlc_in_base62() {
         // The check value of CRC-32/ISO-HDLC over "123456789" is 0xCBF43926 = 3421780262.
         assert_eq!(&checksum(b"123456789"), b"3jZRME");
+    }
+
+    #[test]
+    fn whole_tokens_are_redacted_and_nothing_else() {
+        let token = Token::mint(&"acme_live".parse().unwrap(), &mut rand::rng());
+        let text = format!("unexpected argument '{0}' found: --{0}=\u{e9} {0}", token.expose());
+        let clean = redact_tokens(&text);
+        assert!(!clean.contains(token.expose()), "{clean}");
+        assert_eq!(clean, "unexpected argument 'acme_live_…' found: --acme_live_…=\u{e9} acme_live_…");
+        let decoy = token.expose().replace("acme_live_", "acme_test_");
+        assert_eq!(redact_tokens(&decoy), decoy);
+        assert_eq!(redact_tokens(""), "");
     }
 
     #[test]

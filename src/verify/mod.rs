@@ -279,8 +279,8 @@ struct Shared {
     stop: AtomicBool,
     /// Records that cannot be read, as the snapshot knows them.
     damaged: Mutex<Option<Unready>>,
-    /// Since when (on the clock) the store differs from the snapshot, as the patrol saw it.
-    behind_since: Mutex<Option<Duration>>,
+    /// Since when (on the clock) the store differs from the snapshot of this tag, as the patrol saw it.
+    behind_since: Mutex<Option<(Tag, Duration)>>,
     /// When the last comparison was made, in nanoseconds: only for [`Options::danger_skip_compare`].
     compared_at: AtomicU64,
 }
@@ -430,13 +430,16 @@ impl Shared {
         if let Some(failure) = last {
             return Health::Unready(failure);
         }
-        if self.snapshot.load().is_none() {
+        let Some(tag) = self.snapshot.load().as_ref().map(|snapshot| snapshot.tag) else {
             return Health::Unready(Unready::Replaced);
-        }
-        let behind = *lock(&self.behind_since);
-        match behind.map(|since| self.clock.elapsed().saturating_sub(since)) {
-            Some(span) if span > self.options.budget => return Health::Unready(Unready::Behind(span)),
-            _ => {}
+        };
+        if let Some((of, since)) = *lock(&self.behind_since)
+            && of == tag
+        {
+            let span = self.clock.elapsed().saturating_sub(since);
+            if span > self.options.budget {
+                return Health::Unready(Unready::Behind(span));
+            }
         }
         match &*lock(&self.damaged) {
             Some(damaged) => Health::Unready(damaged.clone()),

@@ -71,7 +71,11 @@ impl Patrol {
         let is_behind = !matches!(tag, Ok(tag) if tag == snapshot.tag);
         {
             let mut since = lock(&shared.behind_since);
-            *since = is_behind.then(|| since.unwrap_or_else(|| shared.clock.elapsed()));
+            // A new snapshot starts the clock again: under a stream of commits each is behind at once.
+            *since = is_behind.then(|| match *since {
+                Some((of, at)) if of == snapshot.tag => (of, at),
+                _ => (snapshot.tag, shared.clock.elapsed()),
+            });
         }
         if !is_behind {
             *lock(&shared.current_at) = shared.clock.elapsed();

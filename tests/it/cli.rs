@@ -742,3 +742,27 @@ fn on_a_terminal_it_asks_and_no_is_no() {
         assert_eq!(home.json(&["key", "show", &id])["status"], status);
     }
 }
+
+#[test]
+fn a_key_typed_where_none_belongs_is_not_repeated() {
+    let home = Home::new();
+    let (id, token) = home.key(&[]);
+    for args in [
+        &["key", "verify", &token][..],
+        &[&token],
+        &["key", "rotate", &id, &token],
+        &["key", "list", "--status", &token],
+        &["key", "create", "--consumer", "org_42", "--ip", &token],
+        &["key", "create", "--consumer", "org_42", "--name", &token],
+        &["key", "update", &id, "--expires", &token],
+        &["consumer", "create", &token],
+        &["restore", &token],
+        &["leak-scan", &token],
+    ] {
+        let said = home.run(args);
+        assert_eq!(said.code, 2, "{args:?}: {}{}", said.stdout, said.stderr);
+        assert!(!said.stderr.contains(&token) && !said.stdout.contains(&token), "{args:?}: {}", said.stderr);
+    }
+    let store = fs::read(home.path("kgate-data").join("kgate.redb")).unwrap();
+    assert!(!store.windows(token.len()).any(|window| window == token.as_bytes()));
+}

@@ -182,6 +182,10 @@ fn stopped_writer(home: &Home) -> (Child, Pid) {
             thread::yield_now();
         }
         kill_process(pid, Signal::STOP).unwrap();
+        // The threads stop one after the other; until the last has, the lock may still be given up.
+        while !is_stopped(child.id()) && Instant::now() < deadline {
+            thread::yield_now();
+        }
         if holds_write_lock(child.id()) {
             return (child, pid);
         }
@@ -189,6 +193,15 @@ fn stopped_writer(home: &Home) -> (Child, Pid) {
         child.wait().unwrap();
         assert!(Instant::now() < deadline, "no writer was ever stopped while it held the lock");
     }
+}
+
+/// Says whether every thread of a process is stopped.
+fn is_stopped(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    threads.filter_map(Result::ok).all(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+    })
 }
 
 fn holds_write_lock(pid: u32) -> bool {

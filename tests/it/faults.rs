@@ -201,6 +201,10 @@ fn holder_of_the_write_lock() {
     let _transaction = db.begin_write().unwrap();
     println!("holding");
     kill_process(rustix::process::getpid(), Signal::STOP).unwrap();
+    // The signal stops another thread first, and this one a moment later: it must not go on until then.
+    loop {
+        std::thread::park();
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::Value;
 
+use crate::key::redact_tokens;
+
 use super::failure::Failure;
 use text::{clean_lines, csv_heading, csv_line, csv_text, json_clean};
 
@@ -371,7 +373,8 @@ impl Voice {
 
 fn say(text: &str) {
     // Nobody is left to tell when standard error is closed.
-    let _ = writeln!(io::stderr(), "{text}");
+    // Messages repeat what was typed; a key typed where none belongs must not reach a CI log.
+    let _ = writeln!(io::stderr(), "{}", redact_tokens(text));
 }
 
 /// Progress of long work.

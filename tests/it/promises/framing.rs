@@ -189,3 +189,36 @@ fn what_follows_a_refusal_is_judged_for_itself() {
         assert_eq!(gate.echo.requests() - before, usize::from(reuses), "{shown}");
     }
 }
+
+/// A backend that cut such a host where the routes did not would serve another site than was judged.
+#[test]
+fn a_host_that_can_be_read_in_two_ways_is_400() {
+    let gate = gate();
+    for host in ["a:abc", "a:80:90", "a..", ".a", "a%2eb", "[a]", "a:", "a:99999", "a..b"] {
+        let (got, raw) =
+            statuses(&gate, format!("GET /public/1 HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        assert_eq!(got, [400], "{host}: {}", raw.escape_ascii());
+    }
+    assert_eq!(gate.echo.requests(), 0);
+}
+
+#[test]
+fn a_body_in_a_coding_that_would_be_lost_is_400() {
+    let gate = gate();
+    for coding in ["gzip, chunked", "chunked, chunked", ",chunked", "chunked;q=1", "identity"] {
+        let bytes = format!(
+            "POST /public/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {coding}\r\n\r\n0\r\n\r\n{SMUGGLED}"
+        );
+        let (got, raw) = statuses(&gate, bytes.as_bytes());
+        assert_eq!(got, [400], "{coding}: {}", raw.escape_ascii());
+    }
+    assert_eq!(gate.echo.requests(), 0);
+}
+
+#[test]
+fn a_request_of_http_1_0_goes_on_with_a_host() {
+    let gate = gate();
+    let answer = gate.send("GET /public/1 HTTP/1.0\r\n\r\n");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.seen("Host"), [""]);
+}
