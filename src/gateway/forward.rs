@@ -153,7 +153,7 @@ fn is_override(name: &str) -> bool {
     name.starts_with('x') && OVERRIDES.iter().any(|wanted| is_canonically(name, wanted))
 }
 
-/// A spelling of `Authorization` or `X-Forwarded-…` that only some backends read as such.
+/// A spelling of one of [`ALIASED`] that only some backends read as such.
 fn is_alias(name: &str) -> bool {
     name.bytes().any(|b| !b.is_ascii_alphanumeric() && b != b'-')
         && ALIASED.iter().any(|wanted| is_canonically(name, wanted))

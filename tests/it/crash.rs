@@ -34,7 +34,7 @@ fn a_gateway_agrees_with_the_store_after_any_kill_of_a_command() {
     let site = Bench::new();
     let gateway = site.0.serve(&[]);
     site.kill_everywhere(Some(&gateway));
-    until("it is ready", || gateway.readiness().contains("true") || gateway.ask_admin("/readyz").0 == 200);
+    until("it is ready", || gateway.readiness() == "ready");
 }
 
 struct Bench(Site);
@@ -100,6 +100,8 @@ impl Bench {
         assert!(successors <= 1, "{call} {at}: {successors} successors");
         let successor = self.keys().into_iter().find(|key| key["rotated_from"] == old.id.as_str());
         assert_eq!(successor.is_some(), is_rotated, "{call} {at}: half a rotation: {now}");
+        // The grace ends the old key, which never expired before.
+        assert_eq!(now["expires_at"].is_null(), !is_rotated, "{call} {at}: half a rotation: {now}");
         if let Some(made) = made(&output) {
             assert!(is_rotated, "{call} {at}: an acknowledged rotation is lost");
             agree(gateway, &made.token, 200, &format!("rotated, {call} {at}"));
