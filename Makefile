@@ -18,7 +18,7 @@ demo: ## Builds kgate and shows the main job, step by step, with real output
 test: ## Checks everything, installing what it needs after listing it
 	@tests/setup.sh test
 	$(MAKE) --no-print-directory lint
-	$(CARGO) check --locked --no-default-features
+	$(CARGO) check --locked --no-default-features --features layer
 	$(CARGO) test --locked
 
 test-quick: ## The tests that need only Rust and cmake

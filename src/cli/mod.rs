@@ -11,18 +11,26 @@ mod check;
 mod completions;
 mod consumer;
 mod demo;
+mod digests;
 mod doctor;
+mod explain;
 mod failure;
 mod init;
 mod key;
+mod leak_hook;
+mod leak_rules;
 mod leak_scan;
 mod lookup;
 mod man;
+mod output;
+mod peppers;
 mod reference;
 mod restore;
 mod serve;
 mod session;
+mod signing_key;
 mod ui;
+mod usage;
 mod values;
 mod view;
 
@@ -79,8 +87,10 @@ struct Common {
     #[arg(long, global = true, value_name = "DIR", env = "KGATE_DATA_DIR", hide_env_values = true)]
     data_dir: Option<PathBuf>,
     /// Form of the result
-    #[arg(long, global = true, value_enum, default_value_t, hide_default_value = true)]
-    format: Format,
+    #[arg(
+        long, global = true, value_parser = Format::parser(), default_value = "table", hide_default_value = true
+    )]
+    format: String,
     /// Short for --format json
     #[arg(long, global = true, conflicts_with = "format")]
     json: bool,
@@ -95,11 +105,18 @@ enum Command {
     Demo(demo::Demo),
     Serve(serve::Serve),
     Check(check::Check),
+    Explain(explain::Explain),
     #[command(subcommand)]
     Consumer(consumer::Consumer),
     #[command(subcommand)]
     Key(key::Key),
     LeakScan(leak_scan::LeakScan),
+    #[command(subcommand)]
+    LeakHook(leak_hook::LeakHook),
+    LeakRules(leak_rules::LeakRules),
+    Usage(usage::UsageArgs),
+    #[command(subcommand)]
+    SigningKey(signing_key::SigningKeys),
     Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(restore::Restore),
@@ -136,9 +153,14 @@ fn dispatch(command: Command, session: &Session) -> Outcome {
         Command::Demo(args) => demo::run(&args, session),
         Command::Serve(args) => serve::run(&args, session),
         Command::Check(args) => check::run(&args, session),
+        Command::Explain(args) => explain::run(&args, session),
         Command::Consumer(command) => consumer::run(command, session),
         Command::Key(command) => key::run(command, session),
         Command::LeakScan(args) => leak_scan::run(&args, session),
+        Command::LeakHook(command) => leak_hook::run(&command, session),
+        Command::LeakRules(args) => leak_rules::run(&args, session),
+        Command::Usage(args) => usage::run(&args, session),
+        Command::SigningKey(command) => signing_key::run(command, session),
         Command::Audit(args) => audit::run(&args, session),
         Command::Backup(args) => backup::run(&args, session),
         Command::Restore(args) => restore::run(&args, session),
@@ -164,13 +186,29 @@ fn print_usage(error: &clap::Error) -> u8 {
 
 /// The forms of JSON output besides keys and consumers, for `docs/cli.md`.
 const FORMS: &[(&str, &str, &[view::Field])] = &[
+    ("A leak hook", "`leak-hook`.", leak_hook::HOOK),
     ("A revocation", "`key revoke`, for one key or many.", key::REVOKED),
     ("A pruning", "`key prune`.", key::PRUNED),
-    ("A verdict", "`key verify`.", key::VERDICT),
+    ("A verdict", "`explain` and `key verify`.", explain::ACCOUNT),
+    ("A signing key", "`signing-key create`, `rotate` and `list`.", signing_key::SIGNING_KEY),
     ("A deleted consumer", "`consumer delete`.", consumer::DELETED),
-    ("A scan", "`leak-scan` as JSON. CSV has its findings.", leak_scan::REPORT),
-    ("A finding", "Of `leak-scan`.", leak_scan::FINDING),
+    (
+        "A scan",
+        "`leak-scan --format json`. With `jsonl` each finding is a line, and the last line has the rest.",
+        leak_scan::REPORT,
+    ),
+    (
+        "A finding",
+        "Of `leak-scan`. CSV has these, without `places` but with the first `place`.",
+        leak_scan::FINDING,
+    ),
+    ("A place", "Of a finding.", leak_scan::PLACE),
+    ("A commit", "Of a place, or the first or last of a finding.", leak_scan::COMMIT),
     ("A problem", "`check` prints an array of these.", check::PROBLEM),
+    ("Usage", "`usage` prints an array of these.", usage::USAGE),
+    ("A replaced key", "`key rotation-status` prints an array of these.", key::ROTATION),
+    ("A hash", "`key rehash-status` prints an array of these.", key::REHASH),
+    ("An alert", "`audit --alerts` prints an array of these.", audit::ALERT),
     ("An audit row", "`audit` prints an array of these.", audit::AUDIT_ROW),
     ("A check of the audit log", "`audit --verify`.", audit::AUDIT_REPORT),
     ("A backup", "`backup`.", backup::BACKUP),

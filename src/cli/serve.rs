@@ -13,6 +13,7 @@ use crate::verify::{OpenError, Unready};
 use super::advice::{config_failure, store_failure};
 use super::failure::{Answer, Failure, Outcome};
 use super::session::Session;
+use super::signing_key::{no_signing_key, sign_failure};
 use super::ui::Voice;
 
 /// Run the gateway
@@ -49,6 +50,10 @@ fn say(voice: Voice, notice: &Notice) {
             &Failure::cannot("the configuration was not reloaded, the old one stays in force")
                 .help(format!("`kgate check` shows the mistakes\n{}", text.trim_end())),
         ),
+        Notice::GrantsFailed(why) => voice.fail(
+            &Failure::cannot("quotas cannot be granted: keys that used up their grant get 503")
+                .help(format!("make the usage file in the data directory writable again: {why}")),
+        ),
         other => voice.status(&other.to_string()),
     }
 }
@@ -63,6 +68,8 @@ fn failure(error: &ServeError) -> Failure {
         ),
         ServeError::Bind(error) => bind(error),
         ServeError::BindAdmin { source, .. } => Failure::cannot(error.to_string()).help_maybe(in_use(source)),
+        ServeError::Sign(error) => sign_failure(error),
+        ServeError::NoSigningKey(missing) => no_signing_key(missing),
         ServeError::Lock { source, .. } => Failure::cannot(error.to_string()).because(source),
         other => Failure::cannot(other.to_string()),
     }

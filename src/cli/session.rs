@@ -25,7 +25,9 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(common: Common) -> Self {
-        let format = if common.json { Format::Json } else { common.format };
+        // A command with forms of its own reads their names itself.
+        let named = <Format as clap::ValueEnum>::from_str(&common.format, false).unwrap_or_default();
+        let format = if common.json { Format::Json } else { named };
         let talk = if common.quiet { Talk::Quiet } else { Talk::Normal };
         Self { ui: Ui::new(format, talk), common, config: OnceCell::new(), data_dir: OnceCell::new() }
     }
@@ -58,16 +60,23 @@ impl Session {
     /// # Errors
     /// A [`Failure`] that says where was looked, and advises `kgate init`.
     pub(super) fn config_path(&self) -> Result<PathBuf, Failure> {
-        if let Some(path) = &self.common.config {
-            return Ok(path.clone());
+        if let Some(path) = self.find_config() {
+            return Ok(path);
         }
         let candidates = config_candidates();
-        if let Some(found) = candidates.iter().find(|path| path.exists()) {
-            return Ok(found.clone());
-        }
         let places: Vec<String> = candidates.iter().map(|p| p.display().to_string()).collect();
         Err(Failure::cannot(format!("there is no configuration: looked for {}", places.join(", ")))
             .help("run `kgate init` to make one, or name one with --config"))
+    }
+
+    fn find_config(&self) -> Option<PathBuf> {
+        let found = || config_candidates().into_iter().find(|path| path.exists());
+        self.common.config.clone().or_else(found)
+    }
+
+    /// Returns the configuration if there is one. One with mistakes is an error all the same.
+    pub(super) fn config_if_any(&self) -> Result<Option<&Config>, Failure> {
+        if self.find_config().is_none() { Ok(None) } else { self.config().map(Some) }
     }
 
     /// Returns the configuration, read once.
@@ -133,7 +142,7 @@ impl Session {
         match Usage::open(&dir, Access::Read, &Options::default()) {
             Ok(usage) => Some(usage),
             Err(error) => {
-                self.ui.warn(format!("cannot tell when keys were last used: {error}"));
+                self.ui.warn(format!("cannot tell how keys were used: {error}"));
                 None
             }
         }

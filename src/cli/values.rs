@@ -133,6 +133,39 @@ pub(super) fn counted(count: impl TryInto<u64>, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Shows a number of bytes to three digits: `178 MB`.
+pub(super) fn sized(bytes: u64) -> String {
+    let mut unit = 0;
+    let mut scale = 1;
+    while bytes / scale >= 1000 && unit + 1 < UNITS.len() {
+        scale *= 1000;
+        unit += 1;
+    }
+    let (whole, tenths) = (bytes / scale, bytes % scale * 10 / scale);
+    if unit == 0 || whole >= 100 {
+        format!("{whole} {}", UNITS[unit])
+    } else {
+        format!("{whole}.{tenths} {}", UNITS[unit])
+    }
+}
+
+const UNITS: [&str; 5] = ["bytes", "kB", "MB", "GB", "TB"];
+
+/// Parses a number of bytes: `65536`, `64KiB`, `512MiB`, `2GiB`.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err("expected a number of bytes, or with KiB, MiB or GiB: 512MiB".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "expected a number of bytes: 512MiB".to_owned())?;
+    number.checked_mul(factor).ok_or_else(|| "that is more than there is".to_owned())
+}
+
 /// Shows `at` without fractions of a second, for people.
 pub(super) fn to_the_second(at: Timestamp) -> String {
     Timestamp::from_secs(at.as_secs()).to_string()
@@ -152,6 +185,25 @@ mod tests {
         assert!("soon".parse::<Moment>().is_err());
         assert!("1970-01-02".parse::<Moment>().unwrap().resolve_expiry(now).is_err());
         assert!("0s".parse::<Moment>().unwrap().resolve_expiry(now).is_err());
+    }
+
+    #[test]
+    fn sizes_are_read_and_shown() {
+        for (text, bytes) in [("0", 0), ("65536", 65_536), ("64KiB", 65_536), ("2 GiB", 2 << 30), ("7B", 7)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "MiB", "1MB", "-1", "1.5GiB", "99999999999GiB"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+        for (bytes, shown) in [
+            (0, "0 bytes"),
+            (999, "999 bytes"),
+            (1_000, "1.0 kB"),
+            (178_400_000, "178 MB"),
+            (2_340_000_000, "2.3 GB"),
+        ] {
+            assert_eq!(sized(bytes), shown);
+        }
     }
 
     #[test]

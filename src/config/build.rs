@@ -15,13 +15,15 @@ use super::reader::{At, Section, shown};
 use super::report::did_you_mean;
 use super::secret::Readers;
 use super::{
-    Address, Config, IdentityHeader, IdentityHeaders, Listen, Loaded, RateHeaders, Report, RequestIdTrust,
-    Secret, Server, TrustedProxies, Upstream,
+    Address, Config, IdentityHeader, IdentityHeaders, Jwt, JwtAlgorithm, Listen, Loaded, RateHeaders, Report,
+    RequestIdTrust, Secret, Server, Sidecar, TrustedProxies, Upstream,
 };
 use crate::key::{
-    Format, KeyType, KeyTypes, Kind, Networks, Pepper, Peppers, Prefix, Rate, Requirement, Span,
+    Format, KeyType, KeyTypes, Kind, Limit, Networks, Pepper, Peppers, Prefix, Quota, Rate, Requirement,
+    Span, Window,
 };
-use crate::policy::{Fault, LimitSpec, LimitSubject, Place, PlanSpec, RouteSpec, Rules, Spec};
+use crate::policy::{Fault, LimitSpec, LimitSubject, Place, PlanSpec, RouteSpec, Rules, Source, Spec};
+use crate::store::Retention;
 
 /// Checks a whole file.
 pub(super) fn build(path: &Path, text: &str) -> Result<Loaded, Report> {
@@ -47,7 +49,7 @@ pub(super) fn build(path: &Path, text: &str) -> Result<Loaded, Report> {
     }
 }
 
-struct Builder<'t> {
+pub(super) struct Builder<'t> {
     /// The directory relative paths start from.
     base: &'t Path,
     report: &'t RefCell<Report>,
@@ -92,9 +94,12 @@ impl<'t> Builder<'t> {
         };
         let listen_section = table("listen", "listen");
         let server_section = table("server", "server");
+        let usage = usage(&table("usage", "usage"));
 
         let data_dir = self.path_of(&top, "data_dir");
-        let listen = self.listen(&listen_section);
+        let sidecar = top.section("sidecar", "sidecar").map(|section| self.sidecar(&section));
+        let listen = self.listen(&listen_section, sidecar.as_ref());
+        let leaks = super::leaks::leaks(self, &table("leaks", "leaks"), listen.admin.is_some());
         let key_type_sections = top.sections("key_type", "key_type");
         let (key_types, key_type_spans) = key_types(&top, &key_type_sections);
         let peppers = self.peppers(&top);
@@ -106,7 +111,7 @@ impl<'t> Builder<'t> {
         let upstream_sections = top.sections("upstream", "upstream");
         let upstreams = self.upstreams(&upstream_sections, &identity_headers);
         let route_sections = top.sections("route", "route");
-        let routes = routes(&route_sections, &key_types, &upstreams, &identity_headers);
+        let routes = routes(&route_sections, &key_types, &upstreams, &plan_names, &identity_headers);
 
         if key_types.as_slice().is_empty() && !top.has("key_type") {
             let hint = "add a [[key_type]] with a name and a prefix; `kgate init` writes one".to_owned();
@@ -146,8 +151,11 @@ impl<'t> Builder<'t> {
             path: path.to_owned(),
             data_dir: data_dir?,
             listen,
+            sidecar,
             server,
             identity_headers,
+            usage,
+            leaks,
             key_types,
             peppers,
             plans,
@@ -157,7 +165,7 @@ impl<'t> Builder<'t> {
         })
     }
 
-    fn path_of(&self, section: &Section<'_>, name: &str) -> Option<PathBuf> {
+    pub(super) fn path_of(&self, section: &Section<'_>, name: &str) -> Option<PathBuf> {
         let text = section.text(name)?;
         if text.value.is_empty() || text.value.contains('\0') {
             section.error(text.span, format!("`{name}` is not a path"), None);
@@ -166,13 +174,43 @@ impl<'t> Builder<'t> {
         Some(self.base.join(text.value))
     }
 
-    fn listen(&self, section: &Section<'_>) -> Listen {
-        let given = section.texts("proxy");
-        if given.is_empty() {
+    fn listen(&self, section: &Section<'_>, sidecar: Option<&Sidecar>) -> Listen {
+        if section.texts("proxy").is_empty() && sidecar.is_none() {
             section.error(section.span_of("proxy"), "`proxy` names no address", None);
         }
-        let mut proxy = Vec::new();
-        for text in given {
+        let proxy = self.listeners(section, "proxy");
+        let asked = sidecar.map_or(&[][..], |sidecar| &sidecar.listen);
+        if let Some(twice) = proxy.iter().find(|address| asked.contains(address) && !is_any_port(address)) {
+            section.error(section.span_of("proxy"), format!("the sidecar listens at `{twice}` too"), None);
+        }
+        let admin = section.parsed::<SocketAddr>("admin");
+        if let Some(at) = admin.as_ref().filter(|at| !at.value.ip().is_loopback()) {
+            section.warn(
+                at.span.clone(),
+                format!("whoever reaches `{}` can read metrics, health and what is known of keys, without credentials", at.value),
+                "listen at 127.0.0.1, or be sure that only your monitoring reaches it",
+            );
+        }
+        if let Some(at) =
+            admin.as_ref().filter(|at| at.value.port() != 0 && proxy.contains(&Address::Tcp(at.value)))
+        {
+            section.error(at.span.clone(), format!("`proxy` listens at `{}` too", at.value), None);
+        }
+        Listen { proxy, admin: admin.map(|at| at.value) }
+    }
+
+    fn sidecar(&self, section: &Section<'_>) -> Sidecar {
+        if section.texts("listen").is_empty() {
+            let hint = "listen = [\"127.0.0.1:8082\"]".to_owned();
+            section.error(section.span_of("listen"), "`listen` names no address", Some(hint));
+        }
+        Sidecar { listen: self.listeners(section, "listen"), fronts: trusted_proxies(section, "fronts") }
+    }
+
+    /// Reads addresses to listen at.
+    fn listeners(&self, section: &Section<'_>, name: &str) -> Vec<Address> {
+        let mut listeners = Vec::new();
+        for text in section.texts(name) {
             let Some(address) = self.address(section, &text) else { continue };
             match &address {
                 Address::Name(..) => {
@@ -192,26 +230,13 @@ impl<'t> Builder<'t> {
                 }
                 _ => {}
             }
-            if proxy.contains(&address) {
+            if listeners.contains(&address) {
                 section.error(text.span, format!("`{address}` is listed twice"), None);
             } else {
-                proxy.push(address);
+                listeners.push(address);
             }
         }
-        let admin = section.parsed::<SocketAddr>("admin");
-        if let Some(at) = admin.as_ref().filter(|at| !at.value.ip().is_loopback()) {
-            section.warn(
-                at.span.clone(),
-                format!("whoever reaches `{}` can read metrics and health without credentials", at.value),
-                "listen at 127.0.0.1, or be sure that only your monitoring reaches it",
-            );
-        }
-        if let Some(at) =
-            admin.as_ref().filter(|at| at.value.port() != 0 && proxy.contains(&Address::Tcp(at.value)))
-        {
-            section.error(at.span.clone(), format!("`proxy` listens at `{}` too", at.value), None);
-        }
-        Listen { proxy, admin: admin.map(|at| at.value) }
+        listeners
     }
 
     fn address(&self, section: &Section<'_>, text: &At<&str>) -> Option<Address> {
@@ -255,7 +280,7 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn secret(&self, section: &Section<'_>, name: &str) -> Option<Secret> {
+    pub(super) fn secret(&self, section: &Section<'_>, name: &str) -> Option<Secret> {
         let path = self.path_of(section, name)?;
         let span = section.span_of(name);
         match Secret::read(&path) {
@@ -279,11 +304,11 @@ impl<'t> Builder<'t> {
         let mut peppers = Vec::new();
         for section in top.sections("pepper", "pepper") {
             let id = name_of(&section, "id", &mut seen);
-            let secret = self.secret(&section, "file");
+            let secret = self.pepper_secret(&section);
             if let (Some(id), Some(secret)) = (id, secret) {
                 if secret.expose().len() < 32 {
                     section.warn(
-                        section.span_of("file"),
+                        section.span_of(if section.has("env") { "env" } else { "file" }),
                         format!("the pepper has only {} bytes", secret.expose().len()),
                         "use 32 random bytes or more: `openssl rand -hex 32`",
                     );
@@ -292,6 +317,37 @@ impl<'t> Builder<'t> {
             }
         }
         Peppers::new(peppers)
+    }
+
+    /// Reads a pepper from a file or from an environment variable.
+    fn pepper_secret(&self, section: &Section<'_>) -> Option<Secret> {
+        let hint = || Some("file = \"secrets/pepper\" or env = \"KGATE_PEPPER\"".to_owned());
+        match (section.has("file"), section.has("env")) {
+            (true, false) => return self.secret(section, "file"),
+            (false, true) => {}
+            (false, false) => {
+                section.error(section.span.clone(), "a pepper needs `file` or `env`", hint());
+                return None;
+            }
+            (true, true) => {
+                section.error(section.span_of("env"), "`env` beside `file`: a pepper has one place", hint());
+                return None;
+            }
+        }
+        let name = section.text("env")?;
+        if name.value.is_empty() || name.value.contains(['=', '\0']) {
+            section.error(name.span, "`env` is not the name of a variable", hint());
+            return None;
+        }
+        match Secret::from_variable(std::env::var_os(name.value)) {
+            Ok(secret) => Some(secret),
+            Err(fault) => {
+                let hint =
+                    "the process that runs kgate must have it, `kgate serve` and every command".to_owned();
+                section.error(name.span, format!("`{}`: {fault}", shown(name.value)), Some(hint));
+                None
+            }
+        }
     }
 
     fn upstreams(&self, sections: &[Section<'t>], headers: &IdentityHeaders) -> Vec<Upstream> {
@@ -333,13 +389,25 @@ impl<'t> Builder<'t> {
                 Some(hint),
             );
         }
-        if !section.has("shared_secret_file")
+        let hmac_secret = self.secret(section, "hmac_secret_file");
+        if let Some(secret) = hmac_secret.as_ref().filter(|secret| secret.expose().len() < SECRET_LEN) {
+            let length = secret.expose().len();
+            section.warn(
+                section.span_of("hmac_secret_file"),
+                format!("the secret has only {length} bytes"),
+                "use 32 random bytes or more: `openssl rand -hex 32`",
+            );
+        }
+        let jwt = section.section("jwt", "upstream.jwt");
+        let jwt = jwt.and_then(|section| self.jwt(&section, &name, headers));
+        let proofs = ["shared_secret_file", "jwt", "hmac_secret_file"];
+        if !proofs.iter().any(|name| section.has(name))
             && let Some(at) = servers.iter().position(is_exposed)
         {
             section.warn(
                 section.span_of("servers"),
                 format!("whoever reaches `{}` directly can claim to be any consumer", servers[at]),
-                "set `shared_secret_file` and have the backend check X-Kgate-Secret",
+                "set `shared_secret_file` and have the backend check X-Kgate-Secret, or set `jwt` or `hmac_secret_file`: docs/verify-backend.md",
             );
         }
         let mut forward_metadata: Vec<String> = Vec::new();
@@ -367,12 +435,66 @@ impl<'t> Builder<'t> {
             name,
             servers,
             shared_secret,
+            jwt,
+            hmac_secret,
             forward_metadata,
             connect_timeout: section.duration("connect_timeout", TIMEOUTS),
             response_timeout: section.duration("response_timeout", TIMEOUTS),
             idle_timeout: section.duration("idle_timeout", TIMEOUTS),
         }
     }
+}
+
+impl Builder<'_> {
+    fn jwt(&self, section: &Section<'_>, upstream: &str, headers: &IdentityHeaders) -> Option<Jwt> {
+        let header = section.text("header")?;
+        if let Some(problem) = header_problem(header.value, headers) {
+            section.error(header.span, format!("`{}` {problem}", shown(header.value)), None);
+        }
+        let issuer = claim(section, "issuer").unwrap_or_default();
+        let audience = claim(section, "audience").unwrap_or_else(|| upstream.to_owned());
+        Some(Jwt {
+            header: header.value.to_owned(),
+            algorithm: self.jwt_algorithm(section)?,
+            issuer,
+            audience,
+            jti: section.flag("jti"),
+        })
+    }
+
+    fn jwt_algorithm(&self, section: &Section<'_>) -> Option<JwtAlgorithm> {
+        let name = section.choice("algorithm", &[("EdDSA", "EdDSA"), ("ES256", "ES256"), ("HS256", "HS256")]);
+        if name != "HS256" {
+            if section.has("secret_file") {
+                let hint = "`kgate signing-key create` makes its keys; take `secret_file` away".to_owned();
+                let message = format!("{name} has no shared secret");
+                section.error(section.span_of("secret_file"), message, Some(hint));
+            }
+            return Some(if name == "ES256" { JwtAlgorithm::Es256 } else { JwtAlgorithm::EdDsa });
+        }
+        if !section.has("secret_file") {
+            let hint = "write 32 random bytes to a file, `openssl rand -hex 32`, and name it here".to_owned();
+            section.error(section.span_of("algorithm"), "HS256 needs `secret_file`", Some(hint));
+        }
+        let secret = self.secret(section, "secret_file")?;
+        if secret.expose().len() < SECRET_LEN {
+            let length = secret.expose().len();
+            let hint = "RFC 7518 §3.2 asks for 32 or more: `openssl rand -hex 32`".to_owned();
+            let message = format!("the secret has only {length} bytes");
+            section.error(section.span_of("secret_file"), message, Some(hint));
+        }
+        Some(JwtAlgorithm::Hs256(secret))
+    }
+}
+
+/// Reads the text of a claim, which has to say something.
+fn claim(section: &Section<'_>, name: &str) -> Option<String> {
+    let text = section.text(name)?;
+    if text.value.is_empty() || text.value.len() > 256 || text.value.chars().any(char::is_control) {
+        let message = format!("`{name}` must have 1 to 256 bytes and no control characters");
+        section.error(text.span, message, None);
+    }
+    Some(text.value.to_owned())
 }
 
 /// An upstream others than this machine can reach, as far as one can tell from its address.
@@ -391,7 +513,7 @@ fn server(section: &Section<'_>, plans: &Names) -> Server {
     let default_plan = section.text("default_plan").filter(|name| plans.find(section, name).is_some());
     Server {
         workers: section.number("workers", 1..=1024).and_then(|n| usize::try_from(n).ok()),
-        trusted_proxies: trusted_proxies(section),
+        trusted_proxies: trusted_proxies(section, "trusted_proxies"),
         realm: realm(section),
         default_plan: default_plan.map(|at| at.value.to_owned()),
         max_connections: count("max_connections", 1..=10_000_000),
@@ -404,6 +526,7 @@ fn server(section: &Section<'_>, plans: &Names) -> Server {
         header_timeout: section.duration("header_timeout", TIMEOUTS),
         idle_timeout: section.duration("idle_timeout", TIMEOUTS),
         body_timeout: section.duration("body_timeout", TIMEOUTS),
+        upgrade_idle_timeout: section.duration("upgrade_idle_timeout", TIMEOUTS),
         keepalive_pool: count("keepalive_pool", 0..=1_000_000),
         drain_timeout: section.duration("drain_timeout", Duration::ZERO..=*TIMEOUTS.end()),
         trust_request_id: section.choice(
@@ -426,10 +549,26 @@ fn server(section: &Section<'_>, plans: &Names) -> Server {
     }
 }
 
-fn trusted_proxies(section: &Section<'_>) -> TrustedProxies {
+fn usage(section: &Section<'_>) -> Retention {
+    let day = Duration::from_hours(24);
+    let at_least = |name, least| section.duration(name, least..=3_660 * day);
+    Retention {
+        minutes: at_least("keep_minutes", Duration::from_hours(1)),
+        // `key rotation-status` looks a day back.
+        hours: at_least("keep_hours", 2 * day),
+        days: at_least("keep_days", 7 * day),
+    }
+}
+
+/// Says whether the kernel chooses the port.
+fn is_any_port(address: &Address) -> bool {
+    matches!(address, Address::Tcp(at) if at.port() == 0)
+}
+
+fn trusted_proxies(section: &Section<'_>, name: &str) -> TrustedProxies {
     let mut trusted = TrustedProxies::default();
     let mut networks = Vec::new();
-    for text in section.texts("trusted_proxies") {
+    for text in section.texts(name) {
         if text.value == "unix" {
             trusted.unix = true;
             continue;
@@ -565,12 +704,57 @@ fn plans(sections: &[(At<&str>, Section<'_>)]) -> (Vec<PlanSpec>, Vec<Vec<Range<
 
 fn limit(section: &Section<'_>, seen: &mut BTreeSet<String>) -> Option<At<LimitSpec>> {
     let name = name_of(section, "name", seen);
-    let rate = section.parsed::<Rate>("rate");
-    let burst = section.number("burst", 1..=Rate::MAX_COUNT);
-    let per = section.choice("per", &[("key", LimitSubject::Key), ("consumer", LimitSubject::Consumer)]);
-    let (name, rate) = (name?, rate?.value);
-    let burst = burst.unwrap_or(rate.count());
-    Some(At { value: LimitSpec { name, rate, burst, per }, span: section.span.clone() })
+    let subjects =
+        [("key", LimitSubject::Key), ("consumer", LimitSubject::Consumer), ("route", LimitSubject::Route)];
+    let per = section.choice("per", &subjects);
+    let shadow = section.flag("shadow");
+    let limit = allowance(section);
+    let (name, limit) = (name?, limit?);
+    Some(At { value: LimitSpec { name, limit, per, shadow }, span: section.span.clone() })
+}
+
+/// What a limit allows: one of `rate`, `quota` and `concurrent`, and what belongs to it.
+fn allowance(section: &Section<'_>) -> Option<Limit> {
+    let given: Vec<&str> = ["rate", "quota", "concurrent"].into_iter().filter(|n| section.has(n)).collect();
+    for (name, of) in [("burst", "rate"), ("anchor_day", "quota")] {
+        if section.has(name) && !section.has(of) {
+            let hint = format!("take `{name}` away, or make the limit a `{of}`");
+            section.error(section.span_of(name), format!("`{name}` belongs to `{of}`"), Some(hint));
+        }
+    }
+    match given[..] {
+        ["rate"] => {
+            let burst = section.number("burst", 1..=Rate::MAX_COUNT);
+            let rate = section.parsed::<Rate>("rate")?.value;
+            Some(Limit::Rate { rate, burst: burst.unwrap_or(rate.count()) })
+        }
+        ["quota"] => {
+            let day = section.number("anchor_day", 1..=u64::from(Window::MAX_ANCHOR));
+            let quota = section.parsed::<Quota>("quota")?.value;
+            let Some(day) = day else { return Some(Limit::Quota(quota)) };
+            let anchored = quota.with_anchor(u8::try_from(day).unwrap_or(Window::MAX_ANCHOR));
+            if anchored.is_none() {
+                let hint = "take it away, or count by the month: \"1M/month\"".to_owned();
+                section.error(section.span_of("anchor_day"), "only months have an `anchor_day`", Some(hint));
+            }
+            anchored.map(Limit::Quota)
+        }
+        ["concurrent"] => section.number("concurrent", 1..=1_000_000).map(Limit::Concurrent),
+        [] => {
+            let hint = "give `rate = \"100/s\"`, `quota = \"1M/month\"` or `concurrent = 10`".to_owned();
+            section.error(section.span.clone(), "the limit does not say what it allows", Some(hint));
+            None
+        }
+        _ => {
+            let hint = "make each a limit with a name of its own: a request must fit all".to_owned();
+            section.error(
+                section.span_of(given[1]),
+                format!("one limit is either a `{}` or a `{}`", given[0], given[1]),
+                Some(hint),
+            );
+            None
+        }
+    }
 }
 
 fn identity_headers(top: &Section<'_>) -> IdentityHeaders {
@@ -630,14 +814,18 @@ fn routes(
     sections: &[Section<'_>],
     key_types: &KeyTypes,
     upstreams: &[Upstream],
+    plans: &Names,
     headers: &IdentityHeaders,
 ) -> Vec<Route> {
+    let tokens = upstreams.iter().filter_map(|upstream| upstream.jwt.as_ref());
+    let tokens: Vec<String> = tokens.map(|jwt| canonical_name(&jwt.header)).collect();
     let upstreams = Names { what: "upstream", names: upstreams.iter().map(|u| u.name.clone()).collect() };
     let key_types =
         Names { what: "key type", names: key_types.as_slice().iter().map(|t| t.name.clone()).collect() };
     let mut seen = BTreeSet::new();
     let route = |(number, section)| {
-        Some(Route { spec: route(section, &key_types, &upstreams, headers, &mut seen)?, section: number })
+        let spec = route(section, &key_types, &upstreams, plans, headers, &tokens, &mut seen)?;
+        Some(Route { spec, section: number })
     };
     sections.iter().enumerate().filter_map(route).collect()
 }
@@ -646,10 +834,13 @@ fn route(
     section: &Section<'_>,
     key_types: &Names,
     upstreams: &Names,
+    plans: &Names,
     headers: &IdentityHeaders,
+    tokens: &[String],
     seen: &mut BTreeSet<String>,
 ) -> Option<RouteSpec> {
     let name = name_of(section, "name", seen);
+    let plan = section.text("plan").and_then(|name| plans.find(section, &name));
     let path = section.text("path");
     let upstream = section.text("upstream").and_then(|name| upstreams.find(section, &name));
     let types = section.texts("key_types");
@@ -666,7 +857,7 @@ fn route(
     let upstream_by_type = by_type.collect();
     let public = section.flag("public");
     if public {
-        for name in ["scopes", "key_types", "key_header", "upstream_by_type"] {
+        for name in ["scopes", "key_types", "key_header", "credentials", "upstream_by_type", "plan", "cost"] {
             if section.has(name) {
                 let hint = format!("take away `public` or `{name}`");
                 section.error(
@@ -684,9 +875,11 @@ fn route(
         public,
         scopes: scopes.map(|at| at.value).unwrap_or_default(),
         key_types: known_types,
-        key_header: key_header(section, headers),
+        credentials: credentials(section, headers, tokens),
         upstream_by_type,
         lax_path: !section.flag("strict_path"),
+        plan: plan.map(|index| plans.names[index].clone()),
+        cost: section.number("cost", 0..=1_000_000).filter(|_| section.has("cost")),
         name: name?,
         path: path?.value.to_owned(),
         // What is wrong with it was said; the rest of the route is still to be judged.
@@ -694,24 +887,92 @@ fn route(
     })
 }
 
-fn key_header(section: &Section<'_>, headers: &IdentityHeaders) -> Option<String> {
-    let name = section.text("key_header")?;
+/// Reads where a route takes keys from; `key_header` is short for one header.
+fn credentials(section: &Section<'_>, headers: &IdentityHeaders, tokens: &[String]) -> Vec<Source> {
+    if !section.has("credentials") {
+        return section
+            .text("key_header")
+            .and_then(|name| key_header(section, headers, tokens, name))
+            .into_iter()
+            .collect();
+    }
+    if section.has("key_header") {
+        let hint = "name the header in `credentials`: \"header:X-Api-Key\"".to_owned();
+        section.error(section.span_of("key_header"), "`key_header` beside `credentials`", Some(hint));
+    }
+    let listed = section.texts("credentials");
+    if listed.is_empty() {
+        let hint = "leave it out for `Authorization: Bearer`, or set `public = true`".to_owned();
+        section.error(section.span_of("credentials"), "`credentials` names no place", Some(hint));
+    }
+    let mut sources = Vec::new();
+    for text in listed {
+        let source = match text.value.strip_prefix("header:") {
+            Some(name) => key_header(section, headers, tokens, At { value: name, span: text.span.clone() }),
+            None => match text.value.parse() {
+                Ok(source) => Some(source),
+                Err(error) => {
+                    let hint = "places are \"bearer\", \"header:NAME\", \"basic-user\", \"basic-password\", \
+                        \"cookie:NAME\", \"query:NAME\" and \"websocket\"";
+                    let message = format!("`{}` is {error}", shown(text.value));
+                    section.error(text.span.clone(), message, Some(hint.to_owned()));
+                    None
+                }
+            },
+        };
+        let Some(source) = source else { continue };
+        if let Source::Query(name) = &source {
+            section.warn(
+                text.span.clone(),
+                format!("keys in the argument `{name}` end up in histories, bookmarks and the logs of whoever is on the way"),
+                "take keys from a header, and from the query only what cannot send one",
+            );
+        }
+        if sources.contains(&source) {
+            section.error(text.span, format!("`{source}` is named twice"), None);
+        } else {
+            sources.push(source);
+        }
+    }
+    sources
+}
+
+fn key_header(
+    section: &Section<'_>,
+    headers: &IdentityHeaders,
+    tokens: &[String],
+    name: At<&str>,
+) -> Option<Source> {
     let canonical = canonical_name(name.value);
-    let problem = if !is_header_name(name.value) {
-        "is not a header's name"
-    } else if canonical == "authorization" {
-        "takes keys as `Bearer` without this setting"
-    } else if is_reserved(name.value) {
-        "has a meaning of its own in HTTP or in kgate"
-    } else if headers.all_canonical().contains(&canonical)
-        || canonical.starts_with(&canonical_name(headers.meta_prefix()))
+    let problem = if canonical == "authorization" {
+        "takes keys as \"bearer\", \"basic-user\" or \"basic-password\""
+    } else if canonical.starts_with(&canonical_name(IdentityHeaders::OWN_PREFIX))
+        || tokens.contains(&canonical)
     {
-        "is an identity header, which clients cannot send"
+        "tells backends who calls, which clients cannot"
+    } else if let Some(problem) = header_problem(name.value, headers) {
+        problem
     } else {
-        return Some(name.value.to_owned());
+        return Some(Source::Header(name.value.to_ascii_lowercase().into()));
     };
     section.error(name.span, format!("`{}` {problem}", shown(name.value)), None);
     None
+}
+
+/// Says why a header can carry neither a key nor a token, if it cannot.
+fn header_problem(name: &str, headers: &IdentityHeaders) -> Option<&'static str> {
+    let canonical = canonical_name(name);
+    if !is_header_name(name) {
+        Some("is not a header's name")
+    } else if is_reserved(name) {
+        Some("has a meaning of its own in HTTP or in kgate")
+    } else if headers.all_canonical().contains(&canonical)
+        || canonical.starts_with(&canonical_name(headers.meta_prefix()))
+    {
+        Some("is an identity header, which clients cannot send")
+    } else {
+        None
+    }
 }
 
 fn warn_of_plans(top: &Section<'_>, section: &Section<'_>, server: &Server, plans: &[PlanSpec]) {
@@ -775,6 +1036,9 @@ fn place_of(
 
 /// What a table that is not given is read from.
 static EMPTY: std::sync::OnceLock<DeTable<'static>> = std::sync::OnceLock::new();
+
+/// The shortest secret that does not weaken HMAC-SHA-256, in bytes (RFC 2104 §3).
+const SECRET_LEN: usize = 32;
 
 /// Zero would end everything at once; more than a day is as good as none.
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);

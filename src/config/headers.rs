@@ -78,6 +78,15 @@ impl IdentityHeaders {
     /// The header with an upstream's shared secret. It cannot be renamed.
     pub const SECRET: &'static str = "X-Kgate-Secret";
 
+    /// The header with the time a request was signed at, in Unix seconds.
+    pub const TIMESTAMP: &'static str = "X-Kgate-Timestamp";
+
+    /// The header with the code over a request.
+    pub const SIGNATURE: &'static str = "X-Kgate-Signature";
+
+    /// What all headers by which a backend knows kgate begin with. No client's gets through.
+    pub const OWN_PREFIX: &'static str = "X-Kgate-";
+
     /// Returns the name `header` is sent under.
     pub fn name(&self, header: IdentityHeader) -> &str {
         &self.names[header as usize]
@@ -181,6 +190,8 @@ pub(super) fn is_reserved(name: &str) -> bool {
         "x-forwarded-host",
         "x-forwarded-proto",
         "x-kgate-secret",
+        "x-kgate-signature",
+        "x-kgate-timestamp",
         "x-request-id",
     ];
     RESERVED.contains(&canonical_name(name).as_str())

@@ -2,12 +2,13 @@
 //!
 //! [`Config::read`] is the one door; `serve`, `check` and every command that needs the data directory
 //! or the key types use it. Every setting is declared once, in [`SETTINGS`], from which come its
-//! default, the check for unknown names and `docs/config.md`. Reads files, but no clock and no
-//! environment.
+//! default, the check for unknown names and `docs/config.md`. Reads files and the variables the file
+//! names, but no clock.
 
 mod build;
 mod data_dir;
 mod headers;
+mod leaks;
 mod reader;
 mod report;
 mod secret;
@@ -22,11 +23,13 @@ use std::time::Duration;
 
 use crate::key::{KeyTypes, Networks, Peppers};
 use crate::policy::{PlanSpec, Rules};
+use crate::store::Retention;
 
 pub use data_dir::data_dir_alone;
 pub use headers::{IdentityHeader, IdentityHeaders, canonical_name};
+pub use leaks::{Leaks, OnAlert};
 pub use report::{Problem, Report, Severity};
-pub use secret::Secret;
+pub use secret::{Secret, SecretFault};
 pub use settings::{SETTINGS, Setting, docs};
 pub use template::{candidates, template};
 
@@ -39,10 +42,16 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where to listen.
     pub listen: Listen,
+    /// Where other proxies ask for verdicts; `None` is nowhere.
+    pub sidecar: Option<Sidecar>,
     /// Caps, time-outs and what holds for every request.
     pub server: Server,
     /// What the headers that tell a backend who calls are called.
     pub identity_headers: IdentityHeaders,
+    /// How long counts of requests are kept.
+    pub usage: Retention,
+    /// Who may report leaked keys.
+    pub leaks: Leaks,
     /// The declared key types; the same are in `rules`.
     pub key_types: KeyTypes,
     /// The peppers; the same are in `rules`.
@@ -60,10 +69,19 @@ pub struct Config {
 /// Where the server listens.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Listen {
-    /// The gateway; at least one.
+    /// The gateway; none only where there is a sidecar.
     pub proxy: Vec<Address>,
     /// Health, readiness and metrics.
     pub admin: Option<SocketAddr>,
+}
+
+/// Where other proxies ask for verdicts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sidecar {
+    /// Where it listens; at least one.
+    pub listen: Vec<Address>,
+    /// The proxies that may ask, and whose word on the original request counts.
+    pub fronts: TrustedProxies,
 }
 
 /// A place to listen at or to connect to.
@@ -116,6 +134,8 @@ pub struct Server {
     pub idle_timeout: Duration,
     /// The longest pause between two pieces of a request's body, or of an answer to a slow client.
     pub body_timeout: Duration,
+    /// How long both sides of an upgraded connection (`WebSocket`) may be silent at once.
+    pub upgrade_idle_timeout: Duration,
     /// Idle connections kept to backends, in all.
     pub keepalive_pool: usize,
     /// How long requests in work may go on after SIGTERM.
@@ -170,6 +190,10 @@ pub struct Upstream {
     pub servers: Vec<Address>,
     /// Sent as `X-Kgate-Secret`, so that the backend can tell kgate from others who reach it.
     pub shared_secret: Option<Secret>,
+    /// How to tell the backend who calls by a signed token, if at all.
+    pub jwt: Option<Jwt>,
+    /// Under which every request to the backend carries a code.
+    pub hmac_secret: Option<Secret>,
     /// Which metadata is forwarded as `X-Consumer-Meta-…`.
     pub forward_metadata: Vec<String>,
     /// For a connection.
@@ -178,6 +202,32 @@ pub struct Upstream {
     pub response_timeout: Duration,
     /// How long an idle connection is kept for the next request.
     pub idle_timeout: Duration,
+}
+
+/// The signed token an upstream gets.
+#[derive(Clone, Debug)]
+pub struct Jwt {
+    /// The name of the header that carries it.
+    pub header: String,
+    /// How it is signed.
+    pub algorithm: JwtAlgorithm,
+    /// The claim `iss`.
+    pub issuer: String,
+    /// The claim `aud`.
+    pub audience: String,
+    /// Whether every request gets one of its own.
+    pub jti: bool,
+}
+
+/// How a token is signed.
+#[derive(Clone, Debug)]
+pub enum JwtAlgorithm {
+    /// By an Ed25519 key of the data directory.
+    EdDsa,
+    /// By a P-256 key of the data directory.
+    Es256,
+    /// By a secret the backend has, too.
+    Hs256(Secret),
 }
 
 /// A configuration that can be used, and what is doubtful about it.

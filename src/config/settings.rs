@@ -59,6 +59,8 @@ line and column. An unknown setting is a mistake. Paths are relative to the file
 - **network**: `\"10.0.0.0/8\"`, `\"2001:db8::/32\"` or one address.
 - **address**: `\"127.0.0.1:8080\"`, `\"[::1]:8080\"` or `\"unix:PATH\"`; of upstreams also `\"host:port\"`.
 - **rate**: `\"100/s\"`, `\"3000/min\"`, `\"5000/h\"`, `\"10000/d\"`.
+- **quota**: `\"1000/hour\"`, `\"10k/day\"`, `\"50k/week\"`, `\"1M/month\"`. Days begin at midnight, weeks on Monday, months on the first or their
+  `anchor_day`, in UTC.
 
 Keys and consumers are not here: they live in the store and change without a reload.
 ";
@@ -89,7 +91,22 @@ const TABLES: &[(&str, &str, &str)] = &[
         "`[listen]`",
         "Where kgate listens. TLS is not terminated: beyond one machine, put a TLS proxy in front.",
     ),
+    (
+        "sidecar",
+        "`[sidecar]`",
+        "Where Envoy, NGINX, Traefik, Caddy and the like ask for verdicts; see `docs/fronts/`. Without the table there is no sidecar. With it, `listen.proxy` may be empty: then kgate only answers them.",
+    ),
     ("server", "`[server]`", "Caps and time-outs, and what holds for every request."),
+    (
+        "usage",
+        "`[usage]`",
+        "How long `kgate usage` can look back. Each key in use makes a row per bucket, route and outcome: finer buckets cost more room.",
+    ),
+    (
+        "leaks",
+        "`[leaks]`",
+        "Who may report leaked keys at `POST /leaks/github`, `/leaks/gitlab` and `/leaks` on the admin listener. Off unless one of the first three is set; see [leaks.md](leaks.md).",
+    ),
     ("key_type", "`[[key_type]]`", "A declared prefix. At least one."),
     (
         "pepper",
@@ -104,9 +121,14 @@ const TABLES: &[(&str, &str, &str)] = &[
     (
         "plans.NAME.limits",
         "`limits` of a plan",
-        "Each limit is a table `{ name = \"burst\", rate = \"100/s\", burst = 200 }`. A request must fit all of them, and is charged to all or none.",
+        "Each limit is a table and allows one of three things: a rate `{ name = \"burst\", rate = \"100/s\", burst = 200 }`, a quota `{ name = \"month\", quota = \"1M/month\" }`, or so many requests in work at once `{ name = \"parallel\", concurrent = 10 }`. A request must fit all of them, and is charged to all or none. The limits of the key's plan, its consumer's (or `server.default_plan`) and the route's apply together; of limits with one name the key's plan counts before the consumer's, and that before the route's.",
     ),
     ("upstream", "`[[upstream]]`", "A backend: one or more servers that speak HTTP/1.1."),
+    (
+        "upstream.jwt",
+        "`jwt` of an upstream",
+        "A table: `jwt = { algorithm = \"ES256\", audience = \"products\" }`; all defaults are `jwt = {}`. Requests that brought a key get a token; what it says and how a backend checks it is in [verify-backend.md](verify-backend.md).",
+    ),
     (
         "route",
         "`[[route]]`",
@@ -137,7 +159,10 @@ settings! {
     "" {
         "data_dir" "path" required "The directory of the store. Only its owner may read it.";
         "listen" "table" none "See `[listen]`.";
+        "sidecar" "table" none "See `[sidecar]`.";
         "server" "table" none "See `[server]`.";
+        "usage" "table" none "See `[usage]`.";
+        "leaks" "table" none "See `[leaks]`.";
         "identity_headers" "table" none "See `[identity_headers]`.";
         "key_type" "tables" none "See `[[key_type]]`.";
         "pepper" "tables" none "See `[[pepper]]`.";
@@ -147,7 +172,11 @@ settings! {
     }
     "listen" {
         "proxy" "list of addresses" r#"["127.0.0.1:8080"]"# "The gateway itself.";
-        "admin" "address" none "Health (`/healthz`), readiness (`/readyz`) and `/metrics`. It asks for no credentials: keep it on loopback.";
+        "admin" "address" none "Health (`/healthz`), readiness (`/readyz`), `/metrics`, `/.well-known/jwks.json` and `POST /explain`. It asks for no credentials: keep it on loopback.";
+    }
+    "sidecar" {
+        "listen" "list of addresses" required "Where it listens: HTTP/1.1, and HTTP/2 in clear text for gRPC.";
+        "fronts" "list of networks" r#"["127.0.0.0/8", "::1", "unix"]"# "The proxies that may ask, and whose word on the original request and client counts; `\"unix\"` stands for whoever connects through a Unix socket. Everybody else is refused.";
     }
     "server" {
         "workers" "number" none "Worker threads; without it, one for each core.";
@@ -163,10 +192,23 @@ settings! {
         "header_timeout" "duration" "10s" "From the first byte of a request to the end of its header; slower is 408.";
         "idle_timeout" "duration" "60s" "How long a connection may wait for its next request.";
         "body_timeout" "duration" "30s" "The longest pause in a request's body, or of a client taking its answer.";
+        "upgrade_idle_timeout" "duration" "10m" "How long both sides of an upgraded connection (WebSocket) may be silent at once.";
         "keepalive_pool" "number" "256" "Idle connections to backends kept for reuse, in all.";
         "drain_timeout" "duration" "30s" "How long requests in work may go on after SIGTERM.";
         "trust_request_id" "`trusted-proxies` | `anyone` | `nobody`" "trusted-proxies" "Whose `X-Request-Id` is taken; everybody else gets a new one.";
         "rate_headers" "`both` | `ietf` | `x` | `off`" "both" "`RateLimit` and `RateLimit-Policy` (`ietf`), `X-RateLimit-…` (`x`), both or neither.";
+    }
+    "usage" {
+        "keep_minutes" "duration" "2h" "Counts by the minute; at least an hour.";
+        "keep_hours" "duration" "8d" "Counts by the hour; at least two days.";
+        "keep_days" "duration" "400d" "Counts by the day, and alerts; at least a week.";
+    }
+    "leaks" {
+        "github_keys" "path" none "GitHub's public keys as its API gives them, to check its alerts with. kgate does not fetch them; a changed file is read again.";
+        "gitlab_keys" "path" none "GitLab's public keys, likewise.";
+        "secret_file" "path" none "What other senders sign their alerts with: HMAC-SHA-256. 32 random bytes or more.";
+        "window" "duration" "5m" "How old an alert of such a sender may be, and how far its clock may be off.";
+        "on_alert" "`revoke` | `disable` | `report`" "revoke" "What happens to a live secret key that was reported. Publishable keys are always left alone.";
     }
     "key_type" {
         "name" "text" required "What routes and commands call it.";
@@ -180,25 +222,40 @@ settings! {
     }
     "pepper" {
         "id" "text" required "Its name in the store. Never reuse one for another secret.";
-        "file" "path" required "The file with the secret. A line end at its end does not count.";
+        "file" "path" none "The file with the secret. A line end at its end does not count.";
+        "env" "variable" none "The environment variable with the secret, instead of a file. Every command that makes or checks keys needs it too.";
     }
     "plans.NAME" {
         "limits" "list of tables" "[]" "Its limits, at most 16.";
     }
     "plans.NAME.limits" {
-        "name" "text" required "Shown to clients in `RateLimit`. Limits of one name in different plans share their counts.";
-        "rate" "rate" required "How often.";
-        "burst" "number" none "How many at once; without it, the number in `rate`.";
-        "per" "`key` | `consumer`" "key" "Whether every key counts for itself, or all keys of a consumer together.";
+        "name" "text" required "Shown to clients in `RateLimit`. Limits of one name and kind in different plans share their counts.";
+        "rate" "rate" none "How often.";
+        "burst" "number" none "Of `rate`: how many at once; without it, the number in `rate`.";
+        "quota" "quota" none "How many in a window of the calendar, in UTC; exact across processes, restarts and crashes.";
+        "anchor_day" "number" none "Of a `quota` by the month: the day its months begin, 1 to 28.";
+        "concurrent" "number" none "How many requests in work at once.";
+        "per" "`key` | `consumer` | `route`" "key" "Whether every key counts for itself, all keys of a consumer together, or everybody on a route together.";
+        "shadow" "true | false" "false" "Whether it only logs and counts what it would refuse.";
     }
     "upstream" {
         "name" "text" required "What routes call it.";
         "servers" "list of addresses" required "Taken in turn; one that cannot be reached is skipped for a while.";
         "shared_secret_file" "path" none "A file with a secret sent as `X-Kgate-Secret`, by which the backend knows kgate.";
+        "jwt" "table" none "Tell the backend who calls by a signed token, too; see `jwt` below.";
+        "hmac_secret_file" "path" none "A file with a secret under which every request to the backend carries a code over its method, target, time, id and identity headers: `X-Kgate-Signature`. See `docs/verify-backend.md`.";
         "forward_metadata" "list of texts" "[]" "Which metadata is forwarded, as `X-Consumer-Meta-…`.";
         "connect_timeout" "duration" "2s" "For a connection to a server; more is 504.";
         "response_timeout" "duration" "60s" "From the end of the request to the first byte of the answer, and between two pieces of it; more is 504.";
         "idle_timeout" "duration" "60s" "How long an idle connection is kept for reuse. Keep it below the backend's own.";
+    }
+    "upstream.jwt" {
+        "header" "header" "X-Kgate-Token" "The header that carries the token.";
+        "algorithm" "`EdDSA` | `ES256` | `HS256`" "EdDSA" "How it is signed: the first two by a key of `kgate signing-key`, the last by a secret the backend has, too.";
+        "secret_file" "path" none "Of `HS256`: the file with the secret, 32 bytes or more.";
+        "issuer" "text" "kgate" "The claim `iss`.";
+        "audience" "text" none "The claim `aud`; without it, the upstream's name. Give every backend its own.";
+        "jti" "true | false" "false" "Whether every request gets a token of its own, with a `jti` by which the backend can refuse a second use. Otherwise a token is signed once for each key in 5 seconds.";
     }
     "route" {
         "name" "text" required "Its name in logs and metrics.";
@@ -209,8 +266,11 @@ settings! {
         "public" "true | false" "false" "Whether it asks for no key.";
         "scopes" "scopes" none "What the key must hold: `products:read`, `all(a, b)` or `any(a, b)`.";
         "key_types" "list of key types" "[]" "The key types it takes; none named is all.";
-        "key_header" "header" none "The header that carries the key, instead of `Authorization: Bearer`.";
+        "credentials" "list of places" r#"["bearer"]"# "Where the key is looked for: `bearer`, `header:NAME`, `basic-user`, `basic-password`, `cookie:NAME`, `query:NAME`, `websocket`. There must be exactly one over all of them; see `docs/http.md`.";
+        "key_header" "header" none "Short for `credentials = [\"header:NAME\"]`.";
         "upstream_by_type" "table" none "Another upstream for keys of a type: `{ test = \"sandbox\" }`.";
+        "plan" "plan" none "A plan for everybody who uses it, beside the key's and the consumer's.";
+        "cost" "number" "1" "How much a request is charged to rates and quotas; 0 is nothing.";
         "strict_path" "true | false" "true" "`false` lets ambiguous spellings of a path through, as they are. Dot segments never pass.";
     }
 }

@@ -1,11 +1,13 @@
 //! One line for each request: what was asked, what was decided, how long it took.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::value::push_number;
 use crate::key::{ConsumerId, Format, KeyId, KeyTypes, TAIL_LEN, Timestamp};
 
 /// Where access lines go. Called once for each request, on its thread: must not block.
@@ -65,6 +67,8 @@ pub struct AccessLine<'a> {
     pub verdict: Verdict,
     /// Why, in the words of the engine or the gateway; clients never see it.
     pub reason: Option<&'a str>,
+    /// The limit in shadow mode that would have refused it.
+    pub shadow: Option<&'a str>,
     /// Bytes of the request's body.
     pub bytes_in: u64,
     /// Bytes of the answer's body.
@@ -85,19 +89,22 @@ impl AccessLine<'_> {
     pub fn write_json(&self, out: &mut Vec<u8>) {
         let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
         let mut json = Object { out };
-        json.shown("{\"time\":", Some(self.time));
+        json.shown("{\"time\":", Some(self.time), push_time);
         json.text(",\"request_id\":", Some(self.request_id));
-        json.shown(",\"client\":", self.client);
+        json.shown(",\"client\":", self.client, push_address);
         json.text(",\"method\":", Some(self.method));
         json.text(",\"host\":", Some(self.host));
         json.text(",\"path\":", Some(self.path));
         json.number(",\"status\":", Some(u64::from(self.status)));
         json.text(",\"verdict\":", Some(self.verdict.as_str()));
         json.text(",\"reason\":", self.reason);
+        if self.shadow.is_some() {
+            json.text(",\"shadow_limit\":", self.shadow);
+        }
         json.text(",\"route\":", self.route);
         json.text(",\"upstream\":", self.upstream);
-        json.shown(",\"key_id\":", self.key);
-        json.shown(",\"consumer_id\":", self.consumer);
+        json.shown(",\"key_id\":", self.key, |id, out| id.push_to(out));
+        json.shown(",\"consumer_id\":", self.consumer, |id, out| id.push_to(out));
         json.number(",\"bytes_in\":", Some(self.bytes_in));
         json.number(",\"bytes_out\":", Some(self.bytes_out));
         json.number(",\"total_us\":", Some(micros(self.total)));
@@ -124,6 +131,7 @@ impl AccessLine<'_> {
             }
         };
         field("reason", self.reason);
+        field("shadow_limit", self.shadow);
         field("route", self.route);
         field("upstream", self.upstream);
         field("key", self.key.map(|id| id.to_string()).as_deref());
@@ -159,32 +167,63 @@ impl Object<'_> {
         }
     }
 
-    /// For what prints as harmless ASCII.
-    fn shown(&mut self, name: &str, value: Option<impl std::fmt::Display>) {
+    /// For what prints as harmless ASCII; `push` appends it.
+    fn shown<T>(&mut self, name: &str, value: Option<T>, push: impl FnOnce(T, &mut Vec<u8>)) {
         let Some(value) = value else { return self.null(name) };
         self.out.extend_from_slice(name.as_bytes());
-        write!(self.out, "\"{value}\"").expect("writing to memory does not fail");
+        self.out.push(b'"');
+        push(value, self.out);
+        self.out.push(b'"');
     }
 
     fn number(&mut self, name: &str, number: Option<u64>) {
-        let Some(mut number) = number else { return self.null(name) };
+        let Some(number) = number else { return self.null(name) };
         self.out.extend_from_slice(name.as_bytes());
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        loop {
-            at -= 1;
-            digits[at] = b'0' + u8::try_from(number % 10).expect("a digit");
-            number /= 10;
-            if number == 0 {
-                break;
-            }
-        }
-        self.out.extend_from_slice(&digits[at..]);
+        push_number(number, self.out);
     }
 
     fn null(&mut self, name: &str) {
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b"null");
+    }
+}
+
+/// Appends an instant as it prints. All but its fraction is kept for the requests of the same second.
+fn push_time(time: Timestamp, out: &mut Vec<u8>) {
+    thread_local! {
+        static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+    }
+    SECOND.with_borrow_mut(|(second, text)| {
+        if *second != time.as_secs() {
+            *second = time.as_secs();
+            *text = Timestamp::from_secs(*second).to_string();
+        }
+        let millis = u64::try_from(time.as_millis().rem_euclid(1000)).expect("less than 1000");
+        let Some(whole) = text.strip_suffix('Z').filter(|_| millis > 0) else {
+            return out.extend_from_slice(text.as_bytes());
+        };
+        out.extend_from_slice(whole.as_bytes());
+        let point = out.len();
+        push_number(1000 + millis, out);
+        out[point] = b'.';
+        while out.last() == Some(&b'0') {
+            out.pop();
+        }
+        out.push(b'Z');
+    });
+}
+
+fn push_address(address: IpAddr, out: &mut Vec<u8>) {
+    match address {
+        IpAddr::V4(address) => {
+            for (i, octet) in address.octets().into_iter().enumerate() {
+                if i > 0 {
+                    out.push(b'.');
+                }
+                push_number(u64::from(octet), out);
+            }
+        }
+        IpAddr::V6(address) => write!(out, "{address}").expect("writing to memory does not fail"),
     }
 }
 
@@ -286,6 +325,7 @@ mod tests {
             key: None,
             consumer: None,
             verdict: Verdict::Deny,
+            shadow: None,
             reason: Some("revoked"),
             bytes_in: 1,
             bytes_out: 2,
@@ -317,6 +357,21 @@ mod tests {
             rendered(&line(), AccessLine::write_human),
             "2026-11-23T21:36:25Z 192.0.2.7 GET /v1/products 401 1.2ms deny reason=revoked route=products id=abc\n"
         );
+    }
+
+    #[test]
+    fn times_and_addresses_are_written_as_they_print() {
+        for millis in (-1..1003).chain([1_800_000_000_123, i64::MIN, i64::MAX, -62_135_596_800_001]) {
+            let time = Timestamp::from_millis(millis);
+            let mut out = Vec::new();
+            push_time(time, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), time.to_string());
+        }
+        for text in ["192.0.2.7", "0.10.100.255", "2001:db8::7", "::ffff:192.0.2.7"] {
+            let mut out = Vec::new();
+            push_address(text.parse().unwrap(), &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The one table from refusals and failures to HTTP.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -8,9 +7,10 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 
+use super::value::push_number;
 use super::{RequestId, X_REQUEST_ID};
 use crate::config::{RateHeaders, Server};
-use crate::key::{Rate, Requirement, Timestamp};
+use crate::key::{Limit, Requirement, Timestamp};
 use crate::policy::{Class, Denial, Forbidden, LimitState, Permit};
 
 /// A whole answer of kgate's own.
@@ -121,10 +121,15 @@ impl Answers {
             Class::Forbidden(Forbidden::Network) => NETWORK.answer(id),
             Class::Forbidden(Forbidden::Scope(requirement)) => self.insufficient_scope(requirement, id),
             Class::Limited(limit) => {
+                let problem = match limit.limit {
+                    Limit::Rate { .. } => &LIMITED,
+                    Limit::Quota(_) => &QUOTA,
+                    Limit::Concurrent(_) => &CONCURRENT,
+                };
                 let mut answer =
-                    LIMITED.answer(id).with(RETRY_AFTER, &retry_after(limit.retry_after).to_string());
+                    problem.answer(id).with(RETRY_AFTER, &retry_after(limit.retry_after).to_string());
                 let headers = &mut answer.headers;
-                self.each_rate_header(limit, [(limit.name, limit.rate, limit.burst)], now, |name, value| {
+                self.each_rate_header(limit, [(limit.name, limit.limit)], now, |name, value| {
                     headers.insert(name, value);
                 });
                 answer
@@ -156,7 +161,7 @@ impl Answers {
         if let Some(at) = identity.expires_at()
             && (identity.is_in_grace() || at.since(now) <= LAST_WEEK)
         {
-            visit(&X_API_KEY_EXPIRES, value(&at.to_string()));
+            visit(&X_API_KEY_EXPIRES, value(at.to_string()));
         }
     }
 
@@ -164,28 +169,42 @@ impl Answers {
     fn each_rate_header<'a>(
         &self,
         limit: LimitState<'_>,
-        policies: impl IntoIterator<Item = (&'a str, Rate, u64)>,
+        policies: impl IntoIterator<Item = (&'a str, Limit)>,
         now: Timestamp,
         mut visit: impl FnMut(&HeaderName, HeaderValue),
     ) {
         let seconds = seconds_up(limit.reset);
         if matches!(self.rate_headers, RateHeaders::Both | RateHeaders::Ietf) {
-            let mut text = String::with_capacity(96);
-            for (name, rate, burst) in policies {
-                let comma = if text.is_empty() { "" } else { ", " };
-                // What can be had in one window from a full start; the window in whole seconds.
-                let (quota, window) = (rate.count().max(burst), rate.per().as_secs());
-                let _ = write!(text, "{comma}\"{name}\";q={quota};w={window}");
+            let mut text = Vec::with_capacity(96);
+            for (name, limit) in policies {
+                if !text.is_empty() {
+                    text.extend_from_slice(b", ");
+                }
+                match limit {
+                    // What can be had in one window from a full start; the window in whole seconds.
+                    Limit::Rate { rate, burst } => {
+                        let (quota, window) = (rate.count().max(burst), rate.per().as_secs());
+                        push_item(name, [("q", quota), ("w", window)], &mut text);
+                    }
+                    Limit::Quota(quota) => {
+                        let window = quota.window().length(now).as_secs();
+                        push_item(name, [("q", quota.count()), ("w", window)], &mut text);
+                    }
+                    Limit::Concurrent(most) => {
+                        push_item(name, [("q", most)], &mut text);
+                        text.extend_from_slice(b";qu=\"concurrent-requests\"");
+                    }
+                }
             }
             visit(&RATELIMIT_POLICY, value(&text));
             text.clear();
-            let _ = write!(text, "\"{}\";r={};t={seconds}", limit.name, limit.remaining);
+            push_item(limit.name, [("r", limit.remaining), ("t", seconds)], &mut text);
             visit(&RATELIMIT, value(&text));
         }
         if matches!(self.rate_headers, RateHeaders::Both | RateHeaders::X) {
             // Rounded up: nobody who waits until then comes too early.
             let reset = now.plus(limit.reset).plus(Duration::from_millis(999)).as_secs();
-            visit(&X_RATELIMIT_LIMIT, HeaderValue::from(limit.burst));
+            visit(&X_RATELIMIT_LIMIT, HeaderValue::from(limit.limit.most()));
             visit(&X_RATELIMIT_REMAINING, HeaderValue::from(limit.remaining));
             visit(&X_RATELIMIT_RESET, HeaderValue::from(reset));
         }
@@ -261,6 +280,8 @@ problems! {
     BODY_TOO_LARGE PAYLOAD_TOO_LARGE "body_too_large" "Content too large" "The body is larger than allowed.";
     URL_TOO_LONG URI_TOO_LONG "url_too_long" "URI too long" "The request target is longer than allowed.";
     LIMITED TOO_MANY_REQUESTS "rate_limited" "Too many requests" "The API key has used up a rate limit of its plan.";
+    QUOTA TOO_MANY_REQUESTS "quota_exceeded" "Quota exceeded" "The API key has used up a quota of its plan.";
+    CONCURRENT TOO_MANY_REQUESTS "too_many_concurrent" "Too many concurrent requests" "As many requests are in work as the plan of the API key allows at once.";
     HEADER_TOO_LARGE REQUEST_HEADER_FIELDS_TOO_LARGE "header_too_large" "Request header fields too large" "The header is larger than allowed.";
     INTERNAL INTERNAL_SERVER_ERROR "internal" "Internal server error" "The gateway failed.";
     BAD_GATEWAY BAD_GATEWAY "bad_gateway" "Bad gateway" "The backend cannot be reached.";
@@ -269,8 +290,21 @@ problems! {
     GATEWAY_TIMEOUT GATEWAY_TIMEOUT "gateway_timeout" "Gateway timeout" "The backend did not answer in time.";
 }
 
-fn value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("names and numbers fit a header")
+fn value(text: impl AsRef<[u8]>) -> HeaderValue {
+    HeaderValue::from_bytes(text.as_ref()).expect("names and numbers fit a header")
+}
+
+/// Appends an item of a structured field with two parameters (RFC 9651 §3.1.2): `"burst";r=99;t=1`.
+fn push_item<const N: usize>(name: &str, parameters: [(&str, u64); N], out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'"');
+    for (parameter, number) in parameters {
+        out.push(b';');
+        out.extend_from_slice(parameter.as_bytes());
+        out.push(b'=');
+        push_number(number, out);
+    }
 }
 
 /// RFC 9110 §10.2.3: whole seconds. Rounded up, and at least 1 lest clients come back at once.

@@ -5,16 +5,25 @@
 //! `http` crate's types and nothing of any server.
 
 mod access;
+mod account;
 mod answer;
 mod client;
+mod code;
+#[cfg(feature = "gateway")]
+mod count;
 mod fields;
 mod identity;
+mod jwt;
 mod request_id;
 mod value;
 
 pub use access::{AccessLine, AccessSink, Verdict, redacted, without_tokens};
+pub use account::{ACCOUNT, Account, Counts, NoQuestion, Question};
 pub use answer::{Answer, Answers, Failure};
 pub use client::{client_address, is_trusted};
-pub use identity::{Head, Identification};
+#[cfg(feature = "gateway")]
+pub use count::{denied_as, failed_as};
+pub use identity::{Head, Identification, Sent};
+pub use jwt::{NoSigningKey, Unsigned, unsigned};
 pub use request_id::{RequestId, X_REQUEST_ID, trace_is_sound};
 pub use value::{header_safe, push_header_safe};

@@ -49,6 +49,11 @@ impl RequestId {
         }
     }
 
+    /// Returns the id of a request that was never made, and is only asked about.
+    pub(super) fn of_nothing() -> Self {
+        Self(HeaderValue::from_static("-"))
+    }
+
     /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         self.0.to_str().expect("a request id is ASCII")

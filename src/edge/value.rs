@@ -34,6 +34,21 @@ pub fn push_header_safe(text: &str, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends a number in decimal, without the cost of formatting.
+pub(super) fn push_number(mut number: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(number % 10).expect("a digit");
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
 fn is_safe(bytes: &[u8]) -> bool {
     bytes.iter().copied().all(is_plain) && bytes.first() != Some(&b' ') && bytes.last() != Some(&b' ')
 }

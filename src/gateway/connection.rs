@@ -20,9 +20,9 @@ use super::door::Door;
 use super::setup::Setup;
 use super::wire::{Handback, Peer, Refusals, Socket, Wire};
 use super::{Gateway, Listener, Stop, Stopped};
-use crate::edge::{Failure, RequestId};
+use crate::edge::{AccessLine, Answer, Failure, RequestId, Verdict};
 use crate::key::canonical_ip;
-use crate::metrics::{ConnectionFault, Metrics};
+use crate::metrics::ConnectionFault;
 
 /// The connections of one listener on one worker.
 pub(super) struct Connections {
@@ -98,7 +98,8 @@ impl Connections {
         let setup = self.gateway.setup();
         let counted = self.gateway.metrics.connection();
         let limits = setup.wire;
-        let refusals = Arc::new(Words { setup, metrics: Arc::clone(&self.gateway.metrics) });
+        let words = Words { setup, gateway: Arc::clone(&self.gateway), client: peer.address };
+        let refusals = Arc::new(words);
         async move {
             let handback = Arc::new(Handback::default());
             let wire = Wire::new(socket, peer, limits, refusals, Arc::clone(&handback));
@@ -121,7 +122,9 @@ async fn exchange_all(proxy: &Arc<HttpProxy<Door>>, wire: Stream, draining: &wat
             return;
         }
         let Ok(mut wire) = stream.into_any().downcast::<Wire>() else { return };
-        wire.next_request();
+        if !wire.next_request() {
+            return;
+        }
         session = self::session(wire);
         if let Some(settings) = settings {
             settings.apply_to_session(&mut session);
@@ -134,8 +137,8 @@ fn session(wire: Stream) -> ServerSession {
     // No time-out of Pingora's while waiting for a head: the wire has its own.
     session.set_keepalive(Some(0));
     session.set_read_timeout(None);
-    // Without it, a client that sends its next request early loses the answer to this one.
-    session.set_pipelining_enabled(true);
+    // A client that has said all it wants to say may still listen (RFC 9112 §9.6).
+    session.set_abort_on_close(false);
     session
 }
 
@@ -179,37 +182,72 @@ fn peer(address: IpAddr) -> Peer {
     Peer { address: Some(address), text: Some(text) }
 }
 
-/// Words refusals of heads as all refusals are worded.
+/// Words refusals of heads as all refusals are worded, and logs them.
 struct Words {
     setup: Arc<Setup>,
-    metrics: Arc<Metrics>,
+    gateway: Arc<Gateway>,
+    client: Option<IpAddr>,
 }
 
 impl Refusals for Words {
     fn refuse(&self, fault: ConnectionFault) -> Vec<u8> {
-        self.metrics.connection_fault(fault);
-        let failure = match fault {
-            ConnectionFault::HeadTimeout => Failure::RequestTimeout,
-            ConnectionFault::HeadTooLarge => Failure::HeaderTooLarge,
-            ConnectionFault::Malformed => Failure::BadRequest,
+        self.gateway.metrics.connection_fault(fault);
+        let (failure, reason) = match fault {
+            ConnectionFault::HeadTimeout => (Failure::RequestTimeout, "header_too_slow"),
+            ConnectionFault::HeadTooLarge => (Failure::HeaderTooLarge, "header_too_large"),
+            ConnectionFault::Malformed => (Failure::BadRequest, "malformed_header"),
             ConnectionFault::Cap | ConnectionFault::Stalled => return Vec::new(),
         };
-        let answer = self.setup.answers.failure(failure, &RequestId::make(&mut rand::rng()));
-        let mut head = ResponseHeader::build_no_case(answer.status, None).expect("a valid status");
-        for (name, value) in &answer.headers {
-            let _ = head.append_header(name, value.clone());
-        }
-        let _ = head.insert_header(http::header::CONTENT_LENGTH, answer.body.len());
-        let _ = head.insert_header(http::header::CONNECTION, HeaderValue::from_static("close"));
-        let status = answer.status;
-        let mut bytes =
-            format!("HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or_default())
-                .into_bytes();
-        head.header_to_h1_wire(&mut bytes);
-        bytes.extend_from_slice(b"\r\n");
-        bytes.extend_from_slice(&answer.body);
-        bytes
+        let id = RequestId::make(&mut rand::rng());
+        let answer = self.setup.answers.failure(failure, &id);
+        self.log(&id, &answer, reason);
+        wording(&answer)
     }
+}
+
+impl Words {
+    /// Logs a refusal. Nothing that was sent is in the line: it could not be told apart.
+    fn log(&self, id: &RequestId, answer: &Answer, reason: &str) {
+        self.gateway.sink.record(&AccessLine {
+            time: self.gateway.verifier.now().wall,
+            request_id: id.as_str(),
+            client: self.client,
+            method: "",
+            path: "",
+            host: "",
+            status: answer.status.as_u16(),
+            route: None,
+            upstream: None,
+            key: None,
+            consumer: None,
+            verdict: Verdict::Error,
+            reason: Some(reason),
+            shadow: None,
+            bytes_in: 0,
+            bytes_out: answer.body.len() as u64,
+            total: Duration::ZERO,
+            verify: Duration::ZERO,
+            upstream_time: None,
+        });
+    }
+}
+
+/// Returns an answer as it is sent, after which the connection ends.
+fn wording(answer: &Answer) -> Vec<u8> {
+    let mut head = ResponseHeader::build_no_case(answer.status, None).expect("a valid status");
+    for (name, value) in &answer.headers {
+        let _ = head.append_header(name, value.clone());
+    }
+    let _ = head.insert_header(http::header::CONTENT_LENGTH, answer.body.len());
+    let _ = head.insert_header(http::header::CONNECTION, HeaderValue::from_static("close"));
+    let status = answer.status;
+    let mut bytes =
+        format!("HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or_default())
+            .into_bytes();
+    head.header_to_h1_wire(&mut bytes);
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(&answer.body);
+    bytes
 }
 
 /// How long a client may take to read the last answer and close.

@@ -1,5 +1,6 @@
 //! Pingora's hooks: where a request is judged, refused or sent on.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +19,15 @@ use tokio::sync::watch;
 use super::Gateway;
 use super::exchange::{Exchange, Forwarding, InFlight, Stage};
 use super::forward;
+use super::framing::Framing;
 use super::wire::{Peer, Wire};
 use crate::edge::{
     AccessLine, Answer, Failure, RequestId, X_REQUEST_ID, client_address, is_trusted, redacted,
     without_tokens,
 };
 use crate::metrics::UpstreamFault;
-use crate::policy::{Attributes, Decision};
+use crate::policy::{Attributes, Decision, Engine, Now};
+use crate::verify::GRANTS_A_REQUEST;
 
 /// The gateway as Pingora sees it, one for each worker.
 pub(super) struct Door {
@@ -101,10 +104,45 @@ impl Door {
     /// Has the request judged. The one way to a [`Forwarding`].
     async fn judge(&self, session: &Session, exchange: &mut Exchange) -> std::result::Result<(), Failure> {
         let verifier = &self.gateway.verifier;
-        let (engine, now) = match verifier.current() {
-            Some(engine) => (engine, exchange.began),
-            None => (verifier.fresh().await.map_err(|_| Failure::Unavailable)?, verifier.now()),
-        };
+        let mut now = exchange.began;
+        for _ in 0..GRANTS_A_REQUEST {
+            let decision = {
+                let engine = if let Some(engine) = verifier.current() {
+                    engine
+                } else {
+                    let engine = verifier.fresh().await.map_err(|_| Failure::Unavailable)?;
+                    now = verifier.now();
+                    engine
+                };
+                self.decide(&engine, session, exchange, now)?
+            };
+            exchange.judged_at = self.mono();
+            exchange.stage = match decision {
+                Decision::Allow(mut permit) => {
+                    if let Some(needs) = permit.take_asks() {
+                        verifier.grant_ahead(needs);
+                    }
+                    Stage::Forwarding(Box::new(Forwarding::new(permit)))
+                }
+                Decision::Deny(denial) => Stage::Denied(denial),
+                Decision::NeedsGrant(needs) => {
+                    verifier.grant(needs).await.map_err(|_| Failure::Unavailable)?;
+                    now = verifier.now();
+                    continue;
+                }
+            };
+            return Ok(());
+        }
+        Err(Failure::Unavailable)
+    }
+
+    fn decide(
+        &self,
+        engine: &Engine,
+        session: &Session,
+        exchange: &mut Exchange,
+        now: Now,
+    ) -> std::result::Result<Decision, Failure> {
         if !Arc::ptr_eq(engine.rules(), exchange.setup.rules()) {
             // A reload is under way. The configuration that goes with the rules must be used for all of
             // the request: a route's upstream is an index.
@@ -119,14 +157,7 @@ impl Door {
             client: exchange.client,
             fields: &head.headers,
         };
-        let decision = engine.decide(&attributes, now);
-        exchange.judged_at = self.mono();
-        exchange.stage = match decision {
-            Decision::Allow(permit) => Stage::Forwarding(Box::new(Forwarding::new(permit))),
-            Decision::Deny(denial) => Stage::Denied(denial),
-            Decision::NeedsGrant(grant) => match grant {},
-        };
-        Ok(())
+        Ok(engine.decide(&attributes, now))
     }
 
     /// Decides, before the head of an answer leaves, whether the connection goes on.
@@ -223,7 +254,7 @@ impl ProxyHttp for Door {
 
     async fn early_request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<()> {
         if let Some(wire) = wire_of(session) {
-            wire.head_is_parsed();
+            wire.head_is_parsed(framing_of(session.req_header()));
         }
         Self::note(session, exchange);
         Ok(())
@@ -281,7 +312,7 @@ impl ProxyHttp for Door {
         Ok(())
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
         let Exchange { setup, stage, judged_at, .. } = exchange;
         // The first attempt follows the decision at once.
         let now = match stage {
@@ -301,7 +332,17 @@ impl ProxyHttp for Door {
         if forwarding.attempts == 1 {
             forwarding.chosen_at = now;
         }
-        if let Ok(peer) = upstream.peer(server, now).await {
+        if let Ok(mut peer) = upstream.peer(server, now).await {
+            if session.is_upgrade_req()
+                && let Some(wire) = wire_of(session)
+            {
+                // Pingora's time-out would go on after the upgrade, and cut who only listens.
+                if let Some(response) = peer.options.read_timeout.take() {
+                    wire.limit_silence(response);
+                }
+                // Nobody looks at the wire, and its time, once a client's end has been noticed.
+                session.set_abort_on_close(true);
+            }
             return Ok(peer);
         }
         let mut error = Error::explain(ErrorType::ConnectNoRoute, "the name has no address");
@@ -385,6 +426,12 @@ impl ProxyHttp for Door {
         let is_upgrade = parts.status == http::StatusCode::SWITCHING_PROTOCOLS;
         if !is_upgrade {
             remove_hop_by_hop(&mut parts.headers);
+        } else if session.is_upgrade_req() {
+            // From here on either side may be silent while the other talks.
+            session.set_read_timeout(None);
+            if let Some(wire) = wire_of(session) {
+                wire.is_upgraded(exchange.setup.caps.upgrade_idle_timeout);
+            }
         }
         if session.req_header().version == Version::HTTP_10 {
             // RFC 9112 §6.1: chunks are not for HTTP/1.0 clients; the end of the connection ends the body.
@@ -454,7 +501,8 @@ impl ProxyHttp for Door {
         // Pingora does not use a connection again after this, and the answer must say so.
         session.set_keepalive(None);
         let failure = failure_of(error);
-        let is_answered = session.response_written().is_some_and(|sent| !sent.status.is_informational());
+        let is_answered = session.was_upgraded()
+            || session.response_written().is_some_and(|sent| !sent.status.is_informational());
         let error_code = match failure {
             Some(failure) if !is_answered => {
                 let _ = self.fail(session, exchange, failure).await;
@@ -496,6 +544,13 @@ impl ProxyHttp for Door {
                 (None, None, None)
             }
         };
+        let shadow = match &exchange.stage {
+            Stage::Forwarding(forwarding) => forwarding.permit().shadowed(),
+            Stage::Denied(_) | Stage::Fresh => None,
+        };
+        if let Some(limit) = shadow {
+            series.shadowed(limit);
+        }
         series.finished(route.map(|(index, _)| index), exchange.counted_as(), status, total);
         exchange.in_flight = None;
 
@@ -519,6 +574,7 @@ impl ProxyHttp for Door {
             consumer,
             verdict: exchange.logged_as(),
             reason,
+            shadow,
             bytes_in: exchange.received,
             bytes_out: session.body_bytes_sent() as u64,
             total,
@@ -554,7 +610,15 @@ fn failure_of(error: &Error) -> Option<Failure> {
     if let ErrorType::HTTPStatus(413) = error.etype() {
         return Some(Failure::BodyTooLarge);
     }
+    // The wire's own verdicts on a body.
+    let cause = error.root_cause().downcast_ref::<io::Error>().map(io::Error::kind);
     match (error.esource(), error.etype()) {
+        (ErrorSource::Downstream, ErrorType::ReadError) if cause == Some(io::ErrorKind::InvalidData) => {
+            Some(Failure::BadRequest)
+        }
+        (ErrorSource::Downstream, ErrorType::ReadError) if cause == Some(io::ErrorKind::TimedOut) => {
+            Some(Failure::GatewayTimeout)
+        }
         (
             ErrorSource::Upstream,
             ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout,
@@ -594,6 +658,15 @@ fn target_of(session: &Session) -> Bytes {
     };
     let to = memchr::memchr2(b' ', b'\r', &raw[from..]).map_or(raw.len(), |at| from + at);
     raw.slice(from..to)
+}
+
+/// Returns what body a head says will follow. Where that is in doubt the request is refused and nothing
+/// after it is read, so that none is as good as any.
+fn framing_of(head: &RequestHeader) -> Framing {
+    if head.headers.contains_key(TRANSFER_ENCODING) {
+        return Framing::CHUNKED;
+    }
+    head.headers.get(CONTENT_LENGTH).and_then(declared_length).map_or(Framing::NONE, Framing::Length)
 }
 
 /// Returns a length in bytes; `None` if it is none, or beyond all bounds.

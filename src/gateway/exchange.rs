@@ -12,7 +12,7 @@ use super::setup::Setup;
 use super::upstream::{ServerIndex, Upstream};
 use crate::edge::{Failure, RequestId};
 use crate::metrics::{UpstreamFault, UpstreamSeries};
-use crate::policy::{Class, Denial, Now, Permit};
+use crate::policy::{Denial, Now, Permit};
 use crate::{edge, metrics};
 
 /// One request.
@@ -113,21 +113,11 @@ impl Exchange {
     pub(super) fn counted_as(&self) -> metrics::Verdict {
         use metrics::Verdict;
         match (&self.stage, self.failure) {
-            (Stage::Denied(denial), _) => match denial.class() {
-                Class::BadRequest => Verdict::BadRequest,
-                Class::NotFound => Verdict::NotFound,
-                Class::MethodNotAllowed { .. } => Verdict::MethodNotAllowed,
-                Class::Unauthorized { .. } => Verdict::Unauthorized,
-                Class::Forbidden(_) => Verdict::Forbidden,
-                Class::Limited(_) => Verdict::Limited,
-            },
-            (_, Some(Failure::BodyTooLarge | Failure::UrlTooLong | Failure::HeaderTooLarge)) => {
-                Verdict::TooLarge
-            }
+            (Stage::Denied(denial), _) => edge::denied_as(&denial.class()),
+            (Stage::Fresh, Some(failure)) => edge::failed_as(failure),
+            (Stage::Fresh, None) => Verdict::BadRequest,
+            (_, Some(Failure::BodyTooLarge)) => Verdict::TooLarge,
             (Stage::Forwarding(_), _) => Verdict::Allowed,
-            (Stage::Fresh, Some(Failure::Overloaded)) => Verdict::Overloaded,
-            (Stage::Fresh, Some(Failure::Unavailable | Failure::Internal)) => Verdict::Unavailable,
-            (Stage::Fresh, _) => Verdict::BadRequest,
         }
     }
 

@@ -8,7 +8,7 @@ use pingora::http::RequestHeader;
 
 use super::exchange::{Exchange, Forwarding};
 use super::wire::Peer;
-use crate::edge::{X_REQUEST_ID, trace_is_sound};
+use crate::edge::{RequestId, Sent, X_REQUEST_ID, trace_is_sound};
 
 /// Turns the client's head into the backend's. That it takes a [`Forwarding`] is what keeps an unjudged
 /// request from being sent.
@@ -48,10 +48,15 @@ pub(super) fn rewrite(
     if let Some(id) = &exchange.id {
         headers.insert(X_REQUEST_ID, id.as_value().clone());
     }
-    exchange.setup.identification.inject(headers, permit);
+    let target = permit.target().map_or(&exchange.target[..], str::as_bytes);
+    let sent = Sent { method: parts.method.as_str(), target, at: exchange.began.wall };
+    let identification = &exchange.setup.identification;
+    identification
+        .inject(headers, permit, sent.at, || RequestId::make(&mut rand::rng()))
+        .map_err(|error| pingora::Error::because(pingora::ErrorType::InternalError, "signing", error))?;
+    identification.seal(headers, permit, &sent);
 
     *head = RequestHeader::from(parts);
-    let target = permit.target().map_or(&exchange.target[..], str::as_bytes);
     if head.raw_path() != target {
         head.set_raw_path(target)?;
     }

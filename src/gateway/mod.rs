@@ -10,6 +10,7 @@ mod door;
 pub mod echo;
 mod exchange;
 mod forward;
+mod framing;
 mod head;
 mod listen;
 mod setup;
@@ -31,6 +32,7 @@ use crate::config::Config;
 use crate::edge::AccessSink;
 use crate::metrics::Metrics;
 use crate::policy::Rules;
+use crate::sign::Keys;
 use crate::verify::Verifier;
 
 use connection::Connections;
@@ -68,6 +70,7 @@ pub struct Gateway {
     verifier: Arc<Verifier>,
     metrics: Arc<Metrics>,
     sink: Arc<dyn AccessSink>,
+    keys: Arc<Keys>,
     /// Requests in work.
     in_flight: AtomicUsize,
     /// One permit for each connection that may be open.
@@ -81,7 +84,7 @@ struct Setups {
 }
 
 impl Gateway {
-    /// Puts a gateway together. The verifier must hold `config.rules`.
+    /// Puts a gateway together. The verifier must hold `config.rules`; `keys` sign for backends.
     ///
     /// # Errors
     /// [`SetupError`]: a server of an upstream cannot be an address.
@@ -90,13 +93,15 @@ impl Gateway {
         verifier: Arc<Verifier>,
         metrics: Arc<Metrics>,
         sink: Arc<dyn AccessSink>,
+        keys: Arc<Keys>,
     ) -> Result<Arc<Self>, SetupError> {
-        let current = Arc::new(Setup::new(config, &metrics)?);
+        let current = Arc::new(Setup::new(config, &metrics, &keys)?);
         Ok(Arc::new(Self {
             setups: ArcSwap::from_pointee(Setups { current, previous: None }),
             verifier,
             metrics,
             sink,
+            keys,
             in_flight: AtomicUsize::new(0),
             places: Arc::new(Semaphore::new(config.server.max_connections)),
         }))
@@ -109,7 +114,7 @@ impl Gateway {
     /// # Errors
     /// [`SetupError`]; the old configuration then goes on.
     pub fn reconfigure(&self, config: &Config) -> Result<(), SetupError> {
-        let current = Arc::new(Setup::new(config, &self.metrics)?);
+        let current = Arc::new(Setup::new(config, &self.metrics, &self.keys)?);
         let previous = Some(Arc::clone(&self.setups.load().current));
         // First here, then there: a permit made under the new rules must find its upstreams.
         self.setups.store(Arc::new(Setups { current, previous }));

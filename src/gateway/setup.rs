@@ -9,7 +9,8 @@ use crate::config::{Config, RequestIdTrust, Server, TrustedProxies};
 use crate::edge::{Answers, Identification};
 use crate::key::KeyTypes;
 use crate::metrics::{Metrics, Series};
-use crate::policy::Rules;
+use crate::policy::{RouteSpec, Rules};
+use crate::sign::Keys;
 
 /// Everything a request needs of a configuration. Never changes.
 pub(super) struct Setup {
@@ -35,6 +36,7 @@ pub(super) struct Caps {
     pub(super) body_bytes: u64,
     pub(super) in_flight: usize,
     pub(super) body_timeout: std::time::Duration,
+    pub(super) upgrade_idle_timeout: std::time::Duration,
 }
 
 /// A configuration cannot be put into force.
@@ -49,7 +51,7 @@ pub struct SetupError {
 }
 
 impl Setup {
-    pub(super) fn new(config: &Config, metrics: &Metrics) -> Result<Self, SetupError> {
+    pub(super) fn new(config: &Config, metrics: &Metrics, keys: &Arc<Keys>) -> Result<Self, SetupError> {
         let upstreams = config
             .upstreams
             .iter()
@@ -66,9 +68,9 @@ impl Setup {
             trust_request_id: config.server.trust_request_id,
             key_types: config.key_types.clone(),
             answers: Answers::new(&config.server),
-            identification: Identification::new(config),
+            identification: Identification::new(config, keys),
             upstreams,
-            bearer: routes.iter().map(|route| !route.public && route.key_header.is_none()).collect(),
+            bearer: routes.iter().map(RouteSpec::takes_authorization).collect(),
             series: metrics.series(
                 config.route_names.iter().map(String::as_str),
                 config.upstreams.iter().map(|upstream| upstream.name.as_str()),
@@ -95,6 +97,7 @@ fn caps(server: &Server) -> Caps {
         body_bytes: server.max_body,
         in_flight: server.max_in_flight,
         body_timeout: server.body_timeout,
+        upgrade_idle_timeout: server.upgrade_idle_timeout,
     }
 }
 

@@ -3,7 +3,8 @@
 //! write buffering (header and body leave in one send), and a deadline for a client that stops reading.
 //!
 //! A head is held back until its blank line has come, so Pingora parses it once however slowly it
-//! arrives, and a head that breaks a rule is answered here, before any of it is parsed.
+//! arrives, and a head that breaks a rule is answered here, before any of it is parsed. Pingora is handed
+//! one message at a time, to its last byte and no further: so every head of a connection takes this way.
 
 use std::fmt;
 use std::io;
@@ -11,13 +12,12 @@ use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use http::HeaderValue;
-use memchr::memmem;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
@@ -27,6 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep};
 
+use super::framing::Framing;
 use super::head::{Found, Scan};
 use crate::metrics::ConnectionFault;
 
@@ -62,7 +63,7 @@ enum Phase {
     Head,
     /// A whole head was delivered; Pingora has not said that it could parse it.
     Delivered,
-    /// What comes now is body.
+    /// What comes now is body, as far as its framing says.
     Exchange,
 }
 
@@ -97,12 +98,8 @@ pub(super) struct Wire {
     /// Where the head in `read` ends, once its blank line has come.
     head_end: usize,
     scan: Scan,
-    /// Set where Pingora may hold a beginning of this head that we cannot see: how much of the head was
-    /// delivered since.
-    loose: Option<usize>,
-    /// Whether Pingora may hold bytes of the next head: something was delivered after this one, be it
-    /// Pingora's one-byte look for a pipelined request.
-    delivered_more: bool,
+    /// What is still to come of the request's body, and how long it may be silent.
+    body: Mutex<Body>,
     /// When the phase must be over. The timer may be armed for an earlier moment: it is moved when it
     /// fires, not at every request.
     deadline: Instant,
@@ -113,6 +110,16 @@ pub(super) struct Wire {
     stall: Option<Pin<Box<Sleep>>>,
     /// The client closed its end, or the connection broke: there is nobody to linger for.
     ended: bool,
+}
+
+/// What follows a head.
+#[derive(Debug)]
+struct Body {
+    framing: Framing,
+    /// How long neither side may send anything, where the wire is to see to it.
+    silence: Option<Duration>,
+    /// Whether the deadline of that is still to be set.
+    is_new: bool,
 }
 
 /// Who is at the other end.
@@ -153,8 +160,7 @@ impl Wire {
             end: 0,
             head_end: 0,
             scan: Scan::default(),
-            loose: None,
-            delivered_more: false,
+            body: Mutex::new(Body { framing: Framing::NONE, silence: None, is_new: false }),
             deadline,
             timer: Box::pin(tokio::time::sleep_until(deadline)),
             write: Vec::new(),
@@ -169,14 +175,41 @@ impl Wire {
         &self.peer
     }
 
-    /// Tells the stream that Pingora has parsed a head, be it from its own buffer.
-    pub(super) fn head_is_parsed(&self) {
+    /// Tells the stream that Pingora has parsed a head, and what body it says will follow.
+    pub(super) fn head_is_parsed(&self, framing: Framing) {
+        self.body().framing = framing;
         self.phase.store(Phase::Exchange as u8, Ordering::Relaxed);
     }
 
-    /// Makes the stream ready for the next request on it.
-    pub(super) fn next_request(&mut self) {
-        self.loose = std::mem::take(&mut self.delivered_more).then_some(0);
+    /// Ends the connection when neither side sends anything for so long during this exchange.
+    pub(super) fn limit_silence(&self, silence: Duration) {
+        let mut body = self.body();
+        (body.silence, body.is_new) = (Some(silence), true);
+    }
+
+    /// Tells the stream that the connection was upgraded: what comes now is no HTTP.
+    pub(super) fn is_upgraded(&self, silence: Duration) {
+        self.body().framing = Framing::Endless;
+        self.limit_silence(silence);
+    }
+
+    fn body(&self) -> MutexGuard<'_, Body> {
+        self.body.lock().expect("no panic while it is held")
+    }
+
+    fn body_mut(&mut self) -> &mut Body {
+        self.body.get_mut().expect("no panic while it is held")
+    }
+
+    /// Makes the stream ready for the next request on it. Says whether it can be: not if the end of the
+    /// last one did not pass, whatever Pingora took for it.
+    #[must_use]
+    pub(super) fn next_request(&mut self) -> bool {
+        let body = self.body_mut();
+        body.silence = None;
+        if !body.framing.is_done() {
+            return false;
+        }
         self.scan = Scan::default();
         self.head_end = 0;
         self.read.copy_within(self.start..self.end, 0);
@@ -191,6 +224,7 @@ impl Wire {
             self.write = Vec::new();
         }
         self.enter(if self.end > 0 { Phase::Head } else { Phase::Waiting });
+        true
     }
 
     fn phase(&self) -> Phase {
@@ -288,60 +322,68 @@ impl Wire {
         self.start += n;
         if self.start == self.head_end {
             self.enter(Phase::Delivered);
-            self.loose = Some(self.head_end);
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Reads a head of which Pingora may hold the beginning: passes on what comes, within the same cap
-    /// and deadline.
-    fn poll_loose_head(
-        &mut self,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-        delivered: usize,
-    ) -> Poll<io::Result<()>> {
-        if delivered > self.limits.head_bytes {
-            return Poll::Ready(self.refuse(ConnectionFault::HeadTooLarge));
-        }
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-            if ready!(self.poll_more_head(cx))? == 0 {
-                return Poll::Ready(Ok(()));
-            }
-        }
-        // No further than a blank line, if one is here: what Pingora has of the next head, it must be
-        // handed the rest of in the same way.
-        let bytes = &self.read[self.start..self.end];
-        let end = memmem::find(bytes, b"\r\n\r\n").map(|at| self.start + at + 4);
-        let n = self.deliver(into, end.unwrap_or(self.end));
-        self.delivered_more = end != Some(self.start);
-        self.loose = Some(delivered + n);
-        Poll::Ready(Ok(()))
-    }
-
+    /// Delivers what is left of the body.
     fn poll_body(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        let polled = if self.body_mut().framing.is_done() {
+            self.poll_behind_body(cx)
+        } else {
+            self.poll_more_body(cx, into)
+        };
+        let Body { silence, is_new, .. } = *self.body_mut();
+        let Some(silence) = silence else { return polled };
+        if is_new || into.filled().len() > before {
+            self.body_mut().is_new = false;
+            self.deadline = now() + silence;
+        }
+        if polled.is_pending() {
+            ready!(self.poll_deadline(cx));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        polled
+    }
+
+    fn poll_more_body(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
-            if into.remaining() >= READ_BUFFER {
-                let before = into.filled().len();
+            // What is data whatever it is needs no look, and no copy.
+            let free = self.body_mut().framing.free();
+            let room = usize::try_from(free).unwrap_or(usize::MAX).min(into.remaining());
+            if room >= READ_BUFFER {
+                let mut space = ReadBuf::new(into.initialize_unfilled_to(room));
                 let socket = Pin::new(self.socket.as_mut().expect("taken only by drop"));
-                let polled = ready!(socket.poll_read(cx, into));
-                self.ended |= into.filled().len() == before || polled.is_err();
-                self.delivered_more = true;
+                let polled = ready!(socket.poll_read(cx, &mut space));
+                let new = space.filled().len();
+                into.advance(new);
+                self.body_mut().framing.pass(new as u64);
+                self.ended |= new == 0 || polled.is_err();
                 return Poll::Ready(polled);
             }
             ready!(self.poll_fill(cx))?;
         }
-        self.delivered_more |= self.deliver(into, self.end) > 0;
+        let end = self.end.min(self.start + into.remaining());
+        let bytes = &self.read[self.start..end];
+        let body = self.body.get_mut().expect("no panic while it is held");
+        let n = body.framing.follow(bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        into.put_slice(&bytes[..n]);
+        self.start += n;
         Poll::Ready(Ok(()))
     }
 
-    fn deliver(&mut self, into: &mut ReadBuf<'_>, to: usize) -> usize {
-        let n = (to - self.start).min(into.remaining());
-        into.put_slice(&self.read[self.start..self.start + n]);
-        self.start += n;
-        n
+    /// Waits for the client to leave, as Pingora does while a backend works. What the client sends
+    /// meanwhile is its next request, and stays here.
+    fn poll_behind_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            if ready!(self.poll_fill(cx))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        Poll::Pending
     }
 
     /// Answers a head that breaks a rule, and ends the connection.
@@ -402,12 +444,11 @@ impl Drop for Wire {
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
-        match (wire.phase(), wire.loose) {
-            (Phase::Exchange, _) => wire.poll_body(cx, into),
-            // `Delivered` is here too: should Pingora not see the end of a head where we saw it, the
-            // deadline still holds.
-            (_, Some(delivered)) => wire.poll_loose_head(cx, into, delivered),
-            (_, None) => wire.poll_head(cx, into),
+        match wire.phase() {
+            Phase::Waiting | Phase::Head => wire.poll_head(cx, into),
+            // Pingora does not see the end of a head where we saw it.
+            Phase::Delivered => Poll::Ready(wire.refuse(ConnectionFault::Malformed)),
+            Phase::Exchange => wire.poll_body(cx, into),
         }
     }
 }
@@ -422,6 +463,9 @@ impl AsyncWrite for Wire {
                 let _ = wire.refuse(ConnectionFault::Malformed);
             }
             return Poll::Ready(Ok(bytes.len()));
+        }
+        if let Some(silence) = wire.body_mut().silence {
+            wire.deadline = now() + silence;
         }
         if wire.write.len() + bytes.len() > WRITE_BUFFER {
             ready!(wire.poll_drain(cx))?;

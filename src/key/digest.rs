@@ -3,6 +3,7 @@
 //! A fast hash is right here because a token has 190 random bits; there is nothing to guess.
 
 use std::fmt;
+use std::str::FromStr;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,27 @@ impl fmt::Display for Digest {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
+
+/// Reads the 64 hexadecimal digits that `Display` writes, in either case.
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(DigestError);
+        }
+        let mut bytes = [0; 32];
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).map_err(|_| DigestError)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// The text is not a digest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a digest is 64 hexadecimal digits")]
+pub struct DigestError;
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -146,6 +168,18 @@ mod tests {
         let (digest, scheme) = peppers.digest_new(b"what do ya want for nothing?");
         assert_eq!(digest.to_string(), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
         assert_eq!(scheme.to_string(), "hmac-sha256:p1");
+    }
+
+    #[test]
+    fn a_digest_reads_what_it_prints_and_nothing_else() {
+        let digest = Digest::sha256(b"abc");
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        assert_eq!(digest.to_string().to_uppercase().parse(), Ok(digest));
+        for text in
+            ["", "ba78", &format!("{digest}0"), &format!("+{}", &digest.to_string()[1..]), &"é".repeat(32)]
+        {
+            assert_eq!(text.parse::<Digest>(), Err(DigestError), "{text}");
+        }
     }
 
     #[test]

@@ -1,8 +1,47 @@
-//! How often: `100/s`, `3000/min`.
+//! How often: `100/s`, `3000/min`; and what a limit can be.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+
+use super::Quota;
+
+/// What a limit allows.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Limit {
+    /// So many in so long, evenly, but for a burst.
+    Rate {
+        /// How often.
+        rate: Rate,
+        /// How many at once.
+        burst: u64,
+    },
+    /// So many in a window of the calendar.
+    Quota(Quota),
+    /// So many in work at the same time.
+    Concurrent(u64),
+}
+
+impl Limit {
+    /// Returns the most that can pass at once from a fresh start.
+    pub const fn most(self) -> u64 {
+        match self {
+            Self::Rate { burst, .. } => burst,
+            Self::Quota(quota) => quota.count(),
+            Self::Concurrent(most) => most,
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rate { rate, burst } => write!(f, "{rate}, {burst} at once"),
+            Self::Quota(quota) => write!(f, "{quota}"),
+            Self::Concurrent(most) => write!(f, "{most} in work at once"),
+        }
+    }
+}
 
 /// So many requests in so long.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

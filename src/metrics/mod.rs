@@ -151,6 +151,8 @@ pub struct Metrics {
     responses: IntCounterVec,
     durations: HistogramVec,
     refusals: IntCounterVec,
+    shadow_refusals: IntCounterVec,
+    grants: [IntCounter; 2],
     upstream_durations: HistogramVec,
     upstream_errors: IntCounterVec,
     upstream_retries: IntCounterVec,
@@ -180,6 +182,8 @@ pub struct SnapshotFacts {
     pub keys: u64,
     /// How often it was refreshed since the start.
     pub refreshes: u64,
+    /// How many grants of quotas were made since the start, and how many attempts failed.
+    pub grants: (u64, u64),
     /// Whether the store can be trusted now.
     pub ready: bool,
 }
@@ -197,11 +201,14 @@ impl Metrics {
         let faults = counters(&registry, "kgate_connection_faults_total");
         let build = gauges(&registry, "kgate_build_info");
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let grants = counters(&registry, "kgate_quota_grants_total");
         Self {
             requests: counters(&registry, "kgate_requests_total"),
             responses: counters(&registry, "kgate_responses_total"),
             durations: histograms(&registry, "kgate_request_duration_seconds"),
             refusals: counters(&registry, "kgate_refusals_total"),
+            shadow_refusals: counters(&registry, "kgate_shadow_refusals_total"),
+            grants: ["ok", "failed"].map(|result| grants.with_label_values(&[result])),
             upstream_durations: histograms(&registry, "kgate_upstream_response_seconds"),
             upstream_errors: counters(&registry, "kgate_upstream_errors_total"),
             upstream_retries: counters(&registry, "kgate_upstream_retries_total"),
@@ -242,6 +249,7 @@ impl Metrics {
             routes: routes.into_iter().map(|name| self.route(name)).collect(),
             upstreams: upstreams.into_iter().map(|name| self.upstream(name)).collect(),
             refusals: self.refusals.clone(),
+            shadow_refusals: self.shadow_refusals.clone(),
             in_flight: self.in_flight.clone(),
         }
     }
@@ -301,6 +309,9 @@ impl Metrics {
         self.revision.set(gauge(facts.revision));
         self.keys.set(gauge(facts.keys));
         self.age.set(facts.age.as_secs_f64());
+        for (counter, total) in self.grants.iter().zip([facts.grants.0, facts.grants.1]) {
+            counter.inc_by(total.saturating_sub(counter.get()));
+        }
         self.refreshes.inc_by(facts.refreshes.saturating_sub(self.refreshes.get()));
     }
 
@@ -323,6 +334,7 @@ pub struct Series {
     routes: Vec<RouteSeries>,
     upstreams: Vec<UpstreamSeries>,
     refusals: IntCounterVec,
+    shadow_refusals: IntCounterVec,
     in_flight: IntGauge,
 }
 
@@ -345,6 +357,12 @@ impl Series {
     /// Looked up here, at some 100 ns: which reasons there are is known only to whoever refuses.
     pub fn refused(&self, reason: &'static str) {
         self.refusals.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts a request that a limit in shadow mode would have refused. The name is one of the
+    /// configuration.
+    pub fn shadowed(&self, limit: &str) {
+        self.shadow_refusals.with_label_values(&[limit]).inc();
     }
 
     /// Returns the series of an upstream, by its index in the configuration.

@@ -65,6 +65,18 @@ pub const TABLE: &[Metric] = &[
         "Refused requests by internal reason, which clients are never told.",
     ),
     metric(
+        Counter,
+        "kgate_shadow_refusals_total",
+        &["limit"],
+        "Requests let through that a limit in shadow mode would have refused.",
+    ),
+    metric(
+        Counter,
+        "kgate_quota_grants_total",
+        &["result"],
+        "Grants of quotas asked of the usage file: ok, or failed, when whoever has used up what was granted before gets 503.",
+    ),
+    metric(
         Histogram,
         "kgate_upstream_response_seconds",
         &["upstream"],
@@ -149,7 +161,7 @@ pub fn reference() -> String {
     let _ = write!(
         page,
         "\n## Values of labels\n\n\
-         - `route`, `upstream`: names from `kgate.toml`; `-` is a request no route matched.\n\
+         - `route`, `upstream`, `limit`: names from `kgate.toml`; `-` is a request no route matched.\n\
          - `verdict`: {}.\n- `fault` of an upstream: {}.\n- `fault` of a connection: {}.\n\
          - `class`: `1xx`, `2xx`, `3xx`, `4xx`, `5xx`.\n- `result`: `ok`, `failed`.\n",
         values(super::Verdict::ALL.iter().map(|v| v.as_str()).collect()),

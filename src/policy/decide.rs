@@ -1,17 +1,25 @@
 //! The decision itself, step by step.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::credential::Presented;
-use super::decision::{Decision, Denial, Explanation, Finding, Holder, Identity, Permit, Reason, Step};
+use super::cells::Row;
+use super::combos::Combos;
+use super::credential::{self, Presented};
+use super::decision::{
+    Decision, Denial, Explanation, Finding, Holder, Identity, LimitLeft, Passage, Permit, Reason, Step,
+};
 use super::index::{Index, KeyEntry, NameId, Standing, Update};
-use super::limit::{Limiter, Meter};
+use super::limit::{Held, Limiter, Meters, Outcome, Passed};
+use super::meter::{self, Load, Meter, Rows};
 use super::path;
 use super::route::Match;
-use super::rules::Rules;
+use super::rules::{LimitSubject, Rules};
 use super::table::Look;
-use crate::key::{Digest, Format, Parsed, Timestamp};
+use super::want::{Leftover, NeedsGrant, Want};
+use crate::key::{Digest, Format, KeyId, Parsed, QuotaSubject, Timestamp};
 
 /// The header fields of a request.
 pub trait Fields {
@@ -54,8 +62,9 @@ pub struct Engine {
 /// What comes of rules and index together: names become numbers, limits become cells.
 #[derive(Clone, Debug)]
 struct Bound {
-    /// By plan.
-    meters: Arc<[Box<[Meter]>]>,
+    combos: Arc<Combos>,
+    /// By route.
+    route_rows: Box<[Row]>,
     /// By the number of a name: the plan and the key type called so.
     plans: Box<[Option<usize>]>,
     key_types: Box<[Option<usize>]>,
@@ -64,7 +73,8 @@ struct Bound {
 impl Engine {
     /// Puts rules and an index together; the index brings its limiter.
     pub fn new(rules: Arc<Rules>, index: Index) -> Self {
-        let bound = Bound::new(index.limiter().meters(&rules).into(), &rules, &index);
+        let combos = Combos::new(index.limiter().meters(&rules), &rules);
+        let bound = Bound::new(Arc::new(combos), &rules, &index);
         Self { rules, index, bound: Arc::new(bound) }
     }
 
@@ -88,7 +98,7 @@ impl Engine {
         let bound = if index.name_count() == self.bound.plans.len() {
             Arc::clone(&self.bound)
         } else {
-            Arc::new(Bound::new(Arc::clone(&self.bound.meters), &self.rules, &index))
+            Arc::new(Bound::new(Arc::clone(&self.bound.combos), &self.rules, &index))
         };
         Self { rules: Arc::clone(&self.rules), index, bound }
     }
@@ -106,45 +116,132 @@ impl Engine {
     /// Decides, and charges the limits if the request may pass.
     ///
     /// Allocates nothing if the request passes and was sent in canonical form, but for the counts of
-    /// the first of some hundred neighbouring keys to be used.
+    /// the first of some hundred neighbouring keys to be used, for the first key with its plans, and for
+    /// the one request that asks for more of a quota ahead of need.
     pub fn decide(&self, request: &Attributes<'_>, now: Now) -> Decision {
         let mut walk = Walk { engine: self, request, now, spend: Spend::Charge, route: None, log: Silent };
         match walk.run() {
             Ok(permit) => Decision::Allow(permit),
-            Err(refusal) => Decision::Deny(refusal.denial(self, walk.route)),
+            Err(Stop::Refused(refusal)) => Decision::Deny(refusal.denial(self, walk.route)),
+            Err(Stop::Needs(needs)) => Decision::NeedsGrant(needs),
         }
     }
 
     /// Says what [`Engine::decide`] would, and why, spending nothing.
     pub fn explain(&self, request: &Attributes<'_>, now: Now) -> Explanation {
-        let log = Written(Vec::new());
+        self.explain_as(request, Given::AsSent, now)
+    }
+
+    /// As [`Engine::explain`], as if `token` had come from where the route takes keys; the fields are not
+    /// looked at.
+    pub fn explain_token(&self, request: &Attributes<'_>, token: &[u8], now: Now) -> Explanation {
+        self.explain_as(request, Given::Token(token), now)
+    }
+
+    /// As [`Engine::explain`], as if the request had brought the key `key`; the fields are not looked at.
+    ///
+    /// Looks at every key for it: for people, not for requests.
+    pub fn explain_key(&self, request: &Attributes<'_>, key: KeyId, now: Now) -> Explanation {
+        self.explain_as(request, Given::Key(key), now)
+    }
+
+    fn explain_as(&self, request: &Attributes<'_>, given: Given<'_>, now: Now) -> Explanation {
+        let log = Written { findings: Vec::new(), given, seen: None };
         let mut walk = Walk { engine: self, request, now, spend: Spend::Peek, route: None, log };
-        let (denial, identity) = match walk.run() {
-            Ok(Permit { holder: Holder::Known(identity), .. }) => (None, Some(identity)),
-            Ok(_) => (None, None),
-            Err(refusal) => {
-                walk.log.0.push(Finding {
-                    step: refusal.step,
-                    held: false,
-                    detail: refusal.reason.to_string(),
-                });
-                (Some(refusal.denial(self, walk.route)), None)
+        let outcome = walk.run();
+        let Walk { route, log: Written { mut findings, seen, .. }, .. } = walk;
+        // A damaged record has no facts of its own.
+        let seen = seen.filter(|(entry, _)| entry.standing() != Standing::Damaged);
+        let (denial, permit) = match outcome {
+            Ok(permit) => (None, Some(permit)),
+            Err(Stop::Refused(refusal)) => {
+                let detail = refusal.reason.to_string();
+                findings.push(Finding { step: refusal.step, held: false, detail });
+                (Some(refusal.denial(self, route)), None)
+            }
+            Err(Stop::Needs(_)) => unreachable!("peeking needs no grant"),
+        };
+        let passage = permit.map(|permit| Passage {
+            upstream: permit.upstream,
+            target: permit.target,
+            identity: match permit.holder {
+                Holder::Known(identity) => Some(identity),
+                Holder::Anyone(_) => None,
+            },
+        });
+        let key = seen.map(|(entry, _)| {
+            (entry.id, self.index.consumer(entry.consumer).map(|consumer| consumer.record().id))
+        });
+        let limits = seen.map_or_else(Vec::new, |(entry, applies)| {
+            applies.map_or_else(Vec::new, |applies| self.limits_of(entry, &applies, now))
+        });
+        let plan = seen.and_then(|(_, applies)| applies?.plan);
+        let plan = plan.map(|plan| self.rules.spec().plans[plan].name.clone());
+        Explanation { denial, route, passage, key, plan, limits, findings }
+    }
+
+    /// Says how every limit of a key stands, each for itself.
+    fn limits_of(&self, entry: &KeyEntry, applies: &Applies, now: Now) -> Vec<LimitLeft> {
+        let left = |meter: &Meter| {
+            let one = std::slice::from_ref(meter);
+            let limit = self.rules.limit(meter.limit);
+            let outcome = self.index.limiter().peek(one, applies.rows(entry), now, applies.cost);
+            let standing = match &outcome {
+                Outcome::Passed(passed) => passed.standing,
+                Outcome::Refused(standing) => Some(*standing),
+                Outcome::Lacks => None,
+            };
+            LimitLeft {
+                name: limit.name.clone(),
+                limit: limit.limit,
+                fits: !matches!(outcome, Outcome::Refused(_)),
+                remaining: standing.map_or(limit.limit.most(), |standing| standing.remaining),
+                reset: standing.map_or(Duration::ZERO, |standing| standing.reset()),
+                retry_after: standing.map_or(Duration::ZERO, |standing| standing.retry_after()),
             }
         };
-        Explanation { denial, route: walk.route, identity, findings: walk.log.0 }
+        applies.meters.all.iter().map(left).collect()
+    }
+
+    /// Takes what is left of every quota's grant: nobody is to be served by this engine any more.
+    pub fn take_leftovers(&self, now: Timestamp) -> Vec<Leftover> {
+        let mut all = Vec::new();
+        for meter in self.bound.combos.quotas() {
+            let name = &self.rules.limit(meter.limit).name;
+            let mut take = |row, subject: &dyn Fn() -> QuotaSubject| {
+                all.extend(Leftover::take(meter, row, now, name, subject));
+            };
+            match meter.subject {
+                LimitSubject::Key => {
+                    self.index.entries().for_each(|entry| take(entry.row(), &|| QuotaSubject::Key(entry.id)));
+                }
+                LimitSubject::Consumer => {
+                    self.index
+                        .holders()
+                        .for_each(|(id, number)| take(number, &|| QuotaSubject::Consumer(id)));
+                }
+                LimitSubject::Route => {
+                    for (route, row) in self.rules.spec().routes.iter().zip(&self.bound.route_rows) {
+                        take(*row, &|| QuotaSubject::Route(route.name.as_str().into()));
+                    }
+                }
+            }
+        }
+        all
     }
 }
 
 impl Bound {
-    fn new(meters: Arc<[Box<[Meter]>]>, rules: &Rules, index: &Index) -> Self {
+    fn new(combos: Arc<Combos>, rules: &Rules, index: &Index) -> Self {
         let spec = rules.spec();
         let names = index.names();
         let plan = |name: &Arc<str>| spec.plans.iter().position(|plan| *plan.name == **name);
         let key_type = |name: &Arc<str>| spec.key_types.by_name(name).map(|(index, _)| index);
         Self {
-            meters,
+            combos,
             plans: names.iter().map(plan).collect(),
             key_types: names.iter().map(key_type).collect(),
+            route_rows: spec.routes.iter().map(|r| index.limiter().route_row(&r.name)).collect(),
         }
     }
 
@@ -154,6 +251,22 @@ impl Bound {
 
     fn key_type(&self, name: NameId) -> Option<usize> {
         self.key_types.get(name as usize).copied().flatten()
+    }
+}
+
+/// What limits a request: of which plan, by which meters, at what cost.
+#[derive(Clone, Copy)]
+struct Applies<'a> {
+    /// The key's or its consumer's.
+    plan: Option<usize>,
+    meters: &'a Arc<Meters>,
+    route: Row,
+    cost: u64,
+}
+
+impl Applies<'_> {
+    fn rows(&self, entry: &KeyEntry) -> Rows {
+        Rows { key: entry.row(), consumer: entry.consumer, route: self.route }
     }
 }
 
@@ -174,21 +287,67 @@ enum Spend {
 }
 
 /// Where the steps write what they saw; nowhere, when deciding.
-trait Log {
+trait Log<'a> {
     fn held(&mut self, step: Step, detail: impl FnOnce() -> String);
+
+    /// Takes the key found, and what limits it.
+    fn saw(&mut self, _entry: &'a KeyEntry, _applies: Option<Applies<'a>>) {}
+
+    /// Returns the key to go on with instead of what was sent. Never, when deciding.
+    fn assumed(&self) -> Option<KeyId> {
+        None
+    }
+
+    /// Returns the token to go on with instead of what was sent. Never, when deciding.
+    fn presented(&self) -> Option<&'a [u8]> {
+        None
+    }
 }
 
 struct Silent;
 
-impl Log for Silent {
+impl Log<'_> for Silent {
     fn held(&mut self, _step: Step, _detail: impl FnOnce() -> String) {}
 }
 
-struct Written(Vec<Finding>);
+/// What an explanation goes by.
+#[derive(Clone, Copy)]
+enum Given<'a> {
+    /// The credential in the request.
+    AsSent,
+    /// This token, wherever the route takes it from.
+    Token(&'a [u8]),
+    /// The key so named.
+    Key(KeyId),
+}
 
-impl Log for Written {
+struct Written<'a> {
+    findings: Vec<Finding>,
+    given: Given<'a>,
+    seen: Option<(&'a KeyEntry, Option<Applies<'a>>)>,
+}
+
+impl<'a> Log<'a> for Written<'a> {
     fn held(&mut self, step: Step, detail: impl FnOnce() -> String) {
-        self.0.push(Finding { step, held: true, detail: detail() });
+        self.findings.push(Finding { step, held: true, detail: detail() });
+    }
+
+    fn saw(&mut self, entry: &'a KeyEntry, applies: Option<Applies<'a>>) {
+        self.seen = Some((entry, applies));
+    }
+
+    fn assumed(&self) -> Option<KeyId> {
+        match self.given {
+            Given::Key(id) => Some(id),
+            Given::AsSent | Given::Token(_) => None,
+        }
+    }
+
+    fn presented(&self) -> Option<&'a [u8]> {
+        match self.given {
+            Given::Token(token) => Some(token),
+            Given::AsSent | Given::Key(_) => None,
+        }
     }
 }
 
@@ -199,7 +358,20 @@ struct Refusal<'a> {
     entry: Option<&'a KeyEntry>,
     /// Another key, where none was found: what is read of a found one is read of it.
     decoy: Option<&'a KeyEntry>,
-    limit: Option<(usize, super::limit::Standing)>,
+    limit: Option<Box<meter::Standing>>,
+}
+
+/// Why there is no permit.
+#[allow(clippy::large_enum_variant, reason = "a refusal is told apart once, not carried far")]
+enum Stop<'a> {
+    Refused(Refusal<'a>),
+    Needs(NeedsGrant),
+}
+
+impl<'a> From<Refusal<'a>> for Stop<'a> {
+    fn from(refusal: Refusal<'a>) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 impl<'a> Refusal<'a> {
@@ -233,37 +405,45 @@ impl<'a> Refusal<'a> {
 
 /// What is known of a key before anything of it is judged.
 #[derive(Clone, Copy)]
-struct Facts {
+struct Facts<'a> {
     standing: Standing,
     key_type: Option<usize>,
-    plan: Result<Option<usize>, ()>,
+    /// `Err` if the key's or the consumer's is not configured.
+    applies: Result<Applies<'a>, ()>,
     consumer: Option<bool>,
     /// Nobody's business: it only brings the cell's memory near.
     _cell: u64,
 }
 
-impl<'a, L: Log> Walk<'a, L> {
+impl<'a, L: Log<'a>> Walk<'a, L> {
     /// The order of the steps is part of the contract: what is refused earlier says less about keys.
-    fn run(&mut self) -> Result<Permit, Refusal<'a>> {
+    fn run(&mut self) -> Result<Permit, Stop<'a>> {
         let target =
             path::canonical(self.request.target).map_err(|f| Refusal::new(Step::Path, Reason::Path(f)))?;
         let matched = self.engine.rules.routes().find(self.request.host, &target.path, self.request.method);
         if let Some(ambiguity) = target.ambiguity
             && !matches!(matched, Match::Route(route) if self.engine.rules.spec().routes[route].lax_path)
         {
-            return Err(Refusal::new(Step::Path, Reason::Path(path::PathFault::Ambiguous(ambiguity))));
+            let fault = path::PathFault::Ambiguous(ambiguity);
+            return Err(Refusal::new(Step::Path, Reason::Path(fault)).into());
         }
         self.log.held(Step::Path, || format!("canonical: {}{}", target.path, target.query));
         let route = self.route(matched)?;
-        let target = target.rewritten();
+        let target = target.rewritten(self.engine.rules.carriers());
         if self.engine.rules.spec().routes[route].public {
             let upstream = self.engine.rules.spec().routes[route].upstream;
             let holder = Holder::Anyone(Arc::clone(&self.engine.rules));
-            return Ok(Permit { route, upstream, target, holder });
+            return Ok(Permit { route, upstream, target, holder, held: None, asks: None });
         }
-        let token = self.credential(route)?;
-        let (identity, upstream) = self.key(route, token)?;
-        Ok(Permit { route, upstream, target, holder: Holder::Known(identity) })
+        let granted = match self.log.assumed() {
+            None => {
+                let token = self.credential(route)?;
+                self.key(route, &token)?
+            }
+            Some(id) => self.assumed_key(route, id)?,
+        };
+        let Granted { identity, upstream, held, asks } = granted;
+        Ok(Permit { route, upstream, target, holder: Holder::Known(identity), held, asks })
     }
 
     fn route(&mut self, matched: Match<'_>) -> Result<usize, Refusal<'a>> {
@@ -282,9 +462,13 @@ impl<'a, L: Log> Walk<'a, L> {
         }
     }
 
-    fn credential(&mut self, route: usize) -> Result<&'a [u8], Refusal<'a>> {
+    fn credential(&mut self, route: usize) -> Result<Cow<'a, [u8]>, Refusal<'a>> {
+        if let Some(token) = self.log.presented() {
+            return Ok(Cow::Borrowed(token));
+        }
         let refuse = |reason| Err(Refusal::new(Step::Credential, reason));
-        match self.engine.rules.facts(route).source.look(self.request.fields) {
+        let sources = &self.engine.rules.facts(route).sources;
+        match credential::look(sources, self.request.fields, self.request.target) {
             Presented::Nothing => refuse(Reason::NoCredential),
             Presented::Several => refuse(Reason::AmbiguousCredential),
             Presented::One(token) => {
@@ -295,38 +479,69 @@ impl<'a, L: Log> Walk<'a, L> {
     }
 
     /// From the token to who holds it and what they may do here.
-    fn key(&mut self, route: usize, token: &[u8]) -> Result<(Identity, usize), Refusal<'a>> {
+    fn key(&mut self, route: usize, token: &[u8]) -> Result<Granted, Stop<'a>> {
         let parsed = self.token(token)?;
         let (entry, is_known) = self.look(token);
-        let Some(entry) = entry else { return Err(Refusal::new(Step::Key, Reason::UnknownKey)) };
-        let facts = std::hint::black_box(self.facts(entry));
+        let Some(entry) = entry else { return Err(Refusal::new(Step::Key, Reason::UnknownKey).into()) };
+        let facts = std::hint::black_box(self.facts(route, entry));
         // Up to here every well-formed token has cost the same, be it unknown, revoked or good.
         if !is_known {
-            return Err(Refusal { decoy: Some(entry), ..Refusal::new(Step::Key, Reason::UnknownKey) });
+            let refusal = Refusal::new(Step::Key, Reason::UnknownKey);
+            return Err(Refusal { decoy: Some(entry), ..refusal }.into());
         }
+        self.judge(route, entry, facts, Some(parsed))
+    }
+
+    /// As [`Walk::key`] for a key that is named, not presented.
+    fn assumed_key(&mut self, route: usize, id: KeyId) -> Result<Granted, Stop<'a>> {
+        self.log.held(Step::Credential, || "assumed: the key named".to_owned());
+        match self.engine.index.named(id) {
+            Some(entry) => self.judge(route, entry, self.facts(route, entry), None),
+            None => Err(Refusal::new(Step::Key, Reason::UnknownKey).into()),
+        }
+    }
+
+    /// Judges a key that is known. `parsed` is what its token showed, if there was one.
+    #[inline]
+    fn judge(
+        &mut self,
+        route: usize,
+        entry: &'a KeyEntry,
+        facts: Facts<'a>,
+        parsed: Option<Parsed>,
+    ) -> Result<Granted, Stop<'a>> {
+        self.log.saw(entry, facts.applies.ok());
         self.status(entry, facts)?;
         self.consumer(entry, facts)?;
         let upstream = self.key_type(route, entry, facts, parsed)?;
-        let plan = facts.plan.map_err(|()| {
-            let consumer = self.engine.index.consumer(entry.consumer);
-            let name = entry.profile.plan_name().or_else(|| consumer?.record().plan.as_deref());
-            Refusal::of(entry, Step::Limit, Reason::PlanMissing(name.unwrap_or_default().into()))
+        let applies = facts.applies.map_err(|()| {
+            Refusal::of(entry, Step::Limit, Reason::PlanMissing(self.missing_plan(entry).into()))
         })?;
         self.network(entry)?;
         self.scopes(route, entry)?;
-        let standing = self.limits(entry, plan)?;
+        let (charged, held, asks) = self.limits(route, entry, &applies)?;
         let consumer = self.engine.index.consumer(entry.consumer).expect("its consumer was seen enabled");
         let identity = Identity {
             rules: Arc::clone(&self.engine.rules),
             consumer: Arc::clone(consumer),
             profile: Arc::clone(&entry.profile),
             key: entry.id,
-            plan,
+            plan: applies.plan,
             expires_at: entry.expires_at(),
             is_in_grace: entry.is_replaced(),
-            standing,
+            meters: Arc::clone(applies.meters),
+            standing: charged.standing,
+            shadowed: charged.shadowed,
         };
-        Ok((identity, upstream))
+        Ok(Granted { identity, upstream, held, asks })
+    }
+
+    /// Returns the plan that is named and not configured.
+    fn missing_plan(&self, entry: &'a KeyEntry) -> &'a str {
+        let is_missing = |name: &&str| !self.engine.rules.spec().plans.iter().any(|plan| plan.name == **name);
+        let consumer = self.engine.index.consumer(entry.consumer);
+        let of_consumer = consumer.and_then(|consumer| consumer.record().plan.as_deref());
+        entry.profile.plan_name().into_iter().chain(of_consumer).find(is_missing).unwrap_or_default()
     }
 
     fn token(&mut self, token: &[u8]) -> Result<Parsed, Refusal<'a>> {
@@ -356,26 +571,39 @@ impl<'a, L: Log> Walk<'a, L> {
         (hit.or(decoy), hit.is_some())
     }
 
-    fn facts(&self, entry: &KeyEntry) -> Facts {
+    fn facts(&self, route: usize, entry: &KeyEntry) -> Facts<'a> {
         let engine = self.engine;
         let consumer = engine.index.held(entry.consumer);
-        let plan = match entry.profile.plan.or_else(|| consumer?.plan) {
-            Some(name) => engine.bound.plan(name).map(Some).ok_or(()),
-            None => Ok(engine.rules.default_plan()),
-        };
+        let applies = self.applies(route, entry, consumer.and_then(|consumer| consumer.plan));
         Facts {
             standing: entry.standing(),
             key_type: engine.bound.key_type(entry.profile.key_type),
-            plan,
+            applies,
             consumer: consumer.map(|consumer| consumer.is_enabled),
-            _cell: match plan {
-                Ok(Some(plan)) => Limiter::touch(&engine.bound.meters[plan], entry.row(), entry.consumer),
-                _ => 0,
-            },
+            _cell: applies.map_or(0, |applies| Limiter::touch(applies.meters, applies.rows(entry))),
         }
     }
 
-    fn status(&mut self, entry: &'a KeyEntry, facts: Facts) -> Result<(), Refusal<'a>> {
+    /// Resolves the plans of a key and of its consumer. One that is named must be there.
+    fn applies(
+        &self,
+        route: usize,
+        entry: &KeyEntry,
+        of_consumer: Option<NameId>,
+    ) -> Result<Applies<'a>, ()> {
+        let Engine { rules, bound, .. } = self.engine;
+        let resolve = |name: NameId| bound.plan(name).ok_or(());
+        let key = entry.profile.plan.map(resolve).transpose()?;
+        let consumer = of_consumer.map(resolve).transpose()?.or_else(|| rules.default_plan());
+        Ok(Applies {
+            plan: key.or(consumer),
+            meters: bound.combos.meters(key, consumer, route),
+            route: bound.route_rows[route],
+            cost: rules.facts(route).cost,
+        })
+    }
+
+    fn status(&mut self, entry: &'a KeyEntry, facts: Facts<'a>) -> Result<(), Refusal<'a>> {
         let now = self.now.wall;
         let refuse = |reason| Err(Refusal::of(entry, Step::Status, reason));
         if facts.standing == Standing::Damaged {
@@ -402,7 +630,7 @@ impl<'a, L: Log> Walk<'a, L> {
         Ok(())
     }
 
-    fn consumer(&mut self, entry: &'a KeyEntry, facts: Facts) -> Result<(), Refusal<'a>> {
+    fn consumer(&mut self, entry: &'a KeyEntry, facts: Facts<'a>) -> Result<(), Refusal<'a>> {
         match facts.consumer {
             None => Err(Refusal::of(entry, Step::Consumer, Reason::ConsumerMissing)),
             Some(false) => Err(Refusal::of(entry, Step::Consumer, Reason::ConsumerDisabled)),
@@ -421,14 +649,14 @@ impl<'a, L: Log> Walk<'a, L> {
         &mut self,
         route: usize,
         entry: &'a KeyEntry,
-        facts: Facts,
-        parsed: Parsed,
+        facts: Facts<'a>,
+        parsed: Option<Parsed>,
     ) -> Result<usize, Refusal<'a>> {
         let name = || entry.profile.key_type_name();
         let refuse = |reason| Err(Refusal::of(entry, Step::KeyType, reason));
         let Some(key_type) = facts.key_type else { return refuse(Reason::KeyType(name().into())) };
         let is_opaque = self.engine.rules.spec().key_types.as_slice()[key_type].format != Format::Kgate;
-        let is_same = if parsed.is_opaque { is_opaque } else { key_type == parsed.key_type };
+        let is_same = parsed.is_none_or(|p| if p.is_opaque { is_opaque } else { key_type == p.key_type });
         if !is_same {
             return refuse(Reason::KeyType(name().into()));
         }
@@ -465,47 +693,80 @@ impl<'a, L: Log> Walk<'a, L> {
 
     fn limits(
         &mut self,
+        route: usize,
         entry: &'a KeyEntry,
-        plan: Option<usize>,
-    ) -> Result<Option<super::limit::Standing>, Refusal<'a>> {
-        let Some(plan) = plan else {
-            self.log.held(Step::Limit, || "no plan, so no limits".to_owned());
-            return Ok(None);
-        };
-        let limiter = self.engine.index.limiter();
-        let meters = &self.engine.bound.meters[plan];
+        applies: &Applies<'a>,
+    ) -> Result<Charged, Stop<'a>> {
+        let Applies { meters, cost, .. } = *applies;
+        let (limiter, rows) = (self.engine.index.limiter(), applies.rows(entry));
         let outcome = match self.spend {
-            Spend::Charge => limiter.charge(meters, entry.row(), entry.consumer, self.now.mono),
-            Spend::Peek => limiter.peek(meters, entry.row(), entry.consumer, self.now.mono),
+            Spend::Charge => limiter.charge(meters, rows, self.now, cost),
+            Spend::Peek => limiter.peek(&meters.all, rows, self.now, cost),
         };
-        match outcome {
-            Ok(standing) => {
-                self.log.held(Step::Limit, || {
-                    let name = &self.engine.rules.spec().plans[plan].name;
-                    format!("plan `{name}`, {} limits, room in each", meters.len())
-                });
-                Ok(standing)
+        let passed = match (outcome, self.spend) {
+            (Outcome::Passed(passed), Spend::Charge) => {
+                let asks = passed.asks.then(|| Box::new(self.wants(route, entry, applies)));
+                return Ok((passed, meters.hold(rows), asks));
             }
-            Err(standing) => {
-                let reason = Reason::Limited { limit: standing.limit, retry_after: standing.retry_after() };
-                Err(Refusal { limit: Some((plan, standing)), ..Refusal::of(entry, Step::Limit, reason) })
+            (Outcome::Passed(passed), Spend::Peek) => passed,
+            (Outcome::Refused(standing), _) => {
+                let allows = self.engine.rules.limit(standing.limit).limit;
+                let reason =
+                    Reason::Limited { limit: standing.limit, allows, retry_after: standing.retry_after() };
+                let refusal = Refusal::of(entry, Step::Limit, reason);
+                return Err(Refusal { limit: Some(Box::new(standing)), ..refusal }.into());
             }
-        }
+            (Outcome::Lacks, Spend::Charge) => return Err(Stop::Needs(self.wants(route, entry, applies))),
+            // As far as memory tells, there is more to be had.
+            (Outcome::Lacks, Spend::Peek) => Passed::default(),
+        };
+        self.log.held(Step::Limit, || match applies.plan.map(|plan| &self.engine.rules.spec().plans[plan]) {
+            None if meters.all.is_empty() => "no plan, so no limits".to_owned(),
+            None => format!("{} limits, room in each", meters.all.len()),
+            Some(plan) => format!("plan `{}`, {} limits, room in each", plan.name, meters.all.len()),
+        });
+        Ok((passed, None, None))
     }
+
+    /// Says what of which quotas is to be fetched.
+    #[cold]
+    fn wants(&self, route: usize, entry: &KeyEntry, applies: &Applies<'_>) -> NeedsGrant {
+        let Engine { rules, index, .. } = self.engine;
+        let subject = |subject| match subject {
+            LimitSubject::Key => Some(QuotaSubject::Key(entry.id)),
+            LimitSubject::Consumer => {
+                Some(QuotaSubject::Consumer(index.consumer(entry.consumer)?.record().id))
+            }
+            LimitSubject::Route => Some(QuotaSubject::Route(rules.spec().routes[route].name.as_str().into())),
+        };
+        let (rows, load) = (applies.rows(entry), Load::new(self.now, applies.cost));
+        let want = |meter: &Meter| Want::of(meter, &rules.limit(meter.limit).name, rows, load, subject);
+        NeedsGrant::new(applies.meters.all.iter().filter_map(want).collect())
+    }
+}
+
+/// What was charged, the place among those in work, and what to fetch ahead.
+type Charged = (Passed, Option<Held>, Option<Box<NeedsGrant>>);
+
+/// What a key is granted, but for the route.
+struct Granted {
+    identity: Identity,
+    upstream: usize,
+    held: Option<Held>,
+    asks: Option<Box<NeedsGrant>>,
 }
 
 #[cfg(test)]
 #[allow(clippy::result_large_err, reason = "a refusal is told apart once, not carried far")]
 mod tests {
     use std::net::Ipv4Addr;
-    use std::time::Duration;
 
     use proptest::prelude::*;
 
     use super::*;
     use crate::key::{
-        ConsumerId, ConsumerRecord, KeyId, KeyRecord, KeyType, KeyTypes, Kind, Metadata, Networks, Pepper,
-        Peppers, RevokeReason, Scheme, Scopes, State, Token,
+        ConsumerId, ConsumerRecord, KeyId, KeyRecord, KeyType, KeyTypes, Kind, Limit, Metadata, Networks,
+        Pepper, Peppers, RevokeReason, Scheme, Scopes, State, Token,
     };
     use crate::policy::{Class, Forbidden, IndexBuilder, LimitSpec, LimitSubject, PlanSpec, RouteSpec, Spec};
 
@@ -533,11 +794,12 @@ mod tests {
     }
 
     fn plan(name: &str, rate: &str) -> PlanSpec {
+        let rate: crate::key::Rate = rate.parse().unwrap();
         let limit = |name: &str, per| LimitSpec {
             name: name.into(),
-            rate: rate.parse().unwrap(),
-            burst: rate.parse::<crate::key::Rate>().unwrap().count(),
+            limit: Limit::Rate { rate, burst: rate.count() },
             per,
+            shadow: false,
         };
         PlanSpec {
             name: name.into(),
@@ -568,7 +830,7 @@ mod tests {
                     ..route("products", "/v1/products/**")
                 },
                 RouteSpec {
-                    key_header: Some("X-Api-Key".into()),
+                    credentials: vec![crate::policy::Source::Header("x-api-key".into())],
                     lax_path: true,
                     ..route("header", "/h/**")
                 },
@@ -638,7 +900,7 @@ mod tests {
         let decision = match engine.decide(&request, now) {
             Decision::Allow(permit) => Ok(permit),
             Decision::Deny(denial) => Err(denial),
-            Decision::NeedsGrant(never) => match never {},
+            Decision::NeedsGrant(needs) => panic!("{needs:?}"),
         };
         let reason = decision.as_ref().err().map(|d| d.reason().clone());
         assert_eq!(explained.denial.map(|d| d.reason().clone()), reason, "explain says what decide does");
@@ -673,8 +935,8 @@ mod tests {
         assert_eq!(identity.metadata("tier"), Some("gold"));
         assert_eq!(identity.metadata("none"), None);
         let limit = permit.limit().unwrap();
-        assert_eq!((limit.name, limit.burst, limit.remaining), ("key", 100, 99));
-        assert_eq!(permit.limits().map(|(name, ..)| name).collect::<Vec<_>>(), ["key", "all"]);
+        assert_eq!((limit.name, limit.limit.most(), limit.remaining), ("key", 100, 99));
+        assert_eq!(permit.limits().map(|(name, _)| name).collect::<Vec<_>>(), ["key", "all"]);
         assert!(with_token(&engine, "/v1/products/1", &token, at(1)).unwrap().target().is_none());
     }
 
@@ -780,7 +1042,7 @@ mod tests {
         let engine = engine(rows);
         assert!(with_token(&engine, "/", &a, at(1)).is_ok());
         assert!(with_token(&engine, "/", &b, at(1)).is_ok());
-        assert!(matches!(refused(&engine, "/", &a, at(1)), Reason::Limited { limit: 1, .. }));
+        assert!(matches!(refused(&engine, "/", &a, at(1)), Reason::Limited { .. }));
         holder.plan = Some("pro".into());
         let raised = engine.with_changes(&[Update::Consumer(holder.clone())]);
         let permit = with_token(&raised, "/", &a, at(1)).unwrap();
@@ -792,6 +1054,49 @@ mod tests {
         assert!(with_token(&one_left, "/", &a, at(1)).is_ok());
         assert_eq!(refused(&one_left, "/", &b, at(1)), Reason::UnknownKey);
         assert!(with_token(&raised, "/", &b, at(1)).is_ok(), "the engine before stays as it was");
+    }
+
+    #[test]
+    fn a_key_is_explained_by_its_id_as_by_its_token_and_nothing_is_spent() {
+        let (token, mut record) = key(1, 1, "live");
+        record.plan = Some("tiny".into());
+        let id = record.id;
+        let mut revoked = key(2, 1, "live").1;
+        revoked.state = State::Revoked { at: Timestamp::default(), reason: RevokeReason::Leak };
+        let gone = revoked.id;
+        let engine = engine(vec![Update::Key(record), Update::Key(revoked), Update::Consumer(consumer(1))]);
+        let explain = |target: &'static str, id| {
+            let fields = Headers(vec![]);
+            let request = Attributes {
+                method: "GET",
+                host: "",
+                target: target.as_bytes(),
+                client: Some(Ipv4Addr::LOCALHOST.into()),
+                fields: &fields,
+            };
+            engine.explain_key(&request, id, at(1))
+        };
+        let left = || {
+            let limits = explain("/v1/products/%31", id).limits;
+            limits.into_iter().map(|limit| (limit.name, limit.fits, limit.remaining)).collect::<Vec<_>>()
+        };
+        let two = |fits, count| vec![("key".to_owned(), fits, count), ("all".to_owned(), fits, count)];
+        for _ in 0..3 {
+            assert_eq!(left(), two(true, 1), "asking spends nothing");
+        }
+        let explained = explain("/v1/products/%31", id);
+        let passage = explained.passage.expect("it would pass");
+        assert_eq!((passage.upstream, passage.target.as_deref()), (0, Some("/v1/products/1")));
+        assert_eq!((passage.identity.as_ref().unwrap().key_id(), passage.remaining()), (id, Some(1)));
+        assert_eq!((explained.key.unwrap().0, explained.plan.as_deref()), (id, Some("tiny")));
+        assert!(with_token(&engine, "/", &token, at(1)).is_ok());
+        assert_eq!(left(), two(true, 0), "what was spent shows");
+        assert!(with_token(&engine, "/", &token, at(1)).is_ok());
+        assert_eq!(left(), two(false, 0));
+        let refused = explain("/", id);
+        assert!(refused.passage.is_none() && refused.denial.unwrap().reason().code() == "limited");
+        let reason = |id| explain("/", id).denial.unwrap().reason().code();
+        assert_eq!((reason(gone), reason(KeyId::from_bytes([9; 16]))), ("revoked", "unknown_key"));
     }
 
     #[test]

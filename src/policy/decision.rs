@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::index::{Consumer, Profile};
-use super::limit::Standing;
-use super::{PathFault, Rules};
-use crate::key::{KeyId, Malformed, Rate, Requirement, Timestamp};
+use super::limit::{Held, Meters};
+use super::meter::Standing;
+use super::{LimitRef, NeedsGrant, PathFault, Rules};
+use crate::key::{ConsumerId, KeyId, Limit, Malformed, Requirement, Timestamp};
 
 /// The answer to a request.
 #[derive(Debug)]
@@ -22,10 +23,6 @@ pub enum Decision {
     NeedsGrant(NeedsGrant),
 }
 
-/// What to fetch before deciding again. No limit asks for grants yet, so there is no value of it.
-#[derive(Debug)]
-pub enum NeedsGrant {}
-
 /// Leave to forward one request. Only the engine makes one.
 #[derive(Debug)]
 pub struct Permit {
@@ -33,6 +30,10 @@ pub struct Permit {
     pub(super) upstream: usize,
     pub(super) target: Option<String>,
     pub(super) holder: Holder,
+    /// Its place among those in work, given back when the permit is dropped.
+    #[allow(dead_code, reason = "it is there to be dropped")]
+    pub(super) held: Option<Held>,
+    pub(super) asks: Option<Box<NeedsGrant>>,
 }
 
 /// On whose behalf a request passes.
@@ -43,7 +44,8 @@ pub(super) enum Holder {
 }
 
 impl Permit {
-    fn rules(&self) -> &Rules {
+    /// Returns the rules it was made under.
+    pub fn rules(&self) -> &Arc<Rules> {
         match &self.holder {
             Holder::Anyone(rules) => rules,
             Holder::Known(identity) => &identity.rules,
@@ -77,13 +79,26 @@ impl Permit {
     /// Returns the limit closest to refusing, after this request; `None` where nothing is limited.
     pub fn limit(&self) -> Option<LimitState<'_>> {
         let identity = self.identity()?;
-        limit_state(&identity.rules, identity.plan?, identity.standing?)
+        Some(limit_state(&identity.rules, identity.standing?))
     }
 
-    /// Returns every limit that applies: name, rate and burst, for `RateLimit-Policy`.
-    pub fn limits(&self) -> impl Iterator<Item = (&str, Rate, u64)> {
-        let limits = self.identity().and_then(|i| Some(&i.rules.spec().plans[i.plan?].limits));
-        limits.into_iter().flatten().map(|limit| (limit.name.as_str(), limit.rate, limit.burst))
+    /// Returns every limit that applies and is not in shadow mode, for `RateLimit-Policy`.
+    pub fn limits(&self) -> impl Iterator<Item = (&str, Limit)> {
+        let known = self.identity().map(|identity| (&identity.rules, &identity.meters.shown));
+        known.into_iter().flat_map(|(rules, shown)| {
+            shown.iter().map(|limit| rules.limit(*limit)).map(|limit| (limit.name.as_str(), limit.limit))
+        })
+    }
+
+    /// Returns the name of the limit in shadow mode that would have refused, if one would.
+    pub fn shadowed(&self) -> Option<&str> {
+        let identity = self.identity()?;
+        Some(&identity.rules.limit(identity.shadowed?).name)
+    }
+
+    /// Takes what of quotas should be fetched ahead of need, if anything.
+    pub fn take_asks(&mut self) -> Option<NeedsGrant> {
+        self.asks.take().map(|asks| *asks)
     }
 }
 
@@ -97,7 +112,9 @@ pub struct Identity {
     pub(super) plan: Option<usize>,
     pub(super) expires_at: Option<Timestamp>,
     pub(super) is_in_grace: bool,
+    pub(super) meters: Arc<Meters>,
     pub(super) standing: Option<Standing>,
+    pub(super) shadowed: Option<LimitRef>,
 }
 
 impl Identity {
@@ -121,7 +138,7 @@ impl Identity {
         self.profile.key_type_name()
     }
 
-    /// Returns the name of the plan that applies.
+    /// Returns the name of the plan that applies: the key's, else its consumer's.
     pub fn plan(&self) -> Option<&str> {
         Some(&self.rules.spec().plans[self.plan?].name)
     }
@@ -148,29 +165,26 @@ impl Identity {
 pub struct LimitState<'a> {
     /// Its name.
     pub name: &'a str,
-    /// How often.
-    pub rate: Rate,
-    /// How many at once.
-    pub burst: u64,
-    /// How many more would pass right now.
+    /// What it allows.
+    pub limit: Limit,
+    /// How many more would pass right now, at a cost of 1.
     pub remaining: u64,
-    /// How long until all of `burst` would pass, if nothing comes meanwhile.
+    /// How long until it is whole again, if nothing comes meanwhile.
     pub reset: Duration,
     /// How long until one more passes; zero while any remain.
     pub retry_after: Duration,
 }
 
 /// Puts names to the numbers of a standing.
-fn limit_state(rules: &Rules, plan: usize, standing: Standing) -> Option<LimitState<'_>> {
-    let limit = rules.spec().plans.get(plan)?.limits.get(standing.limit)?;
-    Some(LimitState {
+fn limit_state(rules: &Rules, standing: Standing) -> LimitState<'_> {
+    let limit = rules.limit(standing.limit);
+    LimitState {
         name: &limit.name,
-        rate: limit.rate,
-        burst: limit.burst,
+        limit: limit.limit,
         remaining: standing.remaining,
         reset: standing.reset(),
         retry_after: standing.retry_after(),
-    })
+    }
 }
 
 /// Why and how a request is refused.
@@ -181,11 +195,16 @@ pub struct Denial {
     pub(super) route: Option<usize>,
     pub(super) key: Option<KeyId>,
     pub(super) consumer: Option<Arc<Consumer>>,
-    /// Of a limit: the plan it belongs to and how it stands.
-    pub(super) limit: Option<(usize, Standing)>,
+    /// Of a limit: how it stands.
+    pub(super) limit: Option<Box<Standing>>,
 }
 
 impl Denial {
+    /// Returns the rules it was made under.
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
     /// Returns exactly why, for the operator's log only.
     pub fn reason(&self) -> &Reason {
         &self.reason
@@ -217,8 +236,8 @@ impl Denial {
                 None => Class::NotFound,
             },
             Reason::Limited { .. } => {
-                let state = self.limit.and_then(|(plan, standing)| limit_state(&self.rules, plan, standing));
-                Class::Limited(state.expect("a limited denial has its limit"))
+                let standing = self.limit.as_ref().expect("a limited denial has its limit");
+                Class::Limited(limit_state(&self.rules, **standing))
             }
         }
     }
@@ -312,10 +331,12 @@ pub enum Reason {
     Network(Option<IpAddr>),
     /// Its scopes do not suffice.
     Scope,
-    /// Too often.
+    /// Too often, or too many at once.
     Limited {
-        /// The limit's index in its plan.
-        limit: usize,
+        /// Which limit.
+        limit: LimitRef,
+        /// What it allows.
+        allows: Limit,
         /// How long until one more passes.
         retry_after: Duration,
     },
@@ -344,7 +365,9 @@ impl Reason {
             Self::PlanMissing(_) => "plan_missing",
             Self::Network(_) => "network",
             Self::Scope => "scope",
-            Self::Limited { .. } => "limited",
+            Self::Limited { allows: Limit::Rate { .. }, .. } => "limited",
+            Self::Limited { allows: Limit::Quota(_), .. } => "quota",
+            Self::Limited { allows: Limit::Concurrent(_), .. } => "concurrent",
         }
     }
 }
@@ -374,8 +397,12 @@ impl fmt::Display for Reason {
             Self::Network(Some(address)) => write!(f, "the key may not be used from {address}"),
             Self::Network(None) => f.write_str("the key is bound to networks and the client has no address"),
             Self::Scope => f.write_str("the key's scopes do not suffice"),
-            Self::Limited { retry_after, .. } => {
-                write!(f, "the limit is used up; one more passes in {:.3} s", retry_after.as_secs_f64())
+            Self::Limited { allows: Limit::Concurrent(most), .. } => {
+                write!(f, "{most} requests are in work, as many as may be at once")
+            }
+            Self::Limited { allows, retry_after, .. } => {
+                let what = if matches!(allows, Limit::Quota(_)) { "quota" } else { "limit" };
+                write!(f, "the {what} is used up; one more passes in {:.3} s", retry_after.as_secs_f64())
             }
         }
     }
@@ -388,10 +415,51 @@ pub struct Explanation {
     pub denial: Option<Denial>,
     /// The route's index, if one matched.
     pub route: Option<usize>,
-    /// Who asks, if the key is usable here; its limits stand as they are, with nothing spent.
-    pub identity: Option<Identity>,
+    /// What would be forwarded; `None` if it would not pass.
+    pub passage: Option<Passage>,
+    /// The key and who holds it, where they are known.
+    pub key: Option<(KeyId, Option<ConsumerId>)>,
+    /// The plan that applies, where the key is known.
+    pub plan: Option<String>,
+    /// How each of its limits stands, where the key is known.
+    pub limits: Vec<LimitLeft>,
     /// Each step taken, in order; the last one is the one that refused, if any did.
     pub findings: Vec<Finding>,
+}
+
+/// Where a request would go. Unlike a [`Permit`] it is no leave to send it there: nothing was spent.
+#[derive(Debug)]
+pub struct Passage {
+    /// The index of the upstream.
+    pub upstream: usize,
+    /// The canonical path and query, where it differs from what was sent.
+    pub target: Option<String>,
+    /// Who asks; `None` on public routes.
+    pub identity: Option<Identity>,
+}
+
+impl Passage {
+    /// Returns how many more would pass the limit closest to refusing; `None` where nothing is limited.
+    pub fn remaining(&self) -> Option<u64> {
+        self.identity.as_ref()?.standing.map(|standing| standing.remaining)
+    }
+}
+
+/// How one limit stands before a request is made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LimitLeft {
+    /// Its name.
+    pub name: String,
+    /// What it allows.
+    pub limit: Limit,
+    /// Whether one request would pass.
+    pub fits: bool,
+    /// How many more would pass after it.
+    pub remaining: u64,
+    /// How long after it until the limit would be whole.
+    pub reset: Duration,
+    /// How long until one more passes; zero while any remain.
+    pub retry_after: Duration,
 }
 
 /// What one step found.
@@ -430,4 +498,23 @@ pub enum Step {
     Scope,
     /// Its limits have room.
     Limit,
+}
+
+impl Step {
+    /// Returns its fixed name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Path => "path",
+            Self::Route => "route",
+            Self::Credential => "credential",
+            Self::Token => "token",
+            Self::Key => "key",
+            Self::Status => "status",
+            Self::Consumer => "consumer",
+            Self::KeyType => "key_type",
+            Self::Network => "network",
+            Self::Scope => "scope",
+            Self::Limit => "limit",
+        }
+    }
 }

@@ -7,7 +7,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::limit::{Limiter, Row};
+use super::cells::Row;
+use super::limit::Limiter;
 use super::rules::LimitSubject;
 use super::table::{Keyed, Look, Table};
 use crate::key::{
@@ -180,6 +181,11 @@ impl Index {
         self.keys.look(digest)
     }
 
+    /// Finds a key by its id, looking at every one.
+    pub(super) fn named(&self, id: KeyId) -> Option<&KeyEntry> {
+        self.keys.iter().find(|entry| entry.id == id && entry.standing() != Standing::Damaged)
+    }
+
     pub(super) fn consumer(&self, number: Row) -> Option<&Arc<Consumer>> {
         self.consumers.held(number)?.consumer.as_ref()
     }
@@ -187,6 +193,16 @@ impl Index {
     /// Returns what decisions need of a consumer, if it is there.
     pub(super) fn held(&self, number: Row) -> Option<&Held> {
         self.consumers.held(number).filter(|held| held.consumer.is_some())
+    }
+
+    /// Returns every key, in no order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &KeyEntry> {
+        self.keys.iter().filter(|entry| entry.standing() != Standing::Damaged)
+    }
+
+    /// Returns every consumer that is there, with its number.
+    pub(super) fn holders(&self) -> impl Iterator<Item = (ConsumerId, Row)> {
+        self.consumers.numbers.iter().map(|number| (number.id, number.number))
     }
 
     /// Returns every name of a key type or plan seen so far, in the order of their numbers.

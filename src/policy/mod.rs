@@ -3,22 +3,28 @@
 //! [`Rules`] are the configuration, [`Index`] the keys and consumers of one revision, [`Limiter`] the
 //! counts that outlive both. An [`Engine`] puts the three together and decides.
 
+mod cells;
+mod combos;
 mod credential;
 mod decide;
 mod decision;
 mod index;
 mod limit;
+mod meter;
 mod path;
 mod route;
 mod rules;
 mod table;
+mod want;
 
+pub use credential::{PROTOCOL, Source, SourceError};
 pub use decide::{Attributes, Engine, Fields, Now};
 pub use decision::{
-    Class, Decision, Denial, Explanation, Finding, Forbidden, Identity, LimitState, NeedsGrant, Permit,
-    Reason, Step,
+    Class, Decision, Denial, Explanation, Finding, Forbidden, Identity, LimitLeft, LimitState, Passage,
+    Permit, Reason, Step,
 };
 pub use index::{Consumer, Index, IndexBuilder, Update};
 pub use limit::Limiter;
 pub use path::{Ambiguity, PathFault};
-pub use rules::{Fault, LimitSpec, LimitSubject, Place, PlanSpec, Problem, RouteSpec, Rules, Spec};
+pub use rules::{Fault, LimitRef, LimitSpec, LimitSubject, Place, PlanSpec, Problem, RouteSpec, Rules, Spec};
+pub use want::{Leftover, NeedsGrant, Want};

@@ -163,6 +163,9 @@ impl Node {
     /// as many steps as the configuration has segments, whatever the request.
     fn find(&self, segments: Option<&str>) -> Option<&Endpoint> {
         let Some(segments) = segments else { return self.here.as_ref().or(self.rest.as_ref()) };
+        if self.literals.is_empty() && self.one.is_none() {
+            return self.rest.as_ref();
+        }
         // Segments are short: a plain loop beats a search made for long texts.
         let (segment, after) = match segments.bytes().position(|byte| byte == b'/') {
             Some(at) => (&segments[..at], Some(&segments[at + 1..])),

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::Ambiguity;
-use super::credential::Source;
+use super::credential::{self, Carriers, Source};
 use super::path::{self, PathFault};
 use super::route::{Methods, Routes, without_port};
-use crate::key::{Format, KeyTypes, Peppers, Rate, Requirement};
+use crate::key::{Format, KeyTypes, Limit, Peppers, Rate, Requirement};
 
 /// The configuration as typed, every name still a name.
 #[derive(Clone, Debug, Default)]
@@ -41,22 +41,42 @@ pub struct LimitSpec {
     /// Its name, unique in its plan. Limits of the same name and subject in different plans share
     /// their counts, so that a key keeps them when its plan changes.
     pub name: String,
-    /// How often.
-    pub rate: Rate,
-    /// How many at once. `rate.count()` is a good default.
-    pub burst: u64,
+    /// What it allows. Limits of one name but different kinds have counts of their own.
+    pub limit: Limit,
     /// Who is counted.
     pub per: LimitSubject,
+    /// Whether it only says what it would have refused.
+    pub shadow: bool,
+}
+
+/// A limit by its plan's index and its own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct LimitRef {
+    plan: u32,
+    limit: u32,
+}
+
+impl LimitRef {
+    pub(super) fn new(plan: usize, limit: usize) -> Self {
+        let index = |index| u32::try_from(index).expect("plans and limits are fewer than 2^32");
+        Self { plan: index(plan), limit: index(limit) }
+    }
 }
 
 /// Who is counted by a limit.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum LimitSubject {
     /// Every key for itself.
     #[default]
     Key,
     /// All keys of a consumer together.
     Consumer,
+    /// Everybody on a route together.
+    Route,
+}
+
+impl LimitSubject {
+    pub(super) const ALL: [Self; 3] = [Self::Key, Self::Consumer, Self::Route];
 }
 
 /// One route as typed.
@@ -77,15 +97,27 @@ pub struct RouteSpec {
     pub scopes: Requirement,
     /// The names of the key types it takes; empty is all.
     pub key_types: Vec<String>,
-    /// The header that carries the key, instead of `Authorization: Bearer`. `Authorization` is then
-    /// the backend's.
-    pub key_header: Option<String>,
+    /// Where it looks for the key; nowhere named is [`Source::Bearer`]. If none of them is in
+    /// `Authorization`, that is the backend's.
+    pub credentials: Vec<Source>,
     /// Where it leads, as an index.
     pub upstream: usize,
     /// Where it leads for keys of a named type, before [`RouteSpec::upstream`].
     pub upstream_by_type: Vec<(String, usize)>,
     /// Whether ambiguous spellings of a path are let through. Dot segments never are.
     pub lax_path: bool,
+    /// The plan of whoever uses it, beside the key's and the consumer's: of limits with one name theirs
+    /// count.
+    pub plan: Option<String>,
+    /// How much a request is charged to rates and quotas; without it, 1.
+    pub cost: Option<u64>,
+}
+
+impl RouteSpec {
+    /// Says whether its key can be in `Authorization`, which is then not the backend's.
+    pub fn takes_authorization(&self) -> bool {
+        !self.public && (self.credentials.is_empty() || self.credentials.iter().any(Source::is_authorization))
+    }
 }
 
 /// The checked configuration.
@@ -96,15 +128,18 @@ pub struct Rules {
     /// In the order of [`Spec::routes`].
     facts: Vec<RouteFacts>,
     credential_headers: Vec<String>,
+    carriers: Carriers,
     default_plan: Option<usize>,
 }
 
 /// What a route comes to once names are resolved.
 #[derive(Debug)]
 pub(super) struct RouteFacts {
-    pub(super) source: Source,
+    pub(super) sources: Box<[Source]>,
     /// By key type: where its keys are led, `None` where they are not taken.
     pub(super) upstream_by_type: Box<[Option<usize>]>,
+    pub(super) plan: Option<usize>,
+    pub(super) cost: u64,
 }
 
 impl Rules {
@@ -138,7 +173,8 @@ impl Rules {
         }
         let credential_headers = credential_headers(&spec);
         if faults.is_empty() {
-            Ok(Self { spec, routes, facts, credential_headers, default_plan })
+            let carriers = Carriers::of(spec.routes.iter().flat_map(|route| &route.credentials));
+            Ok(Self { spec, routes, facts, credential_headers, carriers, default_plan })
         } else {
             Err(faults)
         }
@@ -159,7 +195,37 @@ impl Rules {
     pub fn carries_token(&self, value: &[u8]) -> bool {
         let is_mark = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b'_';
         let is_token = |word: &[u8]| self.spec.key_types.parse(word).is_ok_and(|parsed| !parsed.is_opaque);
-        value.split(is_mark).any(is_token)
+        let has_token = |value: &[u8]| value.split(is_mark).any(is_token);
+        has_token(value) || credential::hides_in_basic(value, has_token)
+    }
+
+    /// Says whether `Authorization` of a route's requests is kgate's and must not go on.
+    pub fn takes_authorization(&self, route: usize) -> bool {
+        self.spec.routes.get(route).is_none_or(RouteSpec::takes_authorization)
+    }
+
+    /// Says whether any route takes its key from a cookie or from `Sec-WebSocket-Protocol`.
+    pub fn has_carriers(&self) -> bool {
+        !self.carriers.cookies.is_empty() || self.carriers.protocols
+    }
+
+    /// Returns a `Cookie` field without keys, maybe empty; `None` if it has none.
+    pub fn cookies_without_keys(&self, field: &[u8]) -> Option<Vec<u8>> {
+        self.carriers.cookies_without_keys(field)
+    }
+
+    /// Returns a `Sec-WebSocket-Protocol` field without keys, maybe empty; `None` if it has none.
+    pub fn protocols_without_keys(&self, field: &[u8]) -> Option<Vec<u8>> {
+        self.carriers.protocols_without_keys(field)
+    }
+
+    pub(super) fn carriers(&self) -> &Carriers {
+        &self.carriers
+    }
+
+    /// Returns a limit of these rules.
+    pub(super) fn limit(&self, limit: LimitRef) -> &LimitSpec {
+        &self.spec.plans[limit.plan as usize].limits[limit.limit as usize]
     }
 
     pub(super) fn routes(&self) -> &Routes {
@@ -211,18 +277,20 @@ fn check_plans(spec: &Spec, faults: &mut Vec<Fault>) {
             if plan.limits[..number].iter().any(|other| other.name == limit.name) {
                 faults.push(place.fault(Problem::DuplicateName(limit.name.clone())));
             }
-            if limit.burst == 0 {
+            if limit.limit.most() == 0 {
                 faults.push(place.fault(Problem::NoBurst));
             }
-            if refill_secs(limit) > u128::from(Rules::MAX_REFILL_SECS) {
-                faults.push(place.fault(Problem::SlowRefill { rate: limit.rate, burst: limit.burst }));
+            if let Limit::Rate { rate, burst } = limit.limit
+                && refill_secs(rate, burst) > u128::from(Rules::MAX_REFILL_SECS)
+            {
+                faults.push(place.fault(Problem::SlowRefill { rate, burst }));
             }
         }
     }
 }
 
-fn refill_secs(limit: &LimitSpec) -> u128 {
-    u128::from(limit.burst) * u128::from(limit.rate.per().as_secs()) / u128::from(limit.rate.count())
+fn refill_secs(rate: Rate, burst: u64) -> u128 {
+    u128::from(burst) * u128::from(rate.per().as_secs()) / u128::from(rate.count())
 }
 
 fn resolve_default_plan(spec: &Spec, faults: &mut Vec<Fault>) -> Option<usize> {
@@ -242,8 +310,10 @@ fn check_public(index: usize, route: &RouteSpec, faults: &mut Vec<Fault>) {
     for (field, is_set) in [
         ("scopes", route.scopes != Requirement::Nothing),
         ("key_types", !route.key_types.is_empty()),
-        ("key_header", route.key_header.is_some()),
+        ("credentials", !route.credentials.is_empty()),
         ("upstream_by_type", !route.upstream_by_type.is_empty()),
+        ("plan", route.plan.is_some()),
+        ("cost", route.cost.is_some()),
     ] {
         if is_set {
             faults.push(Place::RouteField(index, field).fault(Problem::OnPublicRoute(field)));
@@ -273,21 +343,55 @@ fn resolve_route(index: usize, route: &RouteSpec, spec: &Spec, faults: &mut Vec<
             fault("upstream_by_type", Problem::UnknownUpstream(*upstream));
         }
     }
-    let source = match &route.key_header {
-        None => Source::Bearer,
-        Some(name) => {
-            if !is_key_header(name) {
-                fault("key_header", Problem::BadHeader(name.clone()));
-            }
-            Source::Header(name.to_ascii_lowercase().into())
+    let plan = route.plan.as_ref().and_then(|name| {
+        let found = spec.plans.iter().position(|plan| plan.name == *name);
+        if found.is_none() {
+            fault("plan", Problem::UnknownPlan(name.clone()));
         }
+        found
+    });
+    if let Some(problem) = cost_problem(route, spec) {
+        fault("cost", problem);
+    }
+    for (number, source) in route.credentials.iter().enumerate() {
+        if let Source::Header(name) = source
+            && (!credential::is_key_header(name) || name.bytes().any(|b| b.is_ascii_uppercase()))
+        {
+            fault("credentials", Problem::BadHeader(name.to_string()));
+        }
+        if route.credentials[..number].contains(source) {
+            fault("credentials", Problem::DuplicateSource(source.clone()));
+        }
+    }
+    let sources = match route.credentials.as_slice() {
+        [] => vec![Source::Bearer],
+        sources => sources.to_vec(),
     };
     let upstream_of = |name: &str| {
         let is_taken = route.key_types.is_empty() || route.key_types.iter().any(|t| t == name);
         let chosen = route.upstream_by_type.iter().find(|(t, _)| t == name);
         is_taken.then(|| chosen.map_or(route.upstream, |(_, upstream)| *upstream))
     };
-    RouteFacts { source, upstream_by_type: types.iter().map(|t| upstream_of(&t.name)).collect() }
+    RouteFacts {
+        sources: sources.into(),
+        upstream_by_type: types.iter().map(|t| upstream_of(&t.name)).collect(),
+        plan,
+        cost: route.cost.unwrap_or(1),
+    }
+}
+
+/// A limit smaller than a request's cost would refuse it for ever. Any key may have any plan.
+fn cost_problem(route: &RouteSpec, spec: &Spec) -> Option<Problem> {
+    let cost = route.cost?;
+    let limits = spec.plans.iter().flat_map(|plan| plan.limits.iter().map(move |limit| (plan, limit)));
+    let mut paid = limits.filter(|(_, limit)| !matches!(limit.limit, Limit::Concurrent(_)));
+    let (plan, limit) = paid.find(|(_, limit)| limit.limit.most() < cost)?;
+    Some(Problem::CostOverLimit {
+        cost,
+        plan: plan.name.clone(),
+        limit: limit.name.clone(),
+        most: limit.limit.most(),
+    })
 }
 
 fn add_route(index: usize, route: &RouteSpec, spec: &Spec, routes: &mut Routes, faults: &mut Vec<Fault>) {
@@ -348,28 +452,6 @@ fn canonical_pattern(pattern: &str, lax: bool) -> Result<String, Problem> {
     }
 }
 
-/// RFC 9110 §5.6.2, without the fields that frame a message or mean something of their own.
-fn is_key_header(name: &str) -> bool {
-    const TAKEN: [&str; 12] = [
-        "authorization",
-        "connection",
-        "content-length",
-        "content-type",
-        "cookie",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "te",
-        "transfer-encoding",
-        "upgrade",
-    ];
-    let is_token_byte = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !name.is_empty()
-        && name.bytes().all(is_token_byte)
-        && !TAKEN.iter().any(|taken| name.eq_ignore_ascii_case(taken))
-}
-
 fn is_host(host: &str) -> bool {
     let name = |s: &str| s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
     let address = |s: &str| {
@@ -382,10 +464,11 @@ fn is_host(host: &str) -> bool {
 
 fn credential_headers(spec: &Spec) -> Vec<String> {
     let mut names = vec!["authorization".to_owned()];
-    for name in spec.routes.iter().filter_map(|route| route.key_header.as_ref()) {
-        let name = name.to_ascii_lowercase();
-        if !names.contains(&name) {
-            names.push(name);
+    for source in spec.routes.iter().flat_map(|route| &route.credentials) {
+        if let Source::Header(name) = source
+            && !names.iter().any(|known| **known == **name)
+        {
+            names.push(name.to_string());
         }
     }
     names
@@ -451,6 +534,18 @@ pub enum Problem {
     /// Nothing would ever pass.
     #[error("a burst of 0 lets nothing pass")]
     NoBurst,
+    /// Requests of this cost would never pass.
+    #[error("a cost of {cost} never fits limit `{limit}` of plan `{plan}`, which allows {most}")]
+    CostOverLimit {
+        /// The route's cost.
+        cost: u64,
+        /// The plan.
+        plan: String,
+        /// Its limit.
+        limit: String,
+        /// The most that limit lets pass at once.
+        most: u64,
+    },
     /// It would take more than 400 days to refill.
     #[error("a burst of {burst} at {rate} takes more than 400 days to refill")]
     SlowRefill {
@@ -474,6 +569,9 @@ pub enum Problem {
     /// Not a header name, or one with another meaning.
     #[error("`{0}` is not a header that can carry a key")]
     BadHeader(String),
+    /// A place for keys named twice.
+    #[error("`{0}` is named twice")]
+    DuplicateSource(Source),
     /// A method that is always refused.
     #[error("the method {0} is never let through")]
     RefusedMethod(String),
@@ -514,6 +612,8 @@ impl fmt::Display for Fault {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+
     use super::*;
     use crate::key::{KeyType, Kind};
 
@@ -529,7 +629,8 @@ mod tests {
     }
 
     fn limit(name: &str, rate: &str, burst: u64) -> LimitSpec {
-        LimitSpec { name: name.into(), rate: rate.parse().unwrap(), burst, per: LimitSubject::Key }
+        let limit = Limit::Rate { rate: rate.parse().unwrap(), burst };
+        LimitSpec { name: name.into(), limit, per: LimitSubject::Key, shadow: false }
     }
 
     fn route(name: &str, path: &str) -> RouteSpec {
@@ -553,7 +654,11 @@ mod tests {
             routes: vec![
                 route("r", "/a"),
                 RouteSpec { upstream: 1, key_types: vec!["dev".into()], ..route("r", "/b") },
-                RouteSpec { public: true, key_header: Some("X Y".into()), ..route("s", "/c/../d") },
+                RouteSpec {
+                    public: true,
+                    credentials: vec![Source::Header("x y".into())],
+                    ..route("s", "/c/../d")
+                },
                 route("t", "/a"),
                 RouteSpec { methods: vec!["get".into(), "TRACE".into()], ..route("u", "/u") },
             ],
@@ -573,8 +678,8 @@ mod tests {
                 Place::RouteField(1, "name"),
                 Place::RouteField(1, "key_types"),
                 Place::RouteField(1, "upstream"),
-                Place::RouteField(2, "key_header"),
-                Place::RouteField(2, "key_header"),
+                Place::RouteField(2, "credentials"),
+                Place::RouteField(2, "credentials"),
                 Place::RouteField(2, "path"),
                 Place::Route(3),
                 Place::RouteField(4, "methods"),
@@ -598,12 +703,15 @@ mod tests {
             };
             assert_eq!(faults(spec)[0].0, Place::RouteField(0, "host"), "{host}");
         }
-        for header in ["", "Authorization", "a b", "Host", "content-LENGTH", "é"] {
+        for header in ["", "authorization", "a b", "host", "content-length", "é", "X-Key"] {
             let spec = Spec {
-                routes: vec![RouteSpec { key_header: Some(header.into()), ..route("r", "/") }],
+                routes: vec![RouteSpec {
+                    credentials: vec![Source::Header(header.into())],
+                    ..route("r", "/")
+                }],
                 ..Spec::default()
             };
-            assert_eq!(faults(spec)[0].0, Place::RouteField(0, "key_header"), "{header}");
+            assert_eq!(faults(spec)[0].0, Place::RouteField(0, "credentials"), "{header}");
         }
     }
 
@@ -625,7 +733,10 @@ mod tests {
         .unwrap();
         let token = crate::key::Token::mint(&"acme".parse().unwrap(), &mut rand::rng());
         let token = token.expose();
-        for value in [token.to_owned(), format!("bearer  {token}"), format!("Basic x, Bearer {token} ")] {
+        let in_basic = format!("basic {}", base64::prelude::BASE64_STANDARD.encode(format!("u:{token}")));
+        for value in
+            [token.to_owned(), format!("bearer  {token}"), format!("Basic x, Bearer {token} "), in_basic]
+        {
             assert!(rules.carries_token(value.as_bytes()), "{value}");
         }
         assert!(!rules.carries_token(b"Bearer something-else"));

@@ -190,13 +190,9 @@ impl<E: Keyed> Shard<E> {
     fn look(&self, key: &E::Key, fingerprint: u8) -> Look<'_, E> {
         let mut decoy = None;
         // Sixteen bytes are compared at once; the entries' memory is not touched for it.
-        let mut candidates = self
-            .fingerprints
-            .iter()
-            .enumerate()
-            .fold(0_u32, |bits, (i, seen)| bits | (u32::from(*seen == fingerprint) << i));
+        let mut candidates = equal_bytes(u128::from_le_bytes(self.fingerprints), fingerprint);
         while candidates != 0 {
-            let Some(entry) = self.entries.get(candidates.trailing_zeros() as usize) else { break };
+            let Some(entry) = self.entries.get(candidates.trailing_zeros() as usize / 8) else { break };
             if entry.key() == key {
                 return Look::Hit(entry);
             }
@@ -257,6 +253,14 @@ fn shard_among(hash: u64, shards: usize) -> usize {
 /// The bits a shard is not chosen by.
 fn fingerprint(hash: u64) -> u8 {
     hash.to_be_bytes()[0]
+}
+
+/// Returns a bit for each byte of `bytes` that equals `byte`; rarely one for a byte above such a one that
+/// does not.
+fn equal_bytes(bytes: u128, byte: u8) -> u128 {
+    const ONES: u128 = u128::from_ne_bytes([1; 16]);
+    let differences = bytes ^ (ONES * u128::from(byte));
+    differences.wrapping_sub(ONES) & !differences & (ONES << 7)
 }
 
 fn to_u32(number: usize) -> u32 {

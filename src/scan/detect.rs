@@ -2,8 +2,7 @@
 //!
 //! No word boundary is asked for: a key glued to other text is still a key, and the checksum tells.
 
-use memchr::memmem::Finder;
-
+use super::content::needle::{Clue, Needles};
 use crate::key::{self, Format, KeyType, KeyTypes, TAIL_LEN, Token};
 
 /// Knows what tokens look like.
@@ -11,18 +10,9 @@ pub struct Detector {
     types: Vec<KeyType>,
     /// `prefix_` of each type, by index in `types`.
     stems: Vec<Box<[u8]>>,
-    /// What is searched for: the stems that do not begin with another stem, which finds them all.
-    roots: Vec<Root>,
+    needles: Needles,
     /// The names of types whose tokens cannot be told from other text.
     unscannable: Vec<String>,
-}
-
-struct Root {
-    narrow: Finder<'static>,
-    /// The same characters with a NUL between each two: UTF-16 of either byte order.
-    wide: Finder<'static>,
-    /// The types whose stem begins with this root.
-    types: Vec<usize>,
 }
 
 /// None of the key types has tokens that can be recognised in other text.
@@ -38,7 +28,7 @@ pub(super) struct Hit {
     pub(super) end: usize,
     /// The index in [`Detector::types`].
     pub(super) key_type: usize,
-    /// Bytes from one character to the next: 2 in UTF-16, otherwise 1.
+    /// Bytes from one character to the next: 2 in UTF-16, 4 in UTF-32, otherwise 1.
     pub(super) stride: usize,
 }
 
@@ -50,22 +40,11 @@ impl Detector {
             types.as_slice().iter().cloned().partition(|t| t.format == Format::Kgate);
         let stems: Vec<Box<[u8]>> =
             known.iter().map(|t| format!("{}_", t.prefix).into_bytes().into_boxed_slice()).collect();
-        let is_root = |stem: &[u8]| !stems.iter().any(|s| **s != *stem && stem.starts_with(s));
-        let mut roots: Vec<&[u8]> = stems.iter().map(|s| &**s).filter(|s| is_root(s)).collect();
-        roots.sort_unstable();
-        roots.dedup();
-        let roots: Vec<Root> = roots
-            .into_iter()
-            .map(|root| Root {
-                narrow: Finder::new(root).into_owned(),
-                wide: Finder::new(&widen(root)).into_owned(),
-                types: (0..stems.len()).filter(|&i| stems[i].starts_with(root)).collect(),
-            })
-            .collect();
-        if roots.is_empty() {
+        if stems.is_empty() {
             return Err(NothingToFind);
         }
-        Ok(Self { types: known, stems, roots, unscannable: opaque.into_iter().map(|t| t.name).collect() })
+        let needles = Needles::new(&stems);
+        Ok(Self { types: known, stems, needles, unscannable: opaque.into_iter().map(|t| t.name).collect() })
     }
 
     /// Returns the names of the declared types whose keys this cannot find.
@@ -73,50 +52,37 @@ impl Detector {
         &self.unscannable
     }
 
-    pub(super) fn key_type(&self, hit: &Hit) -> &KeyType {
-        &self.types[hit.key_type]
+    pub(super) fn key_type(&self, index: usize) -> &KeyType {
+        &self.types[index]
     }
 
-    /// Returns the most bytes one token can take.
-    pub(super) fn max_span(&self) -> usize {
-        self.stems.iter().map(|s| span(s.len() + TAIL_LEN, 2)).max().unwrap_or(0)
+    /// Returns the prefix of a type, with the underscore after it.
+    pub(super) fn stem(&self, key_type: usize) -> &[u8] {
+        &self.stems[key_type]
     }
 
-    /// Appends every token in `bytes` to `hits`, in no order.
+    pub(super) fn needles(&self) -> &Needles {
+        &self.needles
+    }
+
+    /// Appends every token that is plainly written in `bytes` to `hits`, in no order.
     pub(super) fn search(&self, bytes: &[u8], hits: &mut Vec<Hit>) {
-        let has_nul = memchr::memchr(0, bytes).is_some();
-        for root in &self.roots {
-            self.search_root(root, &root.narrow, 1, bytes, hits);
-            if has_nul {
-                self.search_root(root, &root.wide, 2, bytes, hits);
-            }
-        }
-    }
-
-    fn search_root(
-        &self,
-        root: &Root,
-        finder: &Finder<'_>,
-        stride: usize,
-        bytes: &[u8],
-        hits: &mut Vec<Hit>,
-    ) {
-        let mut from = 0;
-        while let Some(at) = finder.find(&bytes[from..]) {
-            let start = from + at;
-            hits.extend(root.types.iter().filter_map(|&t| self.check(t, bytes, start, stride)));
-            // Not past the match: the stem `a_a_` overlaps itself.
-            from = start + 1;
+        for group in self.needles.groups() {
+            group.find(bytes, |clue, at| match clue {
+                Clue::Plain { key_type, at: 0 } => hits.extend(self.check(key_type, bytes, at, 1)),
+                Clue::Wide { key_type, stride } => hits.extend(self.check(key_type, bytes, at, stride)),
+                _ => {}
+            });
         }
     }
 
     /// Says whether a token of type `key_type` stands at `start`.
-    fn check(&self, key_type: usize, bytes: &[u8], start: usize, stride: usize) -> Option<Hit> {
+    pub(super) fn check(&self, key_type: usize, bytes: &[u8], start: usize, stride: usize) -> Option<Hit> {
         let stem = &*self.stems[key_type];
         let length = stem.len() + TAIL_LEN;
         let end = start + span(length, stride);
         let text = bytes.get(start..end)?;
-        let gaps_are_nul = stride == 1 || text.iter().skip(1).step_by(2).all(|&b| b == 0);
+        let gaps_are_nul = text.chunks(stride).all(|unit| unit[1..].iter().all(|&b| b == 0));
         let mut token = [0; key::Prefix::MAX_LEN + 1 + TAIL_LEN];
         let token = &mut token[..length];
         token.iter_mut().zip(text.iter().step_by(stride)).for_each(|(to, from)| *to = *from);
@@ -135,16 +101,10 @@ impl Hit {
     }
 }
 
-/// Returns the bytes `length` characters take, from the first to the last. In UTF-16 the NUL before
-/// (big endian) or after (little endian) belongs to neither, so one form serves both.
+/// Returns the bytes `length` characters take, from the first to the last. In UTF-16 and UTF-32 the NULs
+/// before (big endian) or after (little endian) belong to neither, so one form serves both.
 const fn span(length: usize, stride: usize) -> usize {
     length * stride - (stride - 1)
-}
-
-fn widen(text: &[u8]) -> Vec<u8> {
-    let mut wide: Vec<u8> = text.iter().flat_map(|&b| [b, 0]).collect();
-    wide.pop();
-    wide
 }
 
 #[cfg(test)]
@@ -207,7 +167,7 @@ pub(super) mod tests {
             let mut hits = Vec::new();
             detector.search(text.as_bytes(), &mut hits);
             assert_eq!(hits.len(), 1, "{prefix}");
-            assert_eq!(detector.key_type(&hits[0]).name, prefix);
+            assert_eq!(detector.key_type(hits[0].key_type).name, prefix);
             assert_eq!(hits[0].token(text.as_bytes()).expose(), token);
         }
     }

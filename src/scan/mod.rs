@@ -6,21 +6,35 @@
 //! `kgate leak-scan`.
 
 mod collect;
+mod content;
 mod detect;
+mod git;
+mod mask;
+mod place;
 mod report;
-mod stream;
+mod rules;
+mod suppress;
 mod walk;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+pub use content::Bounds;
 pub use detect::{Detector, NothingToFind};
-pub use report::{Fault, Finding, Known, Lookup, Outcome, Place, Report, Standing, Totals, printable};
+pub use git::{Quarantine, Reach, Update};
+pub use place::{ALLOW, Commit, Encoding, Part, Place};
+pub use report::{
+    Fault, Finding, Known, Lookup, Outcome, Report, Standing, Suppression, Totals, printable, printable_text,
+};
+pub use rules::{Dialect, rules};
+pub use suppress::{Accepted, IgnoreError};
 
 use crate::key::Peppers;
 use collect::Collector;
+use content::Examiner;
+use walk::Readers;
 
 /// Bounds of a scan.
 #[derive(Debug, Clone)]
@@ -34,12 +48,41 @@ pub struct Options {
     pub max_places: usize,
     /// Keys kept. More are counted, and make the report incomplete.
     pub max_findings: usize,
+    /// Bytes the scan may hold at once, roughly, over all threads.
+    pub memory: u64,
+    /// Whether findings carry their tokens, for `--reveal`. Otherwise none outlives the place it was
+    /// found in.
+    pub reveal: bool,
+    /// How far archives are taken apart.
+    pub bounds: Bounds,
+}
+
+impl Options {
+    /// Returns how many threads read.
+    fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            threads => threads,
+        }
+    }
+
+    fn examiner<'d>(&self, detector: &'d Detector) -> Examiner<'d> {
+        Examiner::new(detector, &self.bounds, self.buffer_bytes)
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
         // A quarter of a megabyte stays in the second-level cache while several searches pass over it.
-        Self { threads: 0, buffer_bytes: 256 << 10, max_places: 1_000, max_findings: 100_000 }
+        Self {
+            threads: 0,
+            buffer_bytes: 256 << 10,
+            max_places: 1_000,
+            max_findings: 100_000,
+            memory: 512 << 20,
+            reveal: false,
+            bounds: Bounds::default(),
+        }
     }
 }
 
@@ -47,8 +90,16 @@ impl Default for Options {
 #[derive(Debug, Default)]
 pub struct Progress {
     files: AtomicU64,
+    /// Objects of repositories.
+    objects: AtomicU64,
+    /// How many objects there are to read, once that is known; 0 before.
+    objects_expected: AtomicU64,
     bytes: AtomicU64,
     skipped: AtomicU64,
+    /// Keys found so far.
+    found: AtomicU64,
+    /// Shared with whoever catches signals.
+    stopped: Arc<AtomicBool>,
 }
 
 impl Progress {
@@ -57,9 +108,41 @@ impl Progress {
         // Relaxed: the numbers are shown to people, or read after the threads were joined.
         Totals {
             files: self.files.load(Ordering::Relaxed),
+            objects: self.objects.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
             skipped: self.skipped.load(Ordering::Relaxed),
         }
+    }
+
+    /// Returns how many objects of repositories there are to read, if that is known yet.
+    pub fn objects_expected(&self) -> Option<u64> {
+        Some(self.objects_expected.load(Ordering::Relaxed)).filter(|&expected| expected > 0)
+    }
+
+    fn add_objects(&self, objects: u64, bytes: u64) {
+        self.objects.fetch_add(objects, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn expect_objects(&self, objects: u64) {
+        self.objects_expected.fetch_add(objects, Ordering::Relaxed);
+    }
+
+    /// Returns how many keys were found so far.
+    pub fn found(&self) -> u64 {
+        self.found.load(Ordering::Relaxed)
+    }
+
+    /// Returns what asks the scan to end early, once it is set. What was found so far is reported, as
+    /// incomplete.
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stopped)
+    }
+
+    /// Says whether the scan was asked to end. Sources look before each file, object and buffer.
+    pub fn is_stopped(&self) -> bool {
+        // Relaxed: a file more or less is read.
+        self.stopped.load(Ordering::Relaxed)
     }
 }
 
@@ -75,8 +158,9 @@ impl<'d> Scan<'d> {
     /// Begins a scan for what `detector` knows. `peppers` are those the store's digests were made
     /// with.
     pub fn new(detector: &'d Detector, peppers: Peppers, options: Options) -> Self {
-        let collector = Collector::new(peppers, options.max_places, options.max_findings);
-        Self { detector, options, progress: Arc::default(), collector }
+        let progress = Arc::new(Progress::default());
+        let collector = Collector::new(peppers, &options, Arc::clone(&progress));
+        Self { detector, options, progress, collector }
     }
 
     /// Returns the counters, to show while the scan runs elsewhere.
@@ -90,18 +174,54 @@ impl<'d> Scan<'d> {
     /// are not. Pipes, sockets and devices inside a tree are skipped and counted; named ones are
     /// faults. Whatever cannot be read is a [`Fault`] of the report, and the scan goes on.
     pub fn paths(&mut self, paths: &[PathBuf]) {
-        walk::scan_paths(self.detector, &self.options, &self.progress, &self.collector, paths);
+        walk::scan_paths(&mut self.readers(), paths);
+        for path in paths {
+            git::unlike_work_tree(&self.readers(), path);
+        }
     }
 
     /// Reads one stream to its end; `name` stands for its path in places.
     pub fn stream(&mut self, name: &Path, source: impl Read) {
-        let mut buffer = stream::Buffer::new(self.detector, self.options.buffer_bytes);
-        walk::scan_source(self.detector, &self.progress, &self.collector, &mut buffer, name, source);
+        self.readers().reader().source(name, source);
+    }
+
+    /// Reads the repository that `path` is, or is in, and its submodules: every object that `reach` says,
+    /// and the files git keeps beside them.
+    ///
+    /// A key has the places where its oldest commits have it. Nothing of the repository is run.
+    pub fn history(&mut self, path: &Path, reach: Reach) {
+        git::history(&self.readers(), path, reach);
+    }
+
+    /// Reads what would be committed in the repository that `path` is in: what is staged and not as in
+    /// `HEAD`, names too. `index` is the index to read, if git names one (`GIT_INDEX_FILE`).
+    pub fn staged(&mut self, path: &Path, index: Option<&Path>) {
+        git::staged(&self.readers(), path, index);
+    }
+
+    /// Reads what the commits bring that `new` leads to and `old` does not, two revisions as people
+    /// write them, in the repository that `path` is in.
+    pub fn range(&mut self, path: &Path, old: &str, new: &str) {
+        git::range(&self.readers(), path, old, new);
+    }
+
+    /// Reads what a push brings to the repository that `path` is.
+    pub fn pushed(&mut self, path: &Path, updates: &[Update], quarantine: &Quarantine) {
+        git::pushed(&self.readers(), path, updates, quarantine);
+    }
+
+    fn readers(&self) -> Readers<'_> {
+        Readers {
+            detector: self.detector,
+            options: &self.options,
+            progress: &self.progress,
+            collector: &self.collector,
+        }
     }
 
     /// Asks `lookup` about each key found, and reports. Without a look-up every key is
     /// [`Standing::Unverified`].
     pub fn finish(self, lookup: Option<&dyn Lookup>) -> Report {
-        self.collector.into_report(self.detector, self.progress.totals(), lookup)
+        self.collector.into_report(self.detector, lookup)
     }
 }

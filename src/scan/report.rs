@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::key::{ConsumerId, Digest, KeyId, Kind, Status};
+use super::place::{Commit, Place};
+use crate::key::{ConsumerId, Digest, KeyId, Kind, Status, Timestamp, Token};
 
 /// Everything a scan has to say.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub struct Report {
     pub totals: Totals,
     /// Places whose keys were not kept because there were too many different ones; 0 is usual.
     pub overflow: u64,
+    /// Whether it was asked to end before its end.
+    pub interrupted: bool,
 }
 
 /// How a scan ended, the gravest first.
@@ -24,27 +28,37 @@ pub enum Outcome {
     /// Something could not be read or looked up, or nothing was read at all: the findings may not
     /// be all.
     Incomplete,
-    /// Everything was read, and there are secret keys in it.
+    /// Everything was read, and there are keys in it that are a reason for alarm.
     Found,
-    /// Everything was read, and there is none.
+    /// Everything was read, and there are none.
     Clean,
 }
 
 impl Report {
-    /// Returns how the scan ended. Keys of publishable types are informational and do not count.
+    /// Returns how the scan ended, taking for alarming what [`Finding::is_alarming`] says.
     pub fn outcome(&self) -> Outcome {
-        let unsure = |f: &Finding| matches!(f.standing, Standing::LookupFailed(_));
-        if !self.faults.is_empty()
-            || self.totals.bytes == 0
-            || self.overflow > 0
-            || self.findings.iter().any(unsure)
-        {
+        self.outcome_by(|finding| !finding.standing.is_dead())
+    }
+
+    /// Returns how the scan ended, where `fails` says which standings are a reason for alarm. Keys of
+    /// publishable types and suppressed ones never are.
+    pub fn outcome_by(&self, fails: impl Fn(&Finding) -> bool) -> Outcome {
+        if self.is_incomplete() {
             Outcome::Incomplete
-        } else if self.findings.iter().any(|f| !f.is_informational()) {
+        } else if self.findings.iter().any(|f| f.counts() && fails(f)) {
             Outcome::Found
         } else {
             Outcome::Clean
         }
+    }
+
+    fn is_incomplete(&self) -> bool {
+        let unsure = |f: &Finding| matches!(f.standing, Standing::LookupFailed(_));
+        !self.faults.is_empty()
+            || self.interrupted
+            || self.totals.bytes == 0
+            || self.overflow > 0
+            || self.findings.iter().any(unsure)
     }
 }
 
@@ -65,9 +79,49 @@ pub struct Finding {
     pub places: Vec<Place>,
     /// In how many places it is.
     pub place_count: u64,
+    /// Of all its places in history: the oldest commit that has it, by date.
+    pub first_commit: Option<Arc<Commit>>,
+    /// Of all its places in history: the newest commit that has it, by date.
+    pub last_commit: Option<Arc<Commit>>,
+    /// Why it is no alarm although it would be one.
+    pub suppressed: Option<Suppression>,
+    /// The token, if [`Options::reveal`](super::Options) asked for it.
+    pub token: Option<Token>,
+}
+
+/// Why a finding is not held against what was scanned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suppression {
+    /// It was known before.
+    Baseline,
+    /// `.kgateignore` names its digest, or everything it is in.
+    Ignored,
+    /// `kgate:allow` is beside it wherever it is, unless `.kgateignore` names the place.
+    Allowed,
+}
+
+impl Suppression {
+    /// Returns a word for lists and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Baseline => "baseline",
+            Self::Ignored => "ignored",
+            Self::Allowed => "allowed",
+        }
+    }
 }
 
 impl Finding {
+    /// Says whether somebody must act: a secret key that is live or not known to be dead, and not
+    /// suppressed.
+    pub fn is_alarming(&self) -> bool {
+        self.counts() && !self.standing.is_dead()
+    }
+
+    fn counts(&self) -> bool {
+        !self.is_informational() && self.suppressed.is_none()
+    }
+
     /// Says whether the key was made to be seen, so that its being seen is no alarm.
     pub fn is_informational(&self) -> bool {
         self.kind == Kind::Publishable
@@ -81,7 +135,7 @@ pub enum Standing {
     Known(Known),
     /// The store does not have it: another store's key, or one pruned long ago.
     Unknown,
-    /// There was no store to ask. It must be taken for live.
+    /// There was no store to ask, or what was asked could not know. It must be taken for live.
     Unverified,
     /// The store could not answer. It must be taken for live.
     LookupFailed(String),
@@ -96,21 +150,33 @@ impl Standing {
             Self::Unverified | Self::LookupFailed(_) => "unverified",
         }
     }
+
+    /// Says whether the key is known never to work again.
+    pub fn is_dead(&self) -> bool {
+        matches!(self, Self::Known(known) if matches!(known.status, Status::Revoked | Status::Expired))
+    }
+
+    /// Says whether the key works, or will without anybody doing anything.
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Known(known) if matches!(known.status, Status::Active | Status::Scheduled))
+    }
 }
 
-/// What a store knows of a key.
+/// What a store knows of a key. A list of digests may know only the status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
-    /// The key.
-    pub key: KeyId,
-    /// What people call it; may be empty.
-    pub key_name: String,
     /// Whether it works.
     pub status: Status,
+    /// The key.
+    pub key: Option<KeyId>,
+    /// What people call it; may be empty.
+    pub key_name: String,
     /// Who holds it.
-    pub consumer: ConsumerId,
+    pub consumer: Option<ConsumerId>,
     /// The holder's name, if the holder's record is there.
     pub consumer_name: Option<String>,
+    /// When it was last let through, as far as is known.
+    pub last_used: Option<Timestamp>,
 }
 
 /// Answers whether a key is known. `kgate leak-scan` puts the store behind it.
@@ -120,25 +186,18 @@ pub trait Lookup {
     /// # Errors
     /// A sentence for people if it cannot be told.
     fn look_up(&self, digest: &Digest) -> Result<Option<Known>, String>;
+
+    /// Returns what a key is that none of its digests led to: [`Standing::Unknown`], unless some
+    /// records are under a pepper that is not at hand.
+    fn missed(&self) -> Standing {
+        Standing::Unknown
+    }
 }
 
 impl<F: Fn(&Digest) -> Result<Option<Known>, String>> Lookup for F {
     fn look_up(&self, digest: &Digest) -> Result<Option<Known>, String> {
         self(digest)
     }
-}
-
-/// One place of a key.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The file, as reached from the path that was given.
-    pub path: PathBuf,
-    /// Bytes before it in the file.
-    pub offset: u64,
-    /// The line, from 1. A line ends with a line feed.
-    pub line: u64,
-    /// The column, from 1, in bytes (in UTF-16 units where the key is in UTF-16).
-    pub column: u64,
 }
 
 /// Something that could not be read.
@@ -155,6 +214,8 @@ pub struct Fault {
 pub struct Totals {
     /// Files and streams opened and read.
     pub files: u64,
+    /// Objects of repositories read.
+    pub objects: u64,
     /// Bytes read of them.
     pub bytes: u64,
     /// Pipes, sockets and devices in the tree, which were not read.
@@ -166,20 +227,29 @@ pub struct Totals {
 pub fn printable(path: &Path) -> String {
     let mut text = String::new();
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
-        for c in chunk.valid().chars() {
-            let is_direction =
-                matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if c == '\\' || c.is_control() || is_direction {
-                text.extend(c.escape_default());
-            } else {
-                text.push(c);
-            }
-        }
+        text.push_str(&printable_text(chunk.valid()));
         for byte in chunk.invalid() {
             write!(text, "\\x{byte:02x}").expect("a string takes everything");
         }
     }
     text
+}
+
+/// As [`printable`], for text.
+pub fn printable_text(text: &str) -> String {
+    let mut printed = String::with_capacity(text.len());
+    for c in text.chars() {
+        let is_direction = matches!(
+            c,
+            '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        );
+        if c == '\\' || c.is_control() || is_direction {
+            printed.extend(c.escape_default());
+        } else {
+            printed.push(c);
+        }
+    }
+    printed
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! Reads every file under the given paths, on all cores.
+//! Reads every file under the given paths, on all cores, and every name.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -10,26 +12,20 @@ use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, Wal
 use rustix::fs::OFlags;
 
 use super::collect::Collector;
+use super::content::{Examiner, Seen, fill};
 use super::detect::Detector;
-use super::report::{Fault, Place};
-use super::stream::{self, Buffer};
+use super::place::Part;
+use super::report::Fault;
 use super::{Options, Progress};
 
-pub(super) fn scan_paths(
-    detector: &Detector,
-    options: &Options,
-    progress: &Progress,
-    collector: &Collector,
-    paths: &[PathBuf],
-) {
-    let mut readers = Readers { detector, options, progress, collector };
+pub(super) fn scan_paths(readers: &mut Readers<'_>, paths: &[PathBuf]) {
     let mut trees = Vec::new();
     let mut reader = readers.reader();
     for path in paths {
         match fs::metadata(path) {
             // The empty last component makes a named link to a directory a directory.
             Ok(metadata) if metadata.is_dir() => trees.push(path.join("")),
-            Ok(metadata) if metadata.is_file() => reader.read(path, OFlags::empty()),
+            Ok(metadata) if metadata.is_file() => reader.file(path, OFlags::empty()),
             Ok(_) => reader.fault(path, "neither a file nor a directory"),
             Err(e) => reader.fault(path, &describe(&e)),
         }
@@ -40,45 +36,26 @@ pub(super) fn scan_paths(
         walk.add(tree);
     }
     // No filters: a key in an ignored or hidden file is leaked all the same.
-    walk.standard_filters(false).follow_links(false).threads(options.threads);
-    walk.build_parallel().visit(&mut readers);
+    walk.standard_filters(false).follow_links(false).threads(readers.options.threads);
+    walk.build_parallel().visit(readers);
 }
 
-/// Searches one source under the name `path`.
-pub(super) fn scan_source(
-    detector: &Detector,
-    progress: &Progress,
-    collector: &Collector,
-    buffer: &mut Buffer,
-    path: &Path,
-    source: impl Read,
-) {
-    let (bytes, result) = stream::search(detector, buffer, source, |sighting| {
-        let stream::Sighting { hit, token, offset, line, column } = sighting;
-        collector.found(detector, hit, &token, Place { path: path.to_owned(), offset, line, column });
-    });
-    // Relaxed: counters for people; the report reads them after the threads are joined.
-    progress.files.fetch_add(1, Ordering::Relaxed);
-    progress.bytes.fetch_add(bytes, Ordering::Relaxed);
-    if let Err(e) = result {
-        collector.fault(Fault { path: path.to_owned(), problem: describe(&e) });
-    }
-}
-
-struct Readers<'s> {
-    detector: &'s Detector,
-    options: &'s Options,
-    progress: &'s Progress,
-    collector: &'s Collector,
+/// What all threads share; makes the reader of each.
+#[derive(Clone)]
+pub(super) struct Readers<'s> {
+    pub(super) detector: &'s Detector,
+    pub(super) options: &'s Options,
+    pub(super) progress: &'s Progress,
+    pub(super) collector: &'s Collector,
 }
 
 impl<'s> Readers<'s> {
-    fn reader(&self) -> Reader<'s> {
+    pub(super) fn reader(&self) -> Reader<'s> {
         Reader {
-            detector: self.detector,
             progress: self.progress,
-            collector: self.collector,
-            buffer: Buffer::new(self.detector, self.options.buffer_bytes),
+            desk: Desk { detector: self.detector, collector: self.collector },
+            examiner: self.options.examiner(self.detector),
+            whole: vec![0; self.options.buffer_bytes],
         }
     }
 }
@@ -90,17 +67,40 @@ impl<'s> ParallelVisitorBuilder<'s> for Readers<'s> {
 }
 
 /// One thread's part of the walk.
-struct Reader<'s> {
-    detector: &'s Detector,
+pub(super) struct Reader<'s> {
     progress: &'s Progress,
+    desk: Desk<'s>,
+    examiner: Examiner<'s>,
+    /// Where a file is read into that fits.
+    whole: Vec<u8>,
+}
+
+/// Takes down what is seen.
+#[derive(Clone, Copy)]
+struct Desk<'s> {
+    detector: &'s Detector,
     collector: &'s Collector,
-    buffer: Buffer,
+}
+
+impl Desk<'_> {
+    fn take(&self, path: &Path, part: Part, seen: Seen) {
+        match seen {
+            Seen::Key(s) => {
+                let place = s.place(path.to_owned(), part);
+                self.collector.found(self.detector, s.key_type, &s.token, place);
+            }
+            Seen::Fault(problem) => self.collector.fault(Fault { path: path.to_owned(), problem }),
+        }
+    }
 }
 
 impl ParallelVisitor for Reader<'_> {
     fn visit(&mut self, entry: Result<DirEntry, ignore::Error>) -> WalkState {
+        if self.progress.is_stopped() {
+            return WalkState::Quit;
+        }
         match entry {
-            Ok(entry) => self.visit_entry(&entry),
+            Ok(entry) => self.entry(&entry),
             Err(error) => {
                 let (path, problem) = unwrap_error(&error);
                 self.fault(path.unwrap_or(Path::new("")), &problem);
@@ -111,25 +111,77 @@ impl ParallelVisitor for Reader<'_> {
 }
 
 impl Reader<'_> {
-    fn visit_entry(&mut self, entry: &DirEntry) {
+    fn entry(&mut self, entry: &DirEntry) {
+        self.text(entry.path(), Part::Name, entry.file_name());
         match entry.file_type() {
-            Some(kind) if kind.is_file() => self.read(entry.path(), OFlags::NOFOLLOW),
-            Some(kind) if kind.is_dir() || kind.is_symlink() => {}
+            Some(kind) if kind.is_file() => self.content(entry.path(), OFlags::NOFOLLOW),
+            Some(kind) if kind.is_dir() => {}
+            Some(kind) if kind.is_symlink() => self.link(entry.path()),
             _ => self.skip(),
         }
     }
 
-    fn read(&mut self, path: &Path, flags: OFlags) {
+    fn file(&mut self, path: &Path, flags: OFlags) {
+        if let Some(name) = path.file_name() {
+            self.text(path, Part::Name, name);
+        }
+        self.content(path, flags);
+    }
+
+    fn link(&mut self, path: &Path) {
+        match fs::read_link(path) {
+            Ok(target) => self.text(path, Part::LinkTarget, target.as_os_str()),
+            Err(e) => self.fault(path, &describe(&e)),
+        }
+    }
+
+    fn text(&mut self, path: &Path, part: Part, text: &OsStr) {
+        let desk = self.desk;
+        self.examiner.text(text.as_bytes(), &mut |seen| desk.take(path, part, seen));
+    }
+
+    fn content(&mut self, path: &Path, flags: OFlags) {
         match open(path, flags) {
-            Ok(Some((file, size))) => {
-                // A file that grows as fast as it is read must end: what was there when it was opened
-                // is what is scanned. Some virtual files say 0 and have content.
-                let limit = if size == 0 { u64::MAX } else { size };
-                let source = file.take(limit);
-                scan_source(self.detector, self.progress, self.collector, &mut self.buffer, path, source);
-            }
+            Ok(Some((file, size))) => self.opened(path, file, size),
             Ok(None) => self.skip(),
             Err(e) => self.fault(path, &describe(&e)),
+        }
+    }
+
+    fn opened(&mut self, path: &Path, mut file: File, size: u64) {
+        match usize::try_from(size) {
+            Ok(size) if 0 < size && size <= self.whole.len() => {
+                let (read, result) = fill(&mut file, &mut self.whole[..size]);
+                let desk = self.desk;
+                self.examiner.bytes(&self.whole[..read], &mut |seen| desk.take(path, Part::Content, seen));
+                self.count(path, read as u64, result);
+            }
+            // A file that grows as fast as it is read must end: what was there when it was opened
+            // is what is scanned. Some virtual files say 0 and have content.
+            _ => {
+                let limit = if size == 0 { u64::MAX } else { size };
+                let desk = self.desk;
+                let (bytes, result) = self.examiner.file(&mut file, limit, &mut |seen| {
+                    desk.take(path, Part::Content, seen);
+                });
+                self.count(path, bytes, result);
+            }
+        }
+    }
+
+    /// Examines one source under the name `path`.
+    pub(super) fn source(&mut self, path: &Path, source: impl Read) {
+        let desk = self.desk;
+        let (bytes, result) = self.examiner.stream(source, &mut |seen| desk.take(path, Part::Content, seen));
+        self.count(path, bytes, result);
+    }
+
+    fn count(&self, path: &Path, bytes: u64, result: io::Result<()>) {
+        // Relaxed: counters for people; the report reads them after the threads are joined.
+        self.progress.files.fetch_add(1, Ordering::Relaxed);
+        self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if let Err(e) = result {
+            self.fault(path, &describe(&e));
         }
     }
 
@@ -138,7 +190,7 @@ impl Reader<'_> {
     }
 
     fn fault(&self, path: &Path, problem: &str) {
-        self.collector.fault(Fault { path: path.to_owned(), problem: problem.to_owned() });
+        self.desk.take(path, Part::Content, Seen::Fault(problem.to_owned()));
     }
 }
 
@@ -164,7 +216,7 @@ fn unwrap_error(error: &ignore::Error) -> (Option<&Path>, String) {
 }
 
 /// Returns an I/O error in our style: `permission denied`.
-fn describe(error: &io::Error) -> String {
+pub(super) fn describe(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut chars = text.chars();

@@ -3,14 +3,15 @@
 //! never waits.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::edge::{AccessLine, AccessSink, Verdict};
-use crate::key::{KeyId, Timestamp};
+use super::usage::Use;
+use crate::edge::{AccessLine, AccessSink};
 
 /// How lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,7 +27,7 @@ pub enum AccessFormat {
 /// Lines that wait for the writer: some 10,000 of them.
 const CAPACITY: usize = 4 << 20;
 
-/// Uses of keys that wait; more are dropped, which only makes a "last used" older.
+/// Uses of keys that wait; more are not counted.
 const USES: usize = 64 << 10;
 
 /// How long lines gather before they are written: one write for many lines.
@@ -43,7 +44,7 @@ pub(super) struct AccessLog {
 #[derive(Default)]
 struct Queue {
     lines: Vec<u8>,
-    uses: Vec<(KeyId, Timestamp)>,
+    uses: Vec<Use>,
     is_closed: bool,
 }
 
@@ -56,7 +57,7 @@ impl AccessLog {
     pub(super) fn spawn_writer(
         self: &Arc<Self>,
         mut out: Box<dyn Write + Send>,
-        used: impl Fn(Vec<(KeyId, Timestamp)>) + Send + 'static,
+        used: impl Fn(Vec<Use>) + Send + 'static,
     ) -> io::Result<JoinHandle<()>> {
         let log = Arc::clone(self);
         thread::Builder::new().name("kgate-log".to_owned()).spawn(move || {
@@ -79,7 +80,7 @@ impl AccessLog {
 
     /// Waits for something to write and takes all of it. The emptied `lines` take its place, so that
     /// nobody allocates.
-    fn take(&self, lines: &mut Vec<u8>) -> (Vec<(KeyId, Timestamp)>, bool) {
+    fn take(&self, lines: &mut Vec<u8>) -> (Vec<Use>, bool) {
         let mut queue = self.lock();
         while queue.lines.is_empty() && queue.uses.is_empty() && !queue.is_closed {
             queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -99,7 +100,7 @@ impl AccessLog {
         self.dropped.swap(0, Ordering::Relaxed)
     }
 
-    fn push(&self, line: &[u8], used: Option<(KeyId, Timestamp)>) {
+    fn push(&self, line: &[u8], used: Option<Use>) {
         let mut queue = self.lock();
         let was_empty = queue.lines.is_empty() && queue.uses.is_empty();
         if queue.lines.len() + line.len() <= CAPACITY {
@@ -128,8 +129,19 @@ impl AccessSink for AccessLog {
     fn record(&self, line: &AccessLine<'_>) {
         thread_local! {
             static RENDERED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+            // The names of routes this worker saw: as many as the configuration ever had.
+            static ROUTES: RefCell<HashSet<Arc<str>>> = RefCell::default();
         }
-        let used = line.key.filter(|_| line.verdict == Verdict::Allow).map(|key| (key, line.time));
+        let used = Use::of(line, |name| {
+            ROUTES.with_borrow_mut(|routes| {
+                if let Some(route) = routes.get(name) {
+                    return Arc::clone(route);
+                }
+                let route: Arc<str> = name.into();
+                routes.insert(Arc::clone(&route));
+                route
+            })
+        });
         RENDERED.with_borrow_mut(|rendered| {
             rendered.clear();
             match self.format {
@@ -150,6 +162,8 @@ fn count_lines(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge::Verdict;
+    use crate::key::{KeyId, Timestamp};
     use std::sync::mpsc;
 
     fn line(request_id: &str) -> AccessLine<'_> {
@@ -161,11 +175,12 @@ mod tests {
             path: "/",
             host: "h",
             status: 200,
-            route: None,
+            route: Some("all"),
             upstream: None,
             key: Some(KeyId::from_bytes([7; 16])),
             consumer: None,
             verdict: Verdict::Allow,
+            shadow: None,
             reason: None,
             bytes_in: 0,
             bytes_out: 0,
@@ -216,17 +231,15 @@ mod tests {
         let (sender, noted) = mpsc::channel();
         let writer = log
             .spawn_writer(Box::new(io::sink()), move |batch| {
-                for (key, _) in batch {
-                    sender.send(key).unwrap();
-                }
+                sender.send(batch.len()).unwrap();
             })
             .unwrap();
         log.record(&line("a"));
-        assert_eq!(noted.recv().unwrap(), KeyId::from_bytes([7; 16]));
-        let refused = AccessLine { verdict: Verdict::Deny, ..line("b") };
-        log.record(&refused);
+        assert_eq!(noted.recv().unwrap(), 1);
+        // Neither a public route nor a stranger's token is a use.
+        log.record(&AccessLine { key: None, ..line("b") });
         log.close();
         writer.join().unwrap();
-        assert!(noted.recv().is_err(), "a refusal is no use");
+        assert!(noted.iter().all(|uses| uses == 0));
     }
 }

@@ -5,7 +5,9 @@
 //! the signals and the watch on the configuration file that a server process has.
 
 mod access_log;
-mod last_used;
+mod alerts;
+mod asked;
+mod explain;
 mod limits;
 mod lock;
 mod log_filter;
@@ -13,6 +15,8 @@ mod notice;
 mod reload;
 mod running;
 mod signals;
+mod signing;
+mod usage;
 
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
@@ -100,6 +104,12 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// The signing keys cannot be used.
+    #[error(transparent)]
+    Sign(#[from] crate::sign::SignError),
+    /// An upstream wants tokens that nothing can sign.
+    #[error(transparent)]
+    NoSigningKey(crate::edge::Unsigned),
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),

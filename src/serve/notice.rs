@@ -2,10 +2,13 @@
 //! it is handed these.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::gateway::ListenAddress;
+use crate::key::{ConsumerId, KeyId};
+use crate::store::AlertKind;
+use crate::verify::GrantTrouble;
 
 /// Something worth a line. `Display` is that line.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub enum Notice {
     Started {
         /// Where the gateway listens.
         proxy: Vec<ListenAddress>,
+        /// Where the sidecar listens.
+        sidecar: Vec<ListenAddress>,
         /// Where health, readiness and metrics are.
         admin: Option<SocketAddr>,
         /// The revision of the store.
@@ -30,6 +35,21 @@ pub enum Notice {
     Shared,
     /// Something is doubtful, and it goes on.
     Warning(String),
+    /// A key that had ended was used; said once a minute at most of each key.
+    EndedKeyUsed {
+        /// What was wrong with it.
+        kind: AlertKind,
+        /// The key.
+        key: KeyId,
+        /// Who held it.
+        consumer: Option<ConsumerId>,
+        /// Where the request came from.
+        from: Option<IpAddr>,
+    },
+    /// Quotas cannot be granted; said every ten seconds at most.
+    GrantsFailed(String),
+    /// Quotas can be granted again.
+    GrantsWork,
     /// A changed configuration is in force.
     Reloaded {
         /// How many routes there are now.
@@ -37,8 +57,28 @@ pub enum Notice {
         /// Settings that changed and need a restart.
         needs_restart: Vec<&'static str>,
     },
+    /// Other signing keys are in force.
+    SigningKeys,
     /// A changed configuration is bad; the old one stays in force.
     ReloadFailed(String),
+    /// Somebody reported leaked keys.
+    Alert {
+        /// Who.
+        source: &'static str,
+        /// How many tokens.
+        tokens: usize,
+        /// How many keys were ended for it.
+        ended: usize,
+        /// Whether it was dealt with before.
+        repeated: bool,
+    },
+    /// Somebody sent an alert that is not taken.
+    AlertRefused {
+        /// Who it claims to be from.
+        source: &'static str,
+        /// Why.
+        problem: String,
+    },
     /// It was told to end and waits for what is being asked.
     Draining(Duration),
     /// What was being asked when the wait was over was cut.
@@ -47,12 +87,30 @@ pub enum Notice {
     Stopped,
 }
 
+impl Notice {
+    pub(super) fn of_grants(trouble: &GrantTrouble) -> Self {
+        match trouble {
+            GrantTrouble::Failed(error) => Self::GrantsFailed(error.to_string()),
+            GrantTrouble::Over => Self::GrantsWork,
+        }
+    }
+}
+
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Started { proxy, admin, revision, keys, routes, workers } => {
-                let proxy: Vec<String> = proxy.iter().map(ToString::to_string).collect();
-                write!(f, "kgate serves on {}", proxy.join(", "))?;
+            Self::Started { proxy, sidecar, admin, revision, keys, routes, workers } => {
+                let listed = |all: &[ListenAddress]| {
+                    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                };
+                write!(f, "kgate serves")?;
+                if !proxy.is_empty() {
+                    write!(f, " on {}", listed(proxy))?;
+                }
+                if !sidecar.is_empty() {
+                    let and = if proxy.is_empty() { "" } else { "," };
+                    write!(f, "{and} other proxies on {}", listed(sidecar))?;
+                }
                 if let Some(admin) = admin {
                     write!(f, " (admin on {admin})")?;
                 }
@@ -68,6 +126,20 @@ impl fmt::Display for Notice {
                 "note: with --shared, rates are counted by each process alone: together they let more through",
             ),
             Self::Warning(text) => write!(f, "warning: {text}"),
+            Self::EndedKeyUsed { kind, key, consumer, from } => {
+                write!(f, "alert: {}: {key}", kind.as_str())?;
+                if let Some(consumer) = consumer {
+                    write!(f, " of {consumer}")?;
+                }
+                if let Some(from) = from {
+                    write!(f, ", from {from}")?;
+                }
+                f.write_str("; see `kgate audit --alerts`")
+            }
+            Self::GrantsFailed(why) => {
+                write!(f, "error: quotas cannot be granted, so keys that used up their grant get 503: {why}")
+            }
+            Self::GrantsWork => f.write_str("quotas can be granted again"),
             Self::Reloaded { routes, needs_restart } => {
                 write!(f, "configuration reloaded: {}", counted(*routes, "route"))?;
                 if !needs_restart.is_empty() {
@@ -75,8 +147,21 @@ impl fmt::Display for Notice {
                 }
                 Ok(())
             }
+            Self::SigningKeys => f.write_str("signing keys read anew"),
             Self::ReloadFailed(text) => {
                 write!(f, "error: configuration not reloaded, the old one stays in force\n{}", text.trim_end())
+            }
+            Self::Alert { source, tokens, ended, repeated } => {
+                let again = if *repeated { ", as it did before" } else { "" };
+                write!(
+                    f,
+                    "{source} reported {} as leaked{again}: {} ended",
+                    counted(*tokens, "token"),
+                    counted(*ended, "key")
+                )
+            }
+            Self::AlertRefused { source, problem } => {
+                write!(f, "warning: an alert from {source} was refused: {problem}")
             }
             Self::Draining(budget) => {
                 write!(f, "stopping: waiting up to {} s for requests in work", budget.as_secs())

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
+use crate::config::{Address, Config};
 
 /// The settings that differ and are only read at start.
 pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
@@ -11,12 +11,19 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("data_dir", old.data_dir != new.data_dir),
         ("listen.proxy", old.listen.proxy != new.listen.proxy),
         ("listen.admin", old.listen.admin != new.listen.admin),
+        ("sidecar.listen", listens(old) != listens(new)),
         ("server.workers", old.server.workers != new.server.workers),
         ("server.max_connections", old.server.max_connections != new.server.max_connections),
+        ("server.keepalive_pool", old.server.keepalive_pool != new.server.keepalive_pool),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))
     .collect()
+}
+
+/// Where other proxies ask.
+fn listens(config: &Config) -> Option<&[Address]> {
+    config.sidecar.as_ref().map(|sidecar| &sidecar.listen[..])
 }
 
 /// Notices that a file was written or replaced. Editors do either, some through a moment without the

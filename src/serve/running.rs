@@ -10,16 +10,21 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::access_log::AccessLog;
-use super::last_used::LastUsed;
+use super::alerts::Taker;
+use super::asked;
 use super::lock::{ServeLock, Taken};
-use super::{Notice, ServeError, ServeOptions, limits, reload};
+use super::signing::Signing;
+use super::usage::UsageBook;
+use super::{Notice, ServeError, ServeOptions, explain, limits, reload};
 use crate::admin::{Admin, Handlers, NotReady};
 use crate::config::{Address, Config, Loaded};
 use crate::edge::AccessSink;
 use crate::gateway::{Bound, Gateway, ListenAddress, Listener, Stop};
 use crate::metrics::{Metrics, SnapshotFacts};
+use crate::sidecar::Sidecar;
 use crate::store::LOCK_FILE;
 use crate::verify::{Health, Verifier};
 
@@ -28,6 +33,8 @@ use crate::verify::{Health, Verifier};
 pub struct Running {
     core: Arc<Core>,
     bound: Vec<Bound>,
+    /// The sidecar's addresses.
+    asked: Vec<Bound>,
     admin: Option<SocketAddr>,
     stop: watch::Sender<Stop>,
     /// How many workers have ended.
@@ -37,19 +44,22 @@ pub struct Running {
     admin_thread: Option<JoinHandle<()>>,
     log: Arc<AccessLog>,
     log_thread: Option<JoinHandle<()>>,
-    last_used: Arc<LastUsed>,
+    usage: Arc<UsageBook>,
     usage_thread: Option<JoinHandle<()>>,
     _lock: ServeLock,
 }
 
 /// What reloads and endpoints need.
-struct Core {
+pub(super) struct Core {
     config: Mutex<Arc<Config>>,
     verifier: Arc<Verifier>,
     gateway: Arc<Gateway>,
+    sidecar: Option<Arc<Sidecar>>,
+    signing: Signing,
     metrics: Arc<Metrics>,
     log: Arc<AccessLog>,
-    notify: Box<dyn Fn(&Notice) + Send + Sync>,
+    notify: Arc<dyn Fn(&Notice) + Send + Sync>,
+    usage: Arc<UsageBook>,
     /// Whether the data directory is not the configuration's.
     has_own_data_dir: bool,
     is_draining: AtomicBool,
@@ -68,11 +78,13 @@ impl Running {
         let lock = take_lock(&config, options.is_shared)?;
         let workers = config.server.workers.unwrap_or_else(cores);
         // Everything that can fail for a reason of the machine's comes before the store is loaded.
-        let mut bound = bind(&config, workers)?;
+        let mut bound = bind(&config.listen.proxy, workers)?;
+        let mut asked = bind(config.sidecar.as_ref().map_or(&[], |sidecar| &sidecar.listen), workers)?;
         let admin = config.listen.admin.map(bind_admin).transpose()?;
         if let Some(warning) = limits::raise_open_files(config.server.max_connections) {
             (options.notify)(&Notice::Warning(warning));
         }
+        let signing = Signing::open(&config)?;
         let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), options.verify.clone())?;
         if !verifier.is_proven() {
             (options.notify)(&Notice::Warning(
@@ -85,21 +97,31 @@ impl Running {
         let metrics = Arc::new(Metrics::new());
         let log = AccessLog::new(options.access_format());
         let sink: Arc<dyn AccessSink> = Arc::clone(&log) as _;
-        let gateway = Gateway::new(&config, Arc::clone(&verifier), Arc::clone(&metrics), sink)?;
-        let last_used = Arc::new(LastUsed::default());
-        let usage_thread = last_used.spawn(&config.data_dir).map_err(system("the usage thread"))?;
-        let noted = Arc::clone(&last_used);
+        let keys = Arc::clone(signing.keys());
+        let (watched, counts) = (Arc::clone(&verifier), Arc::clone(&metrics));
+        let sidecar = Sidecar::new(&config, watched, counts, Arc::clone(&sink), Arc::clone(&keys));
+        let gateway = Gateway::new(&config, Arc::clone(&verifier), Arc::clone(&metrics), sink, keys)?;
+        let usage = Arc::new(UsageBook::new(config.usage));
+        let usage_thread = usage.spawn(&config.data_dir).map_err(system("the usage thread"))?;
         let out =
             options.access_out.take().unwrap_or_else(|| Box::new(io::stdout()) as Box<dyn Write + Send>);
-        let log_thread =
-            log.spawn_writer(out, move |uses| noted.note(uses)).map_err(system("the log thread"))?;
+        let notify: Arc<dyn Fn(&Notice) + Send + Sync> = Arc::from(options.notify);
+        let (book, tell) = (Arc::clone(&usage), Arc::clone(&notify));
+        let log_thread = log
+            .spawn_writer(out, move |uses| book.note(uses).iter().for_each(|notice| tell(notice)))
+            .map_err(system("the log thread"))?;
+        let tell = Arc::clone(&notify);
+        verifier.on_grant_trouble(move |trouble| tell(&Notice::of_grants(trouble)));
         let core = Arc::new(Core {
             config: Mutex::new(Arc::clone(&config)),
             verifier,
             gateway,
+            sidecar,
+            signing,
             metrics,
             log: Arc::clone(&log),
-            notify: options.notify,
+            notify,
+            usage: Arc::clone(&usage),
             has_own_data_dir: options.data_dir.is_some(),
             is_draining: AtomicBool::new(false),
         });
@@ -109,6 +131,7 @@ impl Running {
         let mut running = Self {
             admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
             bound: Vec::new(),
+            asked: Vec::new(),
             stop,
             ended,
             workers: Vec::new(),
@@ -116,7 +139,7 @@ impl Running {
             admin_thread: None,
             log,
             log_thread: Some(log_thread),
-            last_used,
+            usage,
             usage_thread: Some(usage_thread),
             _lock: lock,
             core: Arc::clone(&core),
@@ -125,9 +148,10 @@ impl Running {
             let ended = Ended(end.clone());
             let worker =
                 NewWorker { number, keepalive: config.server.keepalive_pool.div_ceil(workers), ended };
-            running.workers.push(worker.spawn(&core.gateway, &mut bound, stopped.clone())?);
+            running.workers.push(worker.spawn(&core, &mut bound, &mut asked, stopped.clone())?);
         }
         running.bound = bound;
+        running.asked = asked;
         if let Some(listener) = admin {
             running.admin_thread = Some(spawn_admin(&core, listener, admin_stopped)?);
         }
@@ -139,6 +163,7 @@ impl Running {
         let config = self.core.config();
         self.notify(&Notice::Started {
             proxy: self.addresses(),
+            sidecar: self.sidecar(),
             admin: self.admin,
             revision: self.core.verifier.revision().unwrap_or_default().0,
             keys: self.core.verifier.counts().0,
@@ -150,6 +175,11 @@ impl Running {
     /// Returns where the gateway listens, with the ports the kernel chose.
     pub fn addresses(&self) -> Vec<ListenAddress> {
         self.bound.iter().map(|bound| bound.address().clone()).collect()
+    }
+
+    /// Returns where the sidecar listens.
+    pub fn sidecar(&self) -> Vec<ListenAddress> {
+        self.asked.iter().map(|bound| bound.address().clone()).collect()
     }
 
     /// Returns where health, readiness and metrics are.
@@ -169,7 +199,16 @@ impl Running {
 
     /// Reads the configuration file again and puts it in force, or says why not and changes nothing.
     pub fn reload_and_say(&self) {
+        // What the file asks for may have been made a moment ago.
+        self.look_at_signing_keys();
         self.notify(&self.core.reload());
+    }
+
+    /// Puts the signing keys of the data directory in force, if they are others than before.
+    pub fn look_at_signing_keys(&self) {
+        if let Some(notice) = self.core.signing.look(&self.core.config()) {
+            self.notify(&notice);
+        }
     }
 
     /// Stops accepting and lets what is being asked finish. Returns at once; then [`Running::join`].
@@ -248,9 +287,10 @@ impl Running {
         self.log.close();
         join_all(self.log_thread.take());
         // The last lines may have brought uses.
-        self.last_used.close();
+        self.usage.close();
         join_all(self.usage_thread.take());
         self.bound.clear();
+        self.asked.clear();
     }
 }
 
@@ -270,7 +310,11 @@ impl fmt::Debug for Running {
 }
 
 impl Core {
-    fn config(&self) -> Arc<Config> {
+    pub(super) fn notify(&self, notice: &Notice) {
+        (self.notify)(notice);
+    }
+
+    pub(super) fn config(&self) -> Arc<Config> {
         Arc::clone(&self.lock())
     }
 
@@ -296,12 +340,20 @@ impl Core {
             config.data_dir.clone_from(&held.data_dir);
         }
         let config = Arc::new(config);
+        if let Some(error) = self.signing.lacks(&config) {
+            self.metrics.reloaded(false);
+            return Notice::ReloadFailed(error.to_string());
+        }
         let needs_restart = reload::needs_restart(&held, &config);
+        if let Some(sidecar) = &self.sidecar {
+            sidecar.reconfigure(&config);
+        }
         if let Err(error) = self.gateway.reconfigure(&config) {
             self.metrics.reloaded(false);
             return Notice::ReloadFailed(described(&error));
         }
         self.metrics.reloaded(true);
+        self.usage.keep_for(config.usage);
         *held = Arc::clone(&config);
         Notice::Reloaded { routes: config.route_names.len(), needs_restart }
     }
@@ -323,6 +375,7 @@ impl Core {
             age: verifier.age(),
             keys: verifier.counts().0 as u64,
             refreshes: verifier.refreshes(),
+            grants: verifier.grants(),
             ready: self.readiness().is_ok(),
         });
         self.metrics.access_log_dropped(self.log.take_dropped());
@@ -331,7 +384,7 @@ impl Core {
 }
 
 /// An error with its causes, for one notice.
-fn described(error: &dyn std::error::Error) -> String {
+pub(super) fn described(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -349,8 +402,8 @@ fn take_lock(config: &Config, is_shared: bool) -> Result<ServeLock, ServeError> 
     })
 }
 
-fn bind(config: &Config, workers: usize) -> Result<Vec<Bound>, ServeError> {
-    config.listen.proxy.iter().map(|address| Ok(Bound::bind(&listen_address(address), workers)?)).collect()
+fn bind(addresses: &[Address], workers: usize) -> Result<Vec<Bound>, ServeError> {
+    addresses.iter().map(|address| Ok(Bound::bind(&listen_address(address), workers)?)).collect()
 }
 
 fn listen_address(address: &Address) -> ListenAddress {
@@ -385,21 +438,31 @@ struct NewWorker {
 impl NewWorker {
     fn spawn(
         self,
-        gateway: &Arc<Gateway>,
+        core: &Arc<Core>,
         bound: &mut [Bound],
+        asked: &mut [Bound],
         stop: watch::Receiver<Stop>,
     ) -> Result<JoinHandle<()>, ServeError> {
         let runtime = current_thread().map_err(system("a worker's runtime"))?;
-        let listeners: Vec<Listener> = {
-            let _on = runtime.enter();
-            bound.iter_mut().map(Bound::listener).collect::<io::Result<_>>().map_err(system("a listener"))?
+        let on = runtime.enter();
+        let listeners = |bound: &mut [Bound]| -> Result<Vec<Listener>, ServeError> {
+            bound.iter_mut().map(Bound::listener).collect::<io::Result<_>>().map_err(system("a listener"))
         };
-        let gateway = Arc::clone(gateway);
+        let (listeners, asked) = (listeners(bound)?, listeners(asked)?);
+        drop(on);
+        let (gateway, sidecar) = (Arc::clone(&core.gateway), core.sidecar.clone());
         thread::Builder::new()
             .name(format!("kgate-worker-{}", self.number))
             .spawn(move || {
                 let _ended = self.ended;
-                runtime.block_on(async { gateway.worker(self.keepalive).run(listeners, stop).await });
+                runtime.block_on(async {
+                    let mut questions = JoinSet::new();
+                    for (sidecar, at) in sidecar.iter().flat_map(std::iter::repeat).zip(asked) {
+                        questions.spawn(asked::accept_all(Arc::clone(sidecar), at, stop.clone()));
+                    }
+                    gateway.worker(self.keepalive).run(listeners, stop).await;
+                    questions.join_all().await;
+                });
             })
             .map_err(system("a worker"))
     }
@@ -411,10 +474,17 @@ fn spawn_admin(
     stop: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, ServeError> {
     let runtime = current_thread().map_err(system("the admin runtime"))?;
-    let (for_ready, for_metrics) = (Arc::clone(core), Arc::clone(core));
+    let (for_ready, for_metrics, for_explain) = (Arc::clone(core), Arc::clone(core), Arc::clone(core));
+    let for_jwks = Arc::clone(core);
     let handlers = Handlers {
         ready: Box::new(move || for_ready.readiness()),
         metrics: Box::new(move || for_metrics.scrape()),
+        jwks: Box::new(move || for_jwks.signing.keys().ring().jwks()),
+        explain: Box::new(move |body| {
+            let core = Arc::clone(&for_explain);
+            Box::pin(async move { explain::explain(&body, &core.config(), &core.verifier).await })
+        }),
+        alerts: Arc::new(Taker::new(Arc::clone(core))),
     };
     let admin = {
         let _on = runtime.enter();

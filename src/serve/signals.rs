@@ -51,6 +51,7 @@ impl Signals {
                         running.reload_and_say();
                     }
                     _ = look.tick() => {
+                        running.look_at_signing_keys();
                         if file.changed() {
                             running.reload_and_say();
                         }

@@ -15,6 +15,7 @@ mod changes;
 mod codec;
 mod consumers;
 mod doctor;
+mod ended;
 mod error;
 mod find;
 mod guard;
@@ -37,6 +38,7 @@ pub use backup::{BackupReport, Overwrite};
 pub use changes::{Change, Changes, Damage, Item, Revision};
 pub use consumers::{ConsumerEdit, Deletion, NewConsumer};
 pub use doctor::{Check, DoctorReport, Level, doctor};
+pub use ended::End;
 pub use error::{Holder, StoreError};
 pub use find::{KeyFilter, Near};
 pub use keys::{Issued, KeyEdit, NewKey, Pruned, Revocation, Rotated, Rotation};
@@ -47,5 +49,8 @@ pub use restore::{Restore, RestoreNote, RestoreReport};
 pub use seen::{AcceptedOlder, LastSeen};
 pub use signal::{Signal, SignalError, Tag};
 pub use tables::FORMAT;
-pub use usage::Usage;
+pub use usage::{
+    Alert, AlertKind, AlertRow, Count, Counts, Granted, Granting, LastUse, Period, Query, Retention, Usage,
+    UsageBatch, Used,
+};
 pub use write::{BATCH, Outcome};

@@ -1,5 +1,6 @@
 //! Making and opening a store.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -200,6 +201,8 @@ pub(super) struct DbFile {
     path: PathBuf,
     access: Access,
     options: Options,
+    /// The file that was there when it was opened: device and inode.
+    identity: Option<(u64, u64)>,
     /// `None` once closed.
     db: Option<Db>,
 }
@@ -212,15 +215,21 @@ enum Db {
 impl DbFile {
     pub(super) fn open(path: &Path, access: Access, options: &Options) -> Result<Self, StoreError> {
         check_file(path)?;
+        let identity = identity(path);
         let (wanted, options) = (path.to_owned(), *options);
         let db = watched(&call(path, "opening the store", &options), move |_| {
             open_db(&wanted, access, options.cache_bytes)
         })?;
-        Ok(Self { path: path.to_owned(), access, options, db: Some(db) })
+        Ok(Self { path: path.to_owned(), access, options, identity, db: Some(db) })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Says whether the path still leads to the file that is open.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.identity.is_some() && identity(&self.path) == self.identity
     }
 
     pub(super) fn call(&self, action: &'static str, subjects: Vec<String>) -> Call {
@@ -272,6 +281,10 @@ impl Drop for DbFile {
         // What was acknowledged is durable already; a failure here only means a repair later.
         let _ = self.shut();
     }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().map(|file| (file.dev(), file.ino()))
 }
 
 fn call(file: &Path, action: &'static str, options: &Options) -> Call {

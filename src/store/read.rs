@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use redb::{Key, ReadOnlyTable, ReadTransaction, TableDefinition, Value};
+use redb::{Key, ReadOnlyTable, ReadTransaction, TableDefinition, TableError, Value};
 
 use crate::key::{ConsumerId, ConsumerRecord, Digest, KeyId, KeyRecord};
 
@@ -37,6 +37,18 @@ impl Snapshot {
         table: TableDefinition<'_, K, V>,
     ) -> Result<ReadOnlyTable<K, V>, StoreError> {
         self.txn.open_table(table).map_err(|error| fault(&self.path, error))
+    }
+
+    /// Opens a table that may never have been written to.
+    pub(super) fn open_if_there<K: Key + 'static, V: Value + 'static>(
+        &self,
+        table: TableDefinition<'_, K, V>,
+    ) -> Result<Option<ReadOnlyTable<K, V>>, StoreError> {
+        match self.txn.open_table(table) {
+            Ok(table) => Ok(Some(table)),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(fault(&self.path, error)),
+        }
     }
 
     fn meta(&self, name: &'static str) -> Result<Vec<u8>, StoreError> {

@@ -32,6 +32,17 @@ pub(super) const META_STATE: &str = "state";
 /// Key to milliseconds, in `usage.redb`.
 pub(super) const LAST_USED: TableDefinition<'_, &Id, i64> = TableDefinition::new("last_used");
 
+/// Key to the client's address at its last use, IPv4 in mapped form, in `usage.redb`.
+pub(super) const LAST_FROM: TableDefinition<'_, &Id, [u8; 16]> = TableDefinition::new("last_from");
+/// Requests: see `usage::count`, in `usage.redb`.
+pub(super) const COUNTS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("counts");
+/// Uses of ended keys: see `usage::alert`, in `usage.redb`.
+pub(super) const ALERTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("alerts");
+/// What was granted of quotas: see `usage::quota`, in `usage.redb`.
+pub(super) const QUOTAS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("quotas");
+/// How far the removal of old rows has come, in `usage.redb`.
+pub(super) const USAGE_TRIMMED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("trimmed");
+
 /// Rows of the change log that are kept: a reader further behind loads everything, which takes about
 /// as long as applying this many.
 pub(super) const CHANGES_KEPT: u64 = 65_536;

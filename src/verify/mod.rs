@@ -13,6 +13,7 @@
 //! never replaces a store file that may be in use.
 
 mod clock;
+mod grants;
 mod health;
 mod patrol;
 mod refresh;
@@ -28,10 +29,13 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard};
 use tokio::sync::watch;
 
-use crate::policy::{Attributes, Decision, Engine, Now, Rules};
+use crate::policy::{Attributes, Decision, Engine, NeedsGrant, Now, Rules};
+
 use crate::store::{Revision, Signal, StoreError, Tag};
+use grants::Grants;
 
 pub use clock::{Clock, wall};
+pub use grants::GrantTrouble;
 pub use health::{Health, Unready};
 pub use patrol::PATROL;
 
@@ -63,6 +67,7 @@ impl Default for Options {
 /// Answers requests from a snapshot that is never older than the request.
 pub struct Verifier {
     shared: Arc<Shared>,
+    grants: Arc<Grants>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -82,7 +87,9 @@ impl Verifier {
             return Err(unready.into());
         }
         threads.push(patrol::spawn(&shared)?);
-        Ok(Arc::new(Self { shared, threads: Mutex::new(threads) }))
+        let grants = Arc::new(Grants::new(data_dir, shared.clock));
+        threads.push(grants.spawn()?);
+        Ok(Arc::new(Self { shared, grants, threads: Mutex::new(threads) }))
     }
 
     /// Returns the engine if it is current, without blocking or allocating: the fast path.
@@ -111,10 +118,47 @@ impl Verifier {
     /// Decides one request, now. It spends the request's limits.
     ///
     /// # Errors
-    /// [`Unavailable`] as for [`Verifier::fresh`].
+    /// [`Unavailable`] as for [`Verifier::fresh`] and [`Verifier::grant`].
     pub async fn verify(&self, attributes: &Attributes<'_>) -> Result<Decision, Unavailable> {
-        let engine = self.fresh().await?;
-        Ok(engine.decide(attributes, self.now()))
+        for _ in 0..GRANTS_A_REQUEST {
+            let decision = self.fresh().await?.decide(attributes, self.now());
+            match decision {
+                Decision::NeedsGrant(needs) => self.grant(needs).await?,
+                Decision::Allow(mut permit) => {
+                    if let Some(needs) = permit.take_asks() {
+                        self.grant_ahead(needs);
+                    }
+                    return Ok(Decision::Allow(permit));
+                }
+                denied @ Decision::Deny(_) => return Ok(denied),
+            }
+        }
+        Err(Unavailable::NoGrant)
+    }
+
+    /// Waits until more of some quotas is granted, or until it is known that there is no more: then
+    /// decide again. Others may have spent it by then, so do it again, [`GRANTS_A_REQUEST`] times at
+    /// most.
+    ///
+    /// # Errors
+    /// [`Unavailable::NoGrant`] if the usage file cannot be written.
+    pub async fn grant(&self, needs: NeedsGrant) -> Result<(), Unavailable> {
+        self.grants.fetch(needs).await
+    }
+
+    /// Has more of some quotas granted, ahead of need.
+    pub fn grant_ahead(&self, needs: NeedsGrant) {
+        self.grants.fetch_ahead(needs);
+    }
+
+    /// Returns how many grants were made since the start, and how many attempts failed.
+    pub fn grants(&self) -> (u64, u64) {
+        self.grants.counts()
+    }
+
+    /// Has somebody told when grants cannot be had, and when they can again. The first one is.
+    pub fn on_grant_trouble(&self, tell: impl Fn(&GrantTrouble) + Send + Sync + 'static) {
+        self.grants.set_tell(Box::new(tell));
     }
 
     /// Replaces the rules; every request that begins afterwards is decided by the new ones.
@@ -165,10 +209,13 @@ impl Verifier {
         self.shared.is_proven
     }
 
-    /// Stops both threads; from then on everything is refused. Waits for them a second at most: one
+    /// Stops all threads and gives back what quotas have left; from then on everything is refused. Waits for them a second at most: one
     /// that is stuck in the store behind a stopped process is left behind.
     pub fn close(&self) {
+        let last = self.shared.snapshot.load_full();
         self.shared.stop();
+        let now = self.shared.clock.now().wall;
+        self.grants.close(last.map_or_else(Vec::new, |last| last.engine.take_leftovers(now)));
         let clock = self.shared.clock;
         let deadline = clock.elapsed() + Duration::from_secs(1);
         for handle in lock(&self.threads).drain(..) {
@@ -214,7 +261,13 @@ pub enum Unavailable {
     /// The store cannot be trusted.
     #[error(transparent)]
     Unready(#[from] Unready),
+    /// What was granted of a quota is used up, and the usage file gives no more.
+    #[error("a quota's grant is used up, and no more of it can be had")]
+    NoGrant,
 }
+
+/// How often a request asks for a grant that others then spend, before it is given up.
+pub const GRANTS_A_REQUEST: usize = 32;
 
 /// Why a [`Verifier`] could not start.
 #[derive(Debug, thiserror::Error)]
@@ -729,7 +782,8 @@ mod tests {
         let world = World::new();
         let shared = Arc::new(Shared::new(world.dir.path(), rules("/**"), Options::default(), false));
         let threads = vec![refresh::spawn(&shared).unwrap(), patrol::spawn(&shared).unwrap()];
-        let verifier = Verifier { shared, threads: Mutex::new(threads) };
+        let grants = Arc::new(Grants::new(world.dir.path(), shared.clock));
+        let verifier = Verifier { shared, grants, threads: Mutex::new(threads) };
         let key = world.issue();
         assert_eq!(allows(&verifier, &key), Ok(true));
         world.revoke(key.record.id);
@@ -744,7 +798,8 @@ mod tests {
         // Nobody refreshes: as if the refresher were stuck behind a stopped process.
         let shared = Arc::new(Shared::new(world.dir.path(), rules("/**"), options, true));
         let threads = vec![patrol::spawn(&shared).unwrap()];
-        let verifier = Verifier { shared, threads: Mutex::new(threads) };
+        let grants = Arc::new(Grants::new(world.dir.path(), shared.clock));
+        let verifier = Verifier { shared, grants, threads: Mutex::new(threads) };
         let began = verifier.clock().elapsed();
         let refused = block_on(verifier.fresh()).err();
         let took = verifier.clock().elapsed().saturating_sub(began);

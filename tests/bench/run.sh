@@ -8,6 +8,8 @@ for bench in decide timing memory startup; do
   echo "== $bench"
   cargo bench --quiet --locked --no-default-features --bench "$bench"
 done
+echo "== scan"
+cargo bench --quiet --locked --no-default-features --features scan --bench scan
 echo "== gateway"
 cargo build --quiet --locked --release
-python3 tests/bench/gateway.py --kgate "$target/release/kgate" --envoy "$target/bench-env/bin/envoy" "$@"
+python3 tests/bench/gateway.py --kgate "$target/release/kgate" --envoy "$target/tools/bin/envoy" "$@"

@@ -825,8 +825,8 @@ fn a_changed_configuration_is_taken_over_between_two_requests() {
     assert_eq!(client.answer().status, 404);
 }
 
-#[test]
-fn a_websocket_passes_both_ways() {
+/// A backend that upgrades one connection and then sends back what comes.
+fn parrot() -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -842,14 +842,16 @@ fn a_websocket_passes_both_ways() {
             }
         }
     });
-    let gate = Gate::start(&with_servers(&format!("servers = [\"{address}\"]")));
+    address
+}
+
+const UPGRADE: &str = "GET /public/ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+fn upgraded(gate: &Gate) -> std::net::TcpStream {
     let mut raw = std::net::TcpStream::connect(gate.address).unwrap();
     raw.set_read_timeout(Some(PATIENCE)).unwrap();
-    raw.write_all(
-        b"GET /public/ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-    )
-    .unwrap();
+    raw.write_all(UPGRADE.as_bytes()).unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -857,6 +859,76 @@ fn a_websocket_passes_both_ways() {
         head.push(byte[0]);
     }
     assert!(head.starts_with(b"HTTP/1.1 101"), "{}", head.escape_ascii());
+    raw
+}
+
+/// A pause is what is tested here: there is nothing to wait for but the clock.
+#[test]
+fn an_upgraded_connection_outlasts_the_time_outs_of_requests_and_has_its_own() {
+    let times = "response_timeout = \"50ms\"";
+    let config = with_servers(&format!("servers = [\"{}\"]\n{times}", parrot())).replace(
+        "realm = \"acme\"",
+        "realm = \"acme\"\nbody_timeout = \"50ms\"\nupgrade_idle_timeout = \"400ms\"",
+    );
+    let gate = Gate::start(&config);
+    let mut raw = upgraded(&gate);
+    for message in ["first", "second"] {
+        thread::sleep(Duration::from_millis(150));
+        raw.write_all(message.as_bytes()).unwrap();
+        let mut back = vec![0; message.len()];
+        raw.read_exact(&mut back).unwrap();
+        assert_eq!(back, message.as_bytes());
+    }
+    assert_eq!(raw.read(&mut [0]).unwrap_or(0), 0, "silent for longer, it is closed");
+}
+
+#[test]
+fn an_upgrade_that_is_not_answered_in_time_is_504() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let servers = format!("servers = [\"{}\"]\nresponse_timeout = \"50ms\"", listener.local_addr().unwrap());
+    let gate = Gate::start(&with_servers(&servers));
+    let answer = gate.send(UPGRADE);
+    assert_eq!((answer.status, answer.code().as_str()), (504, "gateway_timeout"));
+}
+
+#[test]
+fn a_client_that_has_said_all_still_gets_its_answer() {
+    let gate = Gate::start(CONFIG);
+    for request in [
+        "GET /public/1?delay=50 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /public/1?delay=50 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+        "POST /public/1?delay=50 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    ] {
+        let mut client = gate.connect();
+        client.send(request);
+        client.half_close();
+        let answer = client.answer();
+        assert_eq!(answer.status, 200, "{request:?}");
+        assert!(client.is_closed(), "{request:?}");
+    }
+}
+
+#[test]
+fn a_refused_head_is_found_in_the_log_by_the_id_in_its_answer() {
+    let gate = Gate::start(CONFIG);
+    let long = format!("GET /public/1 HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(40_000));
+    for (bytes, status, reason) in
+        [("GET / HTTP/1.1\nHost: a\n\n", 400, "malformed_header"), (&long, 431, "header_too_large")]
+    {
+        let mut client = gate.connect();
+        client.try_send(bytes);
+        let answer = client.answer();
+        assert_eq!(answer.status, status);
+        let line = gate.lines.of(answer.json()["request_id"].as_str().unwrap());
+        assert_eq!((line["reason"].as_str(), line["status"].as_u64()), (Some(reason), Some(status.into())));
+        assert_eq!(line["client"], "127.0.0.1");
+    }
+}
+
+#[test]
+fn a_websocket_passes_both_ways() {
+    let gate = Gate::start(&with_servers(&format!("servers = [\"{}\"]", parrot())));
+    let mut raw = upgraded(&gate);
     for message in ["ping", "a longer message"] {
         raw.write_all(message.as_bytes()).unwrap();
         let mut back = vec![0; message.len()];

@@ -23,6 +23,7 @@ use kgate::gateway::echo::Echo;
 use kgate::gateway::{Bound, Gateway, ListenAddress, Stop};
 use kgate::key::{ConsumerId, KeyId, Networks, Scopes, Timestamp, Token};
 use kgate::metrics::Metrics;
+use kgate::sign::Keys;
 use kgate::store::{Act, Actor, Issued, NewConsumer, NewKey, Options, Store, Via};
 use kgate::verify::{Verifier, wall};
 use tokio::sync::watch;
@@ -43,6 +44,8 @@ pub struct Gate {
     /// What it logs.
     pub lines: Arc<Lines>,
     pub gateway: Arc<Gateway>,
+    /// What signs for backends.
+    pub keys: Arc<Keys>,
     pub verifier: Arc<Verifier>,
     pub loaded: Loaded,
     pub dir: tempfile::TempDir,
@@ -136,7 +139,10 @@ impl Gate {
         let metrics = Arc::new(Metrics::new());
         let lines = Arc::new(Lines::default());
         let sink: Arc<dyn AccessSink> = Arc::clone(&lines) as Arc<dyn AccessSink>;
-        let gateway = Gateway::new(config, Arc::clone(&verifier), Arc::clone(&metrics), sink).unwrap();
+        let keys = Arc::new(Keys::new(kgate::sign::load(&config.data_dir).unwrap()));
+        let gateway =
+            Gateway::new(config, Arc::clone(&verifier), Arc::clone(&metrics), sink, Arc::clone(&keys))
+                .unwrap();
 
         let (stop, stopped) = watch::channel(Stop::Running);
         let count = config.server.workers.unwrap_or(1);
@@ -177,6 +183,7 @@ impl Gate {
             metrics,
             lines,
             gateway,
+            keys,
             verifier,
             loaded,
             dir,
@@ -403,11 +410,16 @@ impl Duplex for UnixStream {
 impl Client {
     /// Connects over TCP.
     pub fn tcp(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the gateway accepts");
+        Self::try_tcp(address).expect("the gateway accepts")
+    }
+
+    /// Connects, if somebody is there.
+    pub fn try_tcp(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).ok()?;
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self { stream: Box::new(stream), left: Vec::new() }
+        Some(Self { stream: Box::new(stream), left: Vec::new() })
     }
 
     /// Connects to a Unix socket.

@@ -6,19 +6,32 @@
 #![allow(clippy::float_cmp, reason = "metrics count whole numbers")]
 #![allow(unreachable_pub, reason = "modules of one test binary have no outside")]
 
+mod alerts;
 mod cli;
 mod cli_docs;
 mod cli_faults;
 mod crash;
 mod demo;
 mod docs;
+mod explain;
 mod faults;
 mod freshness;
+mod fronts;
 mod gateway;
 mod harness;
+mod layer;
 mod layering;
+mod leak_rules;
+mod leak_scan;
 mod metrics;
+mod peppers;
+mod planting;
 mod process;
 mod promises;
 mod scan;
+mod scan_archives;
+mod tokens;
+mod usage;
 mod vectors;
+mod verifiers;
+mod verify_example;

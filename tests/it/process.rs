@@ -140,6 +140,8 @@ pub struct Process {
     child: Child,
     pub address: SocketAddr,
     pub admin: SocketAddr,
+    /// Where other proxies ask, if they can.
+    pub sidecar: Option<SocketAddr>,
     said: Arc<Mutex<String>>,
     reader: Option<thread::JoinHandle<()>>,
 }
@@ -168,8 +170,8 @@ impl Process {
             started = started_line(&said.lock().unwrap());
             started.is_some() || reader.is_finished()
         });
-        if let Some((address, admin)) = started {
-            return Ok(Self { child, address, admin, said, reader: Some(reader) });
+        if let Some((address, sidecar, admin)) = started {
+            return Ok(Self { child, address, admin, sidecar, said, reader: Some(reader) });
         }
         let _ = child.wait();
         let _ = reader.join();
@@ -259,11 +261,12 @@ pub fn statuses_for(span: std::time::Duration, process: &Process, key: &Issued) 
     statuses
 }
 
-fn started_line(said: &str) -> Option<(SocketAddr, SocketAddr)> {
+fn started_line(said: &str) -> Option<(SocketAddr, Option<SocketAddr>, SocketAddr)> {
     let line = said.lines().find_map(|line| line.strip_prefix("kgate serves on "))?;
-    let (proxy, rest) = line.split_once(" (admin on ")?;
+    let (doors, rest) = line.split_once(" (admin on ")?;
     let (admin, _) = rest.split_once(')')?;
-    Some((proxy.parse().ok()?, admin.parse().ok()?))
+    let (proxy, sidecar) = doors.split_once(", other proxies on ").unwrap_or((doors, ""));
+    Some((proxy.parse().ok()?, sidecar.parse().ok(), admin.parse().ok()?))
 }
 
 /// Returns whether `path` exists, for conditions.

@@ -8,7 +8,7 @@ use kgate::key::{
     ConsumerId, Digest, Format, KeyId, KeyType, KeyTypes, Kind, Pepper, Peppers, Prefix, Status, Timestamp,
     Token,
 };
-use kgate::scan::{Detector, Known, Lookup, Options, Outcome, Report, Scan, Standing};
+use kgate::scan::{Detector, Known, Lookup, Options, Outcome, Part, Report, Scan, Standing};
 use tempfile::TempDir;
 
 fn key_type(prefix: &str, kind: Kind) -> KeyType {
@@ -27,7 +27,7 @@ fn detector() -> Detector {
     Detector::new(&KeyTypes::new(types)).unwrap()
 }
 
-fn mint(prefix: &str) -> String {
+pub fn mint(prefix: &str) -> String {
     Token::mint(&prefix.parse::<Prefix>().unwrap(), &mut rand::rng()).expose().to_owned()
 }
 
@@ -42,7 +42,7 @@ fn scan_with(paths: &[&Path], options: Options, peppers: Peppers, lookup: Option
     scan.finish(lookup)
 }
 
-fn plant(folder: &TempDir, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+pub fn plant(folder: &TempDir, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
     let path = folder.path().join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, content).unwrap();
@@ -72,6 +72,23 @@ fn hidden_ignored_and_binary_files_are_read() {
     assert_eq!(report.totals.files, 8);
     assert!(report.totals.bytes > 8 << 20);
     assert_eq!(report.faults, []);
+}
+
+#[test]
+fn names_and_link_targets_are_read() {
+    let folder = TempDir::new().unwrap();
+    let tokens: Vec<String> = (0..4).map(|_| mint("acme_live")).collect();
+    plant(&folder, &format!("{}.txt", tokens[0]), "text");
+    plant(&folder, &format!("x{}/plain", tokens[1]), "text");
+    symlink(&tokens[2], folder.path().join("dangling")).unwrap();
+    symlink("plain", folder.path().join(&tokens[3])).unwrap();
+    let report = scan(&[folder.path()]);
+    let part = |token: &str| {
+        let digest = Digest::sha256(token.as_bytes());
+        report.findings.iter().find(|f| f.digest == digest).map(|f| f.places[0].part)
+    };
+    let parts: Vec<_> = tokens.iter().map(|t| part(t)).collect();
+    assert_eq!(parts, [Some(Part::Name), Some(Part::Name), Some(Part::LinkTarget), Some(Part::Name)]);
 }
 
 #[test]
@@ -181,11 +198,12 @@ fn the_store_is_asked_once_a_key_under_every_digest() {
     let peppers = Peppers::new(vec![Pepper::new("p", b"pepper")]);
     let kept = [Digest::sha256(plain.as_bytes()), peppers.digest_new(peppered.as_bytes()).0];
     let known = Known {
-        key: KeyId::new(Timestamp::from_secs(0), &mut rand::rng()),
-        key_name: "CI".to_owned(),
         status: Status::Active,
-        consumer: ConsumerId::new(Timestamp::from_secs(0), &mut rand::rng()),
+        key: Some(KeyId::new(Timestamp::from_secs(0), &mut rand::rng())),
+        key_name: "CI".to_owned(),
+        consumer: Some(ConsumerId::new(Timestamp::from_secs(0), &mut rand::rng())),
         consumer_name: Some("Acme".to_owned()),
+        last_used: None,
     };
     let asked = std::cell::Cell::new(0);
     let lookup = |digest: &Digest| {
@@ -207,10 +225,10 @@ fn the_store_is_asked_once_a_key_under_every_digest() {
 }
 
 /// A configuration and a store of its own.
-struct Shop(TempDir);
+pub struct Shop(pub TempDir);
 
 impl Shop {
-    fn open() -> Self {
+    pub fn open() -> Self {
         let shop = Self(TempDir::new().unwrap());
         assert_eq!(shop.kgate(&["init", "--prefix", "acme", "--yes"]).0, 0);
         assert_eq!(shop.kgate(&["consumer", "create", "Acme Corp"]).0, 0);
@@ -218,7 +236,7 @@ impl Shop {
     }
 
     /// Runs a command; returns exit code, standard output and standard error.
-    fn kgate(&self, arguments: &[&str]) -> (i32, String, String) {
+    pub fn kgate(&self, arguments: &[&str]) -> (i32, String, String) {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_kgate"))
             .args(arguments)
             .current_dir(self.0.path())
@@ -230,11 +248,11 @@ impl Shop {
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 
-    fn key(&self) -> String {
+    pub fn key(&self) -> String {
         self.kgate(&["key", "create", "--consumer", "Acme Corp"]).1.trim().to_owned()
     }
 
-    fn scan(&self, paths: &[&str]) -> (i32, serde_json::Value) {
+    pub fn scan(&self, paths: &[&str]) -> (i32, serde_json::Value) {
         let (code, stdout, stderr) = self.kgate(&[&["leak-scan", "--json"], paths].concat());
         (code, serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}")))
     }

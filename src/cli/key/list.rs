@@ -34,6 +34,9 @@ pub(in crate::cli) struct List {
     /// Only those not used (or, if never, not created) for this long
     #[arg(long, value_name = "SPAN", value_parser = values::span)]
     unused_for: Option<Span>,
+    /// Only those that were never rotated: neither made by a rotation nor replaced
+    #[arg(long)]
+    never_rotated: bool,
     /// Only those that hold this scope, themselves or by a wildcard
     #[arg(long)]
     scope: Option<String>,
@@ -70,7 +73,7 @@ pub(super) fn run(args: &List, session: &Session) -> Outcome {
             }
         };
         let used = last_used.get(&key.id).copied();
-        if filter.matches(&key, now) && args.is_unused(&key, used, now) {
+        if filter.matches(&key, now) && args.is_unused(&key, used, now) && args.is_in_first_life(&key) {
             let consumer = names.get(&key.consumer).map_or("", String::as_str);
             failed = list.row(&KeyView { key: &key, consumer, last_used: used, now }).err();
         }
@@ -105,6 +108,10 @@ impl List {
             scope: scope.map_err(|e: crate::key::ScopeError| Failure::cannot(e.to_string()))?,
             name: self.name.clone(),
         })
+    }
+
+    fn is_in_first_life(&self, key: &KeyRecord) -> bool {
+        !self.never_rotated || (key.rotated_from.is_none() && key.rotated_to.is_none())
     }
 
     fn is_unused(&self, key: &KeyRecord, last_used: Option<Timestamp>, now: Timestamp) -> bool {

@@ -1,10 +1,13 @@
 //! `kgate key …`: the life of a key.
 
 mod create;
+mod export;
 mod list;
 mod prune;
+mod rehash_status;
 mod revoke;
 mod rotate;
+mod rotation_status;
 mod show;
 mod switch;
 mod update;
@@ -20,17 +23,21 @@ use super::session::Session;
 use super::values::{relative, to_the_second};
 
 pub(super) use prune::PRUNED;
+pub(super) use rehash_status::REHASH;
 pub(super) use revoke::REVOKED;
-pub(super) use verify::VERDICT;
+pub(super) use rotation_status::ROTATION;
 
 /// Create, list, change, rotate and revoke keys
 #[derive(Subcommand)]
 pub(super) enum Key {
     Create(create::Create),
     List(list::List),
+    Export(export::Export),
     Show(show::Show),
     Update(update::Update),
     Rotate(rotate::Rotate),
+    RotationStatus(rotation_status::RotationStatus),
+    RehashStatus(rehash_status::RehashStatus),
     Revoke(revoke::Revoke),
     Disable(switch::Disable),
     Enable(switch::Enable),
@@ -41,10 +48,13 @@ pub(super) enum Key {
 pub(super) fn run(command: Key, session: &Session) -> Outcome {
     match command {
         Key::Create(args) => create::run(&args, session),
+        Key::Export(args) => export::run(&args, session),
         Key::List(args) => list::run(&args, session),
         Key::Show(args) => show::run(&args, session),
         Key::Update(args) => update::run(&args, session),
         Key::Rotate(args) => rotate::run(&args, session),
+        Key::RehashStatus(args) => rehash_status::run(&args, session),
+        Key::RotationStatus(args) => rotation_status::run(&args, session),
         Key::Revoke(args) => revoke::run(&args, session),
         Key::Disable(args) => switch::disable(&args, session),
         Key::Enable(args) => switch::enable(&args, session),

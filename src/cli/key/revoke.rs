@@ -13,11 +13,12 @@ use crate::cli::session::Session;
 use crate::cli::ui::Object;
 use crate::cli::values::counted;
 use crate::cli::view::{Field, named};
-use crate::key::{ConsumerId, KeyId, KeyRecord, RevokeReason, State};
+use crate::key::{ConsumerId, KeyId, KeyRecord, RevokeReason, State, Token};
 use crate::store::{Store, StoreError};
 
 use super::list::{consumers, list_keys};
 use super::show::holder_name;
+use super::verify::find;
 
 /// What `key revoke` prints.
 pub(in crate::cli) const REVOKED: &[Field] = &[
@@ -44,7 +45,7 @@ pub(in crate::cli) struct Revoke {
     /// All keys of consumers with this tag; repeatable, and then with all of them
     #[arg(long = "tag", value_name = "TAG", group = "which", conflicts_with = "keys")]
     tags: Vec<String>,
-    /// The identifiers on standard input, one a line
+    /// Identifiers or the keys themselves on standard input, one a line
     #[arg(long, group = "which", conflicts_with_all = ["consumer", "tags"])]
     stdin: bool,
     /// Why
@@ -196,7 +197,19 @@ impl Revoke {
             name(&mut tally, text)?;
         }
         if self.stdin {
-            each_line(io::stdin().lock(), &mut |text| name(&mut tally, text))?;
+            let peppers = session.config_if_any()?.map(|config| config.peppers.clone()).unwrap_or_default();
+            each_line(io::stdin().lock(), &mut |text| {
+                if text.parse::<KeyId>().is_ok() {
+                    return name(&mut tally, text);
+                }
+                if let Some(key) = find(&Token::from_presented(text), &peppers, store)? {
+                    return name(&mut tally, &key.id.to_string());
+                }
+                // It may be a token of another store, and is not repeated.
+                let problem = "a line is neither the identifier of a key nor a key of this store";
+                tally.fail("[redacted]", problem.to_owned(), session);
+                Ok(())
+            })?;
         }
         if let Some(holders) = consumers(store, self.consumer.as_deref(), &self.tags)? {
             tally.wanted.extend(live_keys(&holders, store)?);

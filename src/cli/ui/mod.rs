@@ -19,10 +19,10 @@ use serde_json::Value;
 use crate::key::redact_tokens;
 
 use super::failure::Failure;
-use text::{clean_lines, csv_heading, csv_line, csv_text, json_clean};
+use text::{clean_lines, csv_text};
 
 pub(super) use list::List;
-pub(super) use text::clean;
+pub(super) use text::{clean, csv_heading, csv_line, json_clean};
 
 /// The form results are printed in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
@@ -34,6 +34,19 @@ pub(super) enum Format {
     Json,
     /// For spreadsheets: a heading, then a line each.
     Csv,
+}
+
+impl Format {
+    /// Reads its names. The value stays a text, so that a command may offer other forms under the
+    /// same flag.
+    pub(super) fn parser() -> clap::builder::PossibleValuesParser {
+        names_of::<Self>()
+    }
+}
+
+/// Reads the names of a closed set of values, and leaves them as texts.
+pub(super) fn names_of<V: clap::ValueEnum>() -> clap::builder::PossibleValuesParser {
+    V::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value).collect::<Vec<_>>().into()
 }
 
 /// Something with a fixed set of named values: one JSON object, one CSV line.
@@ -196,6 +209,11 @@ impl Ui {
         self.stdout.borrow_mut().write_all(text).map_err(|e| Failure::stdout(&e))
     }
 
+    /// As [`Ui::raw`], for writers.
+    pub(super) fn write(&self, text: &[u8]) -> io::Result<usize> {
+        self.stdout.borrow_mut().write(text)
+    }
+
     /// Hands everything printed so far to the system.
     pub(super) fn flush(&self) -> Result<(), Failure> {
         self.stdout.borrow_mut().flush().map_err(|e| Failure::stdout(&e))
@@ -303,26 +321,34 @@ impl Ui {
 
     /// Does `work` beside a spinner that shows `count`; without one unless standard error is a
     /// terminal.
-    pub(super) fn spin(&self, what: &'static str, count: impl Fn() -> String + Sync, work: impl FnOnce()) {
+    /// The argument of `count` is how long it has taken so far.
+    pub(super) fn spin<R>(
+        &self,
+        what: &'static str,
+        count: impl Fn(std::time::Duration) -> String + Sync,
+        work: impl FnOnce() -> R,
+    ) -> R {
         if self.voice.talk == Talk::Quiet || !self.voice.is_terminal {
             return work();
         }
         let spinner = indicatif::ProgressBar::new_spinner();
         let done = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
+        let result = std::thread::scope(|scope| {
             let drawing = scope.spawn(|| {
                 // Relaxed: the flag carries no data; a frame too many does no harm.
                 while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    spinner.set_message(format!("{what} {}", count()));
+                    spinner.set_message(format!("{what} {}", count(spinner.elapsed())));
                     spinner.tick();
                     std::thread::park_timeout(FRAME);
                 }
             });
-            work();
+            let result = work();
             done.store(true, std::sync::atomic::Ordering::Relaxed);
             drawing.thread().unpark();
+            result
         });
         spinner.finish_and_clear();
+        result
     }
 
     /// Colours a piece of a result, where results are coloured.
@@ -399,7 +425,7 @@ impl Drop for Bar {
 }
 
 impl Tone {
-    fn code(self) -> &'static str {
+    pub(super) fn code(self) -> &'static str {
         match self {
             Self::Plain => "0",
             Self::Good => "32",

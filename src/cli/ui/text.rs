@@ -38,7 +38,7 @@ pub(super) fn clean_lines(text: &str) -> String {
 ///
 /// The serialiser has already escaped everything below U+0020 inside strings; the line breaks it
 /// wrote between values stay.
-pub(super) fn json_clean(text: &str) -> Cow<'_, str> {
+pub(in crate::cli) fn json_clean(text: &str) -> Cow<'_, str> {
     let needs = |c: char| c != '\n' && is_unsafe(c);
     if !text.contains(needs) {
         return Cow::Borrowed(text);
@@ -54,11 +54,11 @@ pub(super) fn json_clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(cleaned)
 }
 
-pub(super) fn csv_heading(object: &Object) -> String {
+pub(in crate::cli) fn csv_heading(object: &Object) -> String {
     object.0.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(",") + "\r\n"
 }
 
-pub(super) fn csv_line(object: &Object) -> String {
+pub(in crate::cli) fn csv_line(object: &Object) -> String {
     object.0.iter().map(|(_, value)| csv_cell(&csv_text(value))).collect::<Vec<_>>().join(",") + "\r\n"
 }
 

@@ -183,7 +183,7 @@ upstream = "catalog"
     assert_eq!(types[2].format, Format::Opaque { min_len: 20, max_len: 40 });
     assert_eq!(types[0].default_expires, Some("90d".parse().unwrap()));
     let limits = &config.plans[0].limits;
-    assert_eq!((limits[0].burst, limits[1].burst), (200, 3000));
+    assert_eq!((limits[0].limit.most(), limits[1].limit.most()), (200, 3000));
     assert_eq!(limits[1].per, LimitSubject::Consumer);
     let upstream = &config.upstreams[0];
     assert_eq!(upstream.shared_secret.as_ref().unwrap().expose(), b"s3cret");
@@ -343,7 +343,31 @@ fn mistakes_of_each_kind() {
         ),
         (
             "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\nkey_header = \"Authorization\"\n",
-            &["Bearer"],
+            &["takes keys as \"bearer\""],
+        ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\ncredentials = [\"bearer\", \"header:Host\"]\n",
+            &["5:26", "meaning of its own"],
+        ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\ncredentials = [\"basic\"]\n",
+            &["5:16", "not a place", "basic-user"],
+        ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\ncredentials = [\"cookie:a\", \"cookie:a\"]\n",
+            &["5:28", "named twice"],
+        ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\ncredentials = []\n",
+            &["5:15", "names no place"],
+        ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\ncredentials = [\"bearer\"]\nkey_header = \"X-K\"\n",
+            &["6:14", "beside `credentials`"],
+        ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\npublic = true\ncredentials = [\"bearer\"]\n",
+            &["6:15", "means nothing"],
         ),
         (
             "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\nkey_header = \"cookie\"\n",
@@ -380,6 +404,9 @@ fn mistakes_of_each_kind() {
         ),
         ("[plans.\"a b\"]\n", &["1:8", "not a name"]),
         ("[[pepper]]\nid = \"p\"\nfile = \"/no/such\"\n", &["3:8", "/no/such"]),
+        ("[[pepper]]\nid = \"p\"\n", &["needs `file` or `env`"]),
+        ("[[pepper]]\nid = \"p\"\nfile = \"f\"\nenv = \"E\"\n", &["4:7", "beside `file`"]),
+        ("[[pepper]]\nid = \"p\"\nenv = \"KGATE_NO_SUCH_PEPPER\"\n", &["3:7", "is not set"]),
     ] {
         assert_error(more, parts);
     }
@@ -421,6 +448,10 @@ fn doubts_are_warnings() {
                 "{with_route}[[key_type]]\nname = \"pub\"\nprefix = \"acme_pub\"\nkind = \"publishable\"\n"
             ),
             "12:1 route `r` takes publishable keys (`pub`)",
+        ),
+        (
+            format!("{with_route}credentials = [\"bearer\", \"query:k\"]\n"),
+            "16:26 keys in the argument `k` end up in histories",
         ),
         (HEAD.to_owned(), "1:1 no route is declared"),
     ] {

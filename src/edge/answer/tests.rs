@@ -17,8 +17,7 @@ fn answers() -> Answers {
 fn limit() -> LimitState<'static> {
     LimitState {
         name: "burst",
-        rate: "100/s".parse().unwrap(),
-        burst: 200,
+        limit: Limit::Rate { rate: "100/s".parse().unwrap(), burst: 200 },
         remaining: 7,
         reset: Duration::from_millis(1930),
         retry_after: Duration::from_millis(1),

@@ -31,7 +31,7 @@ fn strip_set() -> StripSet {
     let metadata = config.upstreams[0].forward_metadata.iter();
     let names = &config.identity_headers;
     let metadata = metadata.map(|key| (key.clone(), header_name(&names.meta_name(key)))).collect();
-    let told = Told { metadata, secret: None };
+    let told = Told { metadata, secret: None, token: None, code: None };
     StripSet::new(names, &[told], &[HeaderName::from_static("x-api-key")])
 }
 
@@ -96,7 +96,7 @@ fn values_share_a_buffer_and_stay_apart() {
     let mut values = Values::default();
     values.text(&names[0], Some("Acme\r\nX-Evil: 1"));
     values.text(&names[1], Some(""));
-    values.print(&names[2], 42);
+    values.push(&names[2], |out| push_number(42, out));
     let mut head = HeaderMap::new();
     head.append(a, HeaderValue::from_static("spoofed"));
     values.set(&mut head);

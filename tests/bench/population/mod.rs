@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kgate::key::{
-    ConsumerId, ConsumerRecord, Digest, Format, KeyId, KeyRecord, KeyType, KeyTypes, Kind, Metadata,
+    ConsumerId, ConsumerRecord, Digest, Format, KeyId, KeyRecord, KeyType, KeyTypes, Kind, Limit, Metadata,
     Networks, Prefix, Scheme, State, Timestamp, Token,
 };
 use kgate::policy::{
@@ -53,9 +53,9 @@ pub fn unknown(count: usize) -> Vec<Vec<u8>> {
 pub fn rules() -> Arc<Rules> {
     let limit = |name: &str, rate: &str| LimitSpec {
         name: name.into(),
-        rate: rate.parse().expect("a rate"),
-        burst: 1_000,
+        limit: Limit::Rate { rate: rate.parse().expect("a rate"), burst: 1_000 },
         per: LimitSubject::Key,
+        shadow: false,
     };
     let key_type = KeyType {
         name: "live".into(),

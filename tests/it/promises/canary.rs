@@ -172,8 +172,33 @@ fn requests(token: &str) -> Vec<String> {
             format!("{token}\r\n\r\n"),
         ]);
     }
+    all.extend(placed(token, &half));
     // Neither must a good request nor one cut off in the middle leave a trace.
     all.push(format!("GET /x HTTP/1.1\r\nHost: a\r\n{}", &bearer[..bearer.len() - 2]));
+    all
+}
+
+/// The token in every place a route can take a key from, on one that does and on one that does not; `half` is the token with
+/// some of its bytes percent-encoded.
+fn placed(token: &str, half: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for path in ["/placed/x", "/x"] {
+        let basic = |pair: String| base64(pair.as_bytes());
+        for (query, line) in [
+            (String::new(), format!("Authorization: Basic {}", basic(format!("{token}:")))),
+            (String::new(), format!("Authorization: Basic {}", basic(format!("u:{token}")))),
+            (String::new(), format!("Authorization: Basic {}", basic(format!("{token}:{token}")))),
+            (String::new(), format!("X-Other: {token}")),
+            (String::new(), format!("Cookie: a=b; key={token}; c")),
+            (String::new(), format!("Cookie: key={token}; key={token}")),
+            (String::new(), format!("Sec-WebSocket-Protocol: v2, kgate.key.{token}")),
+            (format!("?a&key={token}&b"), String::from("X: x")),
+            (format!("?%6bey={half}"), String::from("X: x")),
+            (format!("?key={token}&key={token}"), format!("X-Other: {token}")),
+        ] {
+            all.push(format!("GET {path}{query} HTTP/1.1\r\nHost: a\r\n{line}\r\n\r\n"));
+        }
+    }
     all
 }
 
@@ -198,6 +223,7 @@ fn a_token_exists_in_one_place() {
         + &format!(
             "\n[[upstream]]\nname = \"down\"\nservers = [\"{nobody}\"]\n\n[[route]]\nname = \"down\"\npath = \"/down/**\"\nupstream = \"down\"\n\
              \n[[route]]\nname = \"named\"\npath = \"/named/**\"\nkey_header = \"X-Api-Key\"\nupstream = \"echo\"\n\
+             \n[[route]]\nname = \"placed\"\npath = \"/placed/**\"\nupstream = \"echo\"\ncredentials = [\"bearer\", \"basic-user\", \"basic-password\", \"header:X-Other\", \"cookie:key\", \"query:key\", \"websocket\"]\n\
              \n[[route]]\nname = \"slow\"\npath = \"/slow/**\"\npublic = true\nupstream = \"echo\"\n"
         );
     let site = Site::with(&config);

@@ -109,15 +109,17 @@ fn corpus() -> Vec<(&'static str, String, usize)> {
     for named in ["Transfer-Encoding", "keep-alive, transfer-encoding", "close, TE, Transfer-Encoding"] {
         all.push(("TE named in Connection", post(&format!("Connection: {named}\r\n{te}"), &chunks), 1));
     }
-    // Where the gateway reads a chunk's end, what follows is a request to be judged; it is passed on in
-    // chunks of the gateway's own making.
-    for size in ["-1", "+1", "0x1", "1 ", " 1", "g", "", "FFFFFFFFFFFFFFFFF", "1\n", "1\r"] {
-        all.push(("odd chunk size", post(te, &format!("{size}\r\nx\r\n0\r\n\r\n{SMUGGLED}")), 2));
+    // Behind a chunk that can be read in two ways nothing is a request.
+    for size in
+        ["-1", "+1", "0x1", "1 ", " 1", "g", "", ";ext", ";", "FFFFFFFFFFFFFFFFF", "1\n", "1\r", "1;a\n"]
+    {
+        all.push(("odd chunk size", post(te, &format!("{size}\r\nx\r\n0\r\n\r\n{SMUGGLED}")), 1));
+        all.push(("odd last chunk", post(te, &format!("1\r\nx\r\n{size}\r\n\r\n{SMUGGLED}")), 1));
     }
     for chunk in
         ["1\r\nxx\r\n0\r\n\r\n", "1\nx\n0\n\n", "1\r\nx0\r\n\r\n", "1\r\nx\r\n0\r\n", "5\r\nx\r\n0\r\n\r\n"]
     {
-        all.push(("odd chunk", post(te, &format!("{chunk}{SMUGGLED}")), 2));
+        all.push(("odd chunk", post(te, &format!("{chunk}{SMUGGLED}")), 1));
     }
     for (name, head) in [
         (
@@ -187,6 +189,41 @@ fn what_follows_a_refusal_is_judged_for_itself() {
         let text = String::from_utf8_lossy(&raw);
         assert!(!text.contains("/v1/products/smuggled"), "{shown}");
         assert_eq!(gate.echo.requests() - before, usize::from(reuses), "{shown}");
+    }
+}
+
+/// Pingora takes a size without digits for the end of the body, and others go on reading.
+#[test]
+fn a_chunk_that_can_be_read_in_two_ways_is_400_and_ends_the_connection() {
+    let gate = gate();
+    for chunks in
+        ["\r\n\r\n", ";ext\r\n\r\n", "1\r\nx\r\n\r\n\r\n", "1\nx\r\n0\r\n\r\n", "1 \r\nx\r\n0\r\n\r\n"]
+    {
+        let post =
+            format!("POST /public/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
+        let (got, raw) = statuses(&gate, format!("{post}{SMUGGLED}").as_bytes());
+        assert_eq!(got, [400], "{chunks:?}: {}", raw.escape_ascii());
+    }
+}
+
+/// The rules for heads hold for each on a connection, whatever body came before it, and however the
+/// bytes were cut.
+#[test]
+fn a_head_behind_a_body_is_read_as_strictly_as_the_first() {
+    let gate = gate();
+    let loose = "GET /public/loose HTTP/1.1\nHost: a\n\n";
+    for first in [
+        "GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /public/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+        "POST /public/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    ] {
+        let (got, raw) = statuses(&gate, format!("{first}{loose}").as_bytes());
+        assert_eq!(got, [200, 400], "{first:?}: {}", raw.escape_ascii());
+        let mut client = gate.connect();
+        client.send(format!("{first}{}", &loose[..1]));
+        assert_eq!(client.answer().status, 200, "{first:?}");
+        client.send(&loose[1..]);
+        assert_eq!(client.answer().status, 400, "{first:?}");
     }
 }
 

@@ -16,7 +16,7 @@ const RENAMES: &str = r#"
 "#;
 
 /// The old names, the new ones, and what belongs to no name at all.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 23] = [
     "X-Consumer-Id",
     "X-Tenant",
     "X-Consumer-Name",
@@ -34,6 +34,11 @@ const NAMES: [&str; 18] = [
     "X-About-Tier",
     "X-About-Anything-At-All",
     "X-Kgate-Secret",
+    "X-Kgate-Token",
+    "X-Kgate-Timestamp",
+    "X-Kgate-Signature",
+    "X-Kgate-Anything",
+    "X-Identity-Token",
     "X-Api-Key",
 ];
 
@@ -48,7 +53,10 @@ fn sees_evil(answer: &Answer) -> bool {
 fn a_backend_never_sees_a_clients_identity_or_key() {
     let config =
         CONFIG.replace("[[key_type]]\nname = \"live\"", &format!("{RENAMES}\n[[key_type]]\nname = \"live\""));
-    let gate = Gate::start(&config);
+    let proofs = "jwt = { algorithm = \"HS256\", secret_file = \"long\", header = \"X-Identity-Token\" }\n\
+                  hmac_secret_file = \"long\"\nforward_metadata =";
+    let config = config.replace("forward_metadata =", proofs);
+    let gate = Gate::start_with(&config, |dir| std::fs::write(dir.join("long"), [b'x'; 32]).unwrap());
     let token = gate.issue(&["products:read"]);
     let mut client = gate.connect();
     for name in NAMES {
@@ -85,6 +93,11 @@ fn a_backend_never_sees_a_clients_identity_or_key() {
                         ("X-Key-Id", 0),
                         ("X-Consumer-Meta-Tier", 0),
                         ("X-RateLimit-Remaining", 0),
+                        ("X-Identity-Token", known),
+                        ("X-Kgate-Signature", 1),
+                        ("X-Kgate-Timestamp", 1),
+                        ("X-Kgate-Token", 0),
+                        ("X-Kgate-Anything", 0),
                     ] {
                         assert_eq!(answer.seen(ours).len(), count, "{path} {spoof:?}: {ours}");
                     }

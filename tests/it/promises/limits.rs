@@ -7,7 +7,7 @@ use kgate::config::Config;
 use kgate::key::Token;
 use kgate::store::{NewConsumer, NewKey};
 
-use crate::harness::{Client, Gate, acme, new_key, request, scopes_of};
+use crate::harness::{Client, Gate, acme, new_key, request, scopes_of, until};
 
 /// By the day, so that nothing comes back while a slow machine runs the test.
 const CONFIG: &str = r#"
@@ -33,6 +33,41 @@ limits = [
     { name = "together", rate = "90/d", burst = 90, per = "consumer" },
 ]
 
+[plans.all]
+limits = [
+    { name = "wide", rate = "60/d", burst = 60 },
+    { name = "quota", quota = "50/month" },
+    { name = "week", quota = "70/week", per = "consumer" },
+    { name = "parallel", concurrent = 1000 },
+    { name = "everybody", rate = "1000/d", per = "route" },
+]
+
+[plans.parallel]
+limits = [{ name = "parallel", concurrent = 10 }, { name = "rate", rate = "1000/d" }]
+
+[plans.quota]
+limits = [{ name = "quota", quota = "50/month" }]
+
+[plans.dear]
+limits = [{ name = "dear", rate = "50/d" }, { name = "month", quota = "60/month" }]
+
+[plans.shadow]
+limits = [
+    { name = "tried", rate = "5/d", shadow = true },
+    { name = "tried-too", quota = "7/month", shadow = true },
+    { name = "real", rate = "9/d" },
+]
+
+[plans.open]
+limits = []
+
+[plans.whole-route]
+limits = [
+    { name = "everybody", rate = "30/d", per = "route" },
+    { name = "each", rate = "20/d" },
+    { name = "one", rate = "5/d" },
+]
+
 [plans.shared]
 limits = [{ name = "shared", rate = "50/d", burst = 50, per = "consumer" }]
 
@@ -56,6 +91,24 @@ upstream = "echo"
 name = "scoped"
 path = "/scoped/**"
 scopes = "products:read"
+upstream = "echo"
+
+[[route]]
+name = "dear"
+path = "/dear/**"
+cost = 5
+upstream = "echo"
+
+[[route]]
+name = "free"
+path = "/free/**"
+cost = 0
+upstream = "echo"
+
+[[route]]
+name = "limited"
+path = "/limited/**"
+plan = "whole-route"
 upstream = "echo"
 "#;
 
@@ -190,6 +243,99 @@ fn a_refused_request_spends_nothing() {
     assert_eq!(passed(&gate, &mixed(token)), 0);
     reconfigure(&gate, &[("50/d\", burst = 50", "50/d\", burst = 75")]);
     assert_eq!(passed(&gate, &mixed(token)), 25, "the count is kept, and the 350 over it are not in it");
+}
+
+#[test]
+fn of_every_kind_exactly_as_many_pass() {
+    let gate = Gate::start(CONFIG);
+    assert_eq!(passed(&gate, &mixed(&issue(&gate, "quota"))), 50, "a quota alone");
+    let token = issue(&gate, "all");
+    assert_eq!(passed(&gate, &mixed(&token)), 50, "a quota among others");
+    reconfigure(&gate, &[("50/month", "5000/month")]);
+    assert_eq!(passed(&gate, &mixed(&token)), 10, "150 refused requests spent nothing of the others");
+    reconfigure(&gate, &[("wide\", rate = \"60/d\", burst = 60", "wide\", rate = \"6000/d\", burst = 6000")]);
+    assert_eq!(passed(&gate, &mixed(&token)), 10, "nor of the week");
+}
+
+#[test]
+fn as_many_are_in_work_as_the_limit_says_whatever_ends_them() {
+    let gate = Gate::start(CONFIG);
+    let token = issue(&gate, "parallel");
+    let slow = request("GET", "/a/1?delay=60000", &token);
+    let quick = request("GET", "/a/2", &token);
+    for _ in 0..2 {
+        let before = gate.echo.requests();
+        let held: Vec<Client> = (1..=10)
+            .map(|i| {
+                let mut client = gate.connect();
+                client.send(&slow);
+                until("the backend is asked", || gate.echo.requests() == before + i);
+                client
+            })
+            .collect();
+        for _ in 0..3 {
+            let answer = gate.send(&quick);
+            assert_eq!((answer.status, answer.code().as_str()), (429, "too_many_concurrent"));
+            assert_eq!(answer.header("retry-after"), Some("1"));
+        }
+        assert_eq!(gate.echo.requests(), before + 10, "refused ones are not forwarded");
+        // Clients that leave give their places back, and so do backends that die: the second round has
+        // all ten again.
+        drop(held);
+        until("a place is free", || gate.send(&quick).status == 200);
+        for _ in 0..11 {
+            assert_eq!(gate.send(request("GET", "/a/3?drop", &token)).status, 502);
+        }
+        until("all places are free", || gate.count("kgate_requests_in_flight") == 0.0);
+    }
+}
+
+#[test]
+fn a_cost_is_charged_and_may_be_nothing() {
+    let gate = Gate::start(CONFIG);
+    let token = issue(&gate, "dear");
+    let all = |path: &str| -> Vec<String> {
+        (0..100).map(|i| request("GET", &format!("/{path}/{i}"), &token)).collect()
+    };
+    assert_eq!(gate.get("/dear/1", &token).header("x-ratelimit-remaining"), Some("45"));
+    assert_eq!(passed(&gate, &all("dear")), 9);
+    assert_eq!(passed(&gate, &all("free")), 100);
+    reconfigure(&gate, &[("50/d\" }, { name = \"month\"", "500/d\" }, { name = \"month\"")]);
+    assert_eq!(passed(&gate, &all("dear")), 2);
+    assert_eq!(passed(&gate, &all("a")), 0);
+}
+
+#[test]
+fn a_limit_in_shadow_mode_is_counted_and_never_refuses() {
+    let gate = Gate::start(CONFIG);
+    let token = issue(&gate, "shadow");
+    assert_eq!(passed(&gate, &mixed(&token)), 9);
+    let shadowed = |name: &str| {
+        let lines = gate.lines.all();
+        lines.iter().filter(|line| line["shadow_limit"] == name).count()
+    };
+    until("all are logged", || gate.lines.all().len() == PARALLEL);
+    assert_eq!(shadowed("tried"), 4);
+    assert!(gate.count("kgate_shadow_refusals_total{limit=\"tried\"}") >= 4.0);
+    let answer = gate.get("/a/1", &token);
+    assert_eq!(answer.status, 429);
+    assert!(!answer.head.contains("tried"), "{}", answer.head);
+}
+
+#[test]
+fn a_route_has_limits_for_everybody_and_for_each() {
+    let gate = Gate::start(CONFIG);
+    let to = |path: &str, token: &Token| -> Vec<String> {
+        (0..50).map(|i| request("GET", &format!("/{path}/{i}"), token)).collect()
+    };
+    // `one` of the key's plan counts before that of the route's, of which 5 would pass.
+    let (one, two) = (issue(&gate, "one"), issue(&gate, "open"));
+    assert_eq!(passed(&gate, &to("limited", &one)), 20, "each");
+    assert_eq!(passed(&gate, &to("limited", &two)), 5, "one, as the route has it");
+    let three = issue(&gate, "one");
+    assert_eq!(passed(&gate, &to("limited", &three)), 5, "everybody: 30 in all");
+    assert_eq!(passed(&gate, &to("a", &one)), 30, "elsewhere only its own plan holds");
+    assert_eq!(passed(&gate, &to("a", &two)), 50);
 }
 
 fn reconfigure(gate: &Gate, replacements: &[(&str, &str)]) {

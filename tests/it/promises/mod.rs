@@ -6,4 +6,6 @@ mod identity;
 mod limits;
 mod memory;
 mod paths;
+mod quotas;
 mod refusals;
+mod sources;

@@ -1,0 +1,142 @@
+//! Ending what was found.
+
+use crate::cli::failure::Failure;
+use crate::cli::session::Session;
+use crate::cli::ui::clean;
+use crate::cli::values::counted;
+use crate::key::{KeyId, Kind, RevokeReason, redact_tokens};
+use crate::scan::{Finding, Report};
+use crate::store::{Act, Store};
+
+use super::args::LeakScan;
+use super::forms::known;
+
+/// Says whether a key found can and should be revoked: ours, live, secret, not accepted.
+pub(super) fn is_revocable(finding: &Finding) -> bool {
+    !finding.is_informational()
+        && finding.suppressed.is_none()
+        && finding.standing.is_live()
+        && known(finding).is_some_and(|known| known.key.is_some())
+}
+
+/// Shows, asks, and revokes. A declined question is no failure: the report has been printed.
+pub(super) fn revoke(args: &LeakScan, report: &Report, session: &Session) -> Result<(), Failure> {
+    let wanted: Vec<&Finding> = report.findings.iter().filter(|f| is_revocable(f)).collect();
+    if wanted.is_empty() {
+        session.ui.status("there is no key to revoke: none found works and is this store's");
+        return Ok(());
+    }
+    let store = session.store_mut()?;
+    let wanted = only_secret(wanted, &store, session)?;
+    if args.dry_run {
+        for finding in &wanted {
+            session.ui.status(format!("would revoke {}", line(finding)));
+        }
+        return Ok(());
+    }
+    if !args.yes {
+        wanted.iter().for_each(|finding| session.ui.status(line(finding)));
+        let question = format!("Revoke {} for good?", counted(wanted.len(), "key"));
+        if !session.ui.confirm(&question, "--yes")? {
+            session.ui.status("nothing was revoked");
+            return Ok(());
+        }
+    }
+    let bar = session.ui.bar(wanted.len() as u64, "revoking");
+    let mut revoked = 0;
+    for finding in wanted {
+        let Some(id) = id(finding) else { continue };
+        let act = Act { note: Some(note(finding)), ..session.act(None) };
+        // A commit each, because each has its own note; what was revoked stays so if one fails.
+        match store.revoke(id, RevokeReason::Leak, &act) {
+            Ok(outcome) => revoked += usize::from(outcome.changed),
+            Err(error) => {
+                bar.aside(|| session.ui.warn(format!("{revoked} revoked before this")));
+                return Err(error.into());
+            }
+        }
+        bar.add(1);
+    }
+    drop(bar);
+    session.ui.status(format!("revoked {}", counted(revoked, "key")));
+    Ok(())
+}
+
+/// Leaves out keys whose record says they are of a publishable type, whatever their prefix says now.
+fn only_secret<'f>(
+    wanted: Vec<&'f Finding>,
+    store: &Store,
+    session: &Session,
+) -> Result<Vec<&'f Finding>, Failure> {
+    let types = &session.config()?.key_types;
+    let mut secret = Vec::with_capacity(wanted.len());
+    for finding in wanted {
+        let Some(id) = id(finding) else { continue };
+        let key = store.key(id)?;
+        match types.by_name(&key.key_type) {
+            Some((_, declared)) if declared.kind == Kind::Secret => secret.push(finding),
+            Some(_) => {}
+            None => session.ui.warn(format!(
+                "{id} is not revoked: its key type {} is not configured, so it may be meant to be seen",
+                clean(&key.key_type)
+            )),
+        }
+    }
+    Ok(secret)
+}
+
+fn id(finding: &Finding) -> Option<KeyId> {
+    known(finding).and_then(|known| known.key)
+}
+
+fn line(finding: &Finding) -> String {
+    let id = id(finding).map(|id| id.to_string()).unwrap_or_default();
+    let place = finding.places.first().map(ToString::to_string).unwrap_or_default();
+    format!("{id} ({}), found in {place}", finding.hint)
+}
+
+/// Where it was found, for the audit log: the first place, how many more, and the commit.
+fn note(finding: &Finding) -> String {
+    let mut place = finding.places.first().map(ToString::to_string).unwrap_or_default();
+    if let Some(commit) = finding.places.first().and_then(|place| place.commit.as_ref()) {
+        place = format!("{place} in {}", commit.short_id());
+    }
+    let rest = match finding.place_count.saturating_sub(1) {
+        0 => String::new(),
+        more => format!(" and {}", counted(more, "more place")),
+    };
+    let room = NOTE - FOUND.len() - rest.len();
+    let place = redact_tokens(&place).into_owned();
+    format!("{FOUND}{}{rest}", shorten(&place, room))
+}
+
+/// Cuts out the middle of a long text: the end of a path says more than its beginning.
+fn shorten(text: &str, room: usize) -> String {
+    if text.len() <= room {
+        return text.to_owned();
+    }
+    let mark = "…";
+    let half = (room - mark.len()) / 2;
+    let head = (0..=half).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
+    let tail = (text.len() - half..text.len()).find(|&i| text.is_char_boundary(i)).unwrap_or(text.len());
+    format!("{}{mark}{}", &text[..head], &text[tail..])
+}
+
+const FOUND: &str = "found in ";
+
+/// Bytes of a note the audit log takes.
+const NOTE: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_places_are_cut_in_the_middle_at_a_character() {
+        assert_eq!(shorten("short", 9), "short");
+        let long = "ä".repeat(200);
+        let cut = shorten(&long, 101);
+        assert!(cut.len() <= 101 && cut.contains('…'), "{cut}");
+        assert_eq!(shorten("aaaaaaaaaabbbbbbbbbb", 13), "aaaaa…bbbbb");
+    }
+}

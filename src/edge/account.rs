@@ -1,0 +1,214 @@
+//! An explanation as people and programs read it. `kgate explain`, `kgate key verify` and the admin listener's
+//! `POST /explain` all show this.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Answers, Identification, RequestId};
+use crate::config::Config;
+use crate::key::{KeyId, Timestamp};
+use crate::policy::{Attributes, Denial, Engine, Explanation, LimitLeft, Now, Passage};
+
+/// A request that is asked about and never made.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// Its method.
+    #[serde(default = "get")]
+    pub method: String,
+    /// Its target: path, and query.
+    pub path: String,
+    /// Its host; empty if there is none.
+    #[serde(default)]
+    pub host: String,
+    /// The client's address; `None` if it has none.
+    #[serde(default)]
+    pub ip: Option<IpAddr>,
+    /// The key it would bring; `None` if none.
+    #[serde(default, deserialize_with = "key_id")]
+    pub key_id: Option<KeyId>,
+}
+
+/// Why a text is no question. It repeats nothing of the text, which may hold a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "line {line}, column {column}: send {{\"path\": \"/…\"}} and, if wanted, `method`, `host`, `ip` and `key_id` (key_…), all of them texts"
+)]
+pub struct NoQuestion {
+    line: usize,
+    column: usize,
+}
+
+impl Question {
+    /// Reads the JSON form.
+    ///
+    /// # Errors
+    /// [`NoQuestion`] if it is not JSON, lacks `path`, or has other members.
+    pub fn parse(text: &[u8]) -> Result<Self, NoQuestion> {
+        serde_json::from_slice(text)
+            .map_err(|error| NoQuestion { line: error.line(), column: error.column() })
+    }
+
+    /// Has an engine explain it. Nothing is spent.
+    pub fn ask(&self, engine: &Engine, now: Now) -> Explanation {
+        let request = Attributes {
+            method: &self.method,
+            host: &self.host,
+            target: self.path.as_bytes(),
+            client: self.ip,
+            fields: &HeaderMap::new(),
+        };
+        match self.key_id {
+            Some(key) => engine.explain_key(&request, key, now),
+            None => engine.explain(&request, now),
+        }
+    }
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+fn key_id<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<KeyId>, D::Error> {
+    let text = Option::<String>::deserialize(input)?;
+    let id = text.map(|text| text.parse()).transpose();
+    id.map_err(|_| serde::de::Error::custom("not a key's identifier"))
+}
+
+/// What would become of a request, and why.
+pub struct Account<'a> {
+    /// What the engine says.
+    pub explanation: &'a Explanation,
+    /// The configuration it was asked under.
+    pub config: &'a Config,
+    /// The request's method.
+    pub method: &'a str,
+    /// The request's target as it was asked about.
+    pub target: &'a str,
+    /// The time it was asked at.
+    pub at: Timestamp,
+    /// Whether the limits' counts are those of a running gateway.
+    pub counts: Counts,
+}
+
+/// Whose counts were looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counts {
+    /// The running gateway's own.
+    Live,
+    /// None: they live in the gateway's memory, and this is another process.
+    Unknown,
+}
+
+/// Every name in the JSON form, in order, and what it means.
+pub const ACCOUNT: &[(&str, &str)] = &[
+    ("verdict", "`allow` or `deny`"),
+    ("status", "the HTTP status of the answer; null if the backend gives it"),
+    ("decided_by", "the step that decided: the last of `steps`"),
+    ("reason", "a short fixed name for why it is refused, or null"),
+    ("detail", "the same as a sentence, or null"),
+    ("route", "the name of the route that takes the request, or null"),
+    ("key_id", "the key, or null if it is not known"),
+    ("consumer_id", "who holds it, or null"),
+    ("plan", "the plan that applies, or null"),
+    (
+        "limits",
+        "array of `{\"name\",\"rate\",\"burst\",\"remaining\",\"reset_seconds\",\"retry_after_seconds\"}`: every limit of the plan, how many more would pass after this request, and seconds until it is whole again and until one passes; the last three are null where the counts are not known",
+    ),
+    (
+        "counts",
+        "`live`: the counts are the gateway's; `unknown`: they live in the gateway, and this was another process",
+    ),
+    ("steps", "array of `{\"step\",\"passed\",\"detail\"}`, in the order the gateway takes them"),
+    (
+        "forward",
+        "what a backend would get: `{\"upstream\",\"servers\",\"method\",\"target\",\"headers\",\"claims\"}`, or null; of secrets only the header's name; `claims` is what a signed token would say, or null",
+    ),
+];
+
+impl Account<'_> {
+    /// Returns its JSON form: the names of [`ACCOUNT`], in that order.
+    pub fn fields(&self) -> Vec<(&'static str, Value)> {
+        let explanation = self.explanation;
+        let denial = explanation.denial.as_ref();
+        let (key, consumer) = explanation.key.unzip();
+        let steps: Vec<Value> = explanation
+            .findings
+            .iter()
+            .map(|f| json!({"step": f.step.as_str(), "passed": f.held, "detail": f.detail}))
+            .collect();
+        let limits: Vec<Value> = explanation.limits.iter().map(|limit| self.limit(limit)).collect();
+        let values = [
+            json!(self.verdict()),
+            json!(denial.map(|denial| self.status(denial))),
+            json!(explanation.findings.last().map(|finding| finding.step.as_str())),
+            json!(denial.map(|denial| denial.reason().code())),
+            json!(denial.map(|denial| denial.reason().to_string())),
+            json!(explanation.route.and_then(|index| self.config.route_names.get(index))),
+            json!(key.map(|id| id.to_string())),
+            json!(consumer.flatten().map(|id| id.to_string())),
+            json!(explanation.plan),
+            json!(limits),
+            json!(if self.counts == Counts::Live { "live" } else { "unknown" }),
+            json!(steps),
+            json!(explanation.passage.as_ref().map(|passage| self.forward(passage))),
+        ];
+        ACCOUNT.iter().map(|(name, _)| *name).zip(values).collect()
+    }
+
+    /// Returns the JSON form as one value.
+    pub fn json(&self) -> Value {
+        self.fields().into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>().into()
+    }
+
+    /// Returns `allow` or `deny`.
+    pub fn verdict(&self) -> &'static str {
+        if self.explanation.denial.is_none() { "allow" } else { "deny" }
+    }
+
+    /// The status alone has nothing of the time in it, nor of the request's id.
+    fn status(&self, denial: &Denial) -> u16 {
+        let answers = Answers::new(&self.config.server);
+        answers.denial(denial, &RequestId::of_nothing(), Timestamp::default()).status.as_u16()
+    }
+
+    fn limit(&self, limit: &LimitLeft) -> Value {
+        let known = |value: f64| (self.counts == Counts::Live).then_some(value);
+        json!({
+            "name": limit.name,
+            "allows": limit.limit.to_string(),
+            "most": limit.limit.most(),
+            "remaining": (self.counts == Counts::Live).then_some(limit.remaining),
+            "reset_seconds": known(limit.reset.as_secs_f64()),
+            "retry_after_seconds": known(limit.retry_after.as_secs_f64()),
+        })
+    }
+
+    fn forward(&self, passage: &Passage) -> Value {
+        let upstream = self.config.upstreams.get(passage.upstream);
+        let servers: Vec<String> =
+            upstream.iter().flat_map(|upstream| &upstream.servers).map(ToString::to_string).collect();
+        // Counts that nobody counted would be made up.
+        let remaining = passage.remaining().filter(|_| self.counts == Counts::Live);
+        let identification = Identification::new(self.config, &Arc::default());
+        let claims = identification.claims(passage, self.at);
+        let claims: Option<Value> = claims.and_then(|claims| serde_json::from_slice(&claims).ok());
+        let headers: Map<String, Value> = identification
+            .preview(passage, remaining)
+            .into_iter()
+            .map(|(name, value)| (name, json!(value)))
+            .collect();
+        json!({
+            "upstream": upstream.map(|upstream| upstream.name.as_str()),
+            "servers": servers,
+            "method": self.method,
+            "target": passage.target.as_deref().unwrap_or(self.target),
+            "headers": headers,
+            "claims": claims,
+        })
+    }
+}

@@ -1,0 +1,27 @@
+//! How refusals and failures are counted, whatever front they came through.
+
+use super::Failure;
+use crate::metrics::Verdict;
+use crate::policy::Class;
+
+/// Returns how a refusal by the engine is counted.
+pub const fn denied_as(class: &Class<'_>) -> Verdict {
+    match class {
+        Class::BadRequest => Verdict::BadRequest,
+        Class::NotFound => Verdict::NotFound,
+        Class::MethodNotAllowed { .. } => Verdict::MethodNotAllowed,
+        Class::Unauthorized { .. } => Verdict::Unauthorized,
+        Class::Forbidden(_) => Verdict::Forbidden,
+        Class::Limited(_) => Verdict::Limited,
+    }
+}
+
+/// Returns how a request is counted that failed before it was judged.
+pub const fn failed_as(failure: Failure) -> Verdict {
+    match failure {
+        Failure::BodyTooLarge | Failure::UrlTooLong | Failure::HeaderTooLarge => Verdict::TooLarge,
+        Failure::Overloaded => Verdict::Overloaded,
+        Failure::Unavailable | Failure::Internal => Verdict::Unavailable,
+        _ => Verdict::BadRequest,
+    }
+}

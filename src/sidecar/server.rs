@@ -1,0 +1,110 @@
+//! A connection: HTTP/1.1, or HTTP/2 in clear text.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use envoy_types::ext_authz::v3::pb::AuthorizationServer;
+use http::header::CONTENT_TYPE;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tonic::body::Body;
+use tonic::codegen::Service;
+
+use super::Sidecar;
+use super::grpc::Check;
+use crate::edge::is_trusted;
+use crate::key::canonical_ip;
+
+pub(super) async fn converse(
+    sidecar: Arc<Sidecar>,
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Option<IpAddr>,
+    mut draining: watch::Receiver<bool>,
+) {
+    let peer = peer.map(canonical_ip);
+    let service = service_fn(move |request| {
+        let sidecar = Arc::clone(&sidecar);
+        async move { Ok::<_, Infallible>(answer(&sidecar, request, peer).await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_TIME);
+    let connection = builder.serve_connection(TokioIo::new(socket), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        // The peer's trouble, if it breaks off.
+        _ = connection.as_mut() => return,
+        _ = draining.wait_for(|draining| *draining) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+async fn answer(sidecar: &Arc<Sidecar>, request: Request<Incoming>, peer: Option<IpAddr>) -> Response<Body> {
+    let setup = sidecar.setup();
+    let is_front = is_trusted(peer, &setup.fronts);
+    let is_grpc = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    if is_grpc {
+        if !is_front {
+            return tonic::Status::permission_denied("this address is not in sidecar.fronts").into_http();
+        }
+        let mut service =
+            AuthorizationServer::new(Check(Arc::clone(sidecar))).max_decoding_message_size(MESSAGE_BYTES);
+        return match service.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+    }
+    let response = if is_front {
+        sidecar.answer_http(&setup, &request, peer).await
+    } else {
+        let mut stranger = Response::new(b"this address is not in sidecar.fronts\n".to_vec());
+        *stranger.status_mut() = StatusCode::FORBIDDEN;
+        stranger
+    };
+    // What the front sends of the body is read, so that the connection can go on, and not kept.
+    let mut body = request.into_body();
+    let mut read = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        read += frame.data_ref().map_or(0, Bytes::len);
+        if read > BODY_BYTES {
+            break;
+        }
+    }
+    response.map(|body| Body::new(Full::new(Bytes::from(body))))
+}
+
+/// For a whole head: fronts are near.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// More than `server.max_header_bytes` can be: what is too much is refused in our words.
+const HEAD_BYTES: usize = 2 << 20;
+
+/// Questions at once on one connection; Envoy keeps few connections and many streams.
+const STREAMS: u32 = 1024;
+
+/// A front that went away without a word is noticed.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_TIME: Duration = Duration::from_secs(10);
+
+/// The longest message: a head, and what Envoy adds of its own.
+const MESSAGE_BYTES: usize = 4 << 20;
+
+/// No body belongs to a question.
+const BODY_BYTES: usize = 64 << 10;

@@ -1,0 +1,150 @@
+//! What would become of a request: the same answer from the command line, the admin listener and, when
+//! it is made, the gateway; and nothing is spent by asking.
+
+use serde_json::{Value, json};
+
+use crate::harness::Client;
+use crate::process::{CONFIG, Process, Site};
+
+/// Asks the admin listener.
+fn explain(process: &Process, body: &str) -> (u16, Value) {
+    post(process, "application/json", body)
+}
+
+fn post(process: &Process, content_type: &str, body: &str) -> (u16, Value) {
+    let mut client = Client::tcp(process.admin);
+    let length = body.len();
+    client.send(format!(
+        "POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}"
+    ));
+    let answer = client.answer();
+    (answer.status, answer.json())
+}
+
+fn site() -> Site {
+    let config = CONFIG
+        .replace("\"1000000/s\" }", "\"3/h\" }, { name = \"all\", rate = \"100/h\", per = \"consumer\" }")
+        .replace("path = \"/**\"", "path = \"/**\"\nmethods = [\"GET\"]");
+    Site::with(&config)
+}
+
+#[test]
+fn the_running_gateway_explains_with_its_counts_and_spends_nothing() {
+    let site = site();
+    let issued = Site::issue(&site.store());
+    let id = issued.record.id.to_string();
+    let process = site.serve(&[]);
+    let body = json!({"path": "/a/%62?c=1", "key_id": id, "ip": "192.0.2.1"}).to_string();
+    for _ in 0..5 {
+        let (status, account) = explain(&process, &body);
+        assert_eq!((status, &account["verdict"]), (200, &json!("allow")), "{account}");
+        assert_eq!(account["limits"][0]["remaining"], 2, "asking spends nothing");
+        assert_eq!(account["limits"][1]["remaining"], 99);
+        assert_eq!((&account["counts"], &account["decided_by"]), (&json!("live"), &json!("limit")));
+    }
+    let (_, account) = explain(&process, &body);
+    let forward = &account["forward"];
+    assert_eq!((&forward["upstream"], &forward["target"]), (&json!("echo"), &json!("/a/b?c=1")));
+    assert_eq!(forward["headers"]["x-key-id"], json!(id));
+    assert_eq!(forward["headers"]["x-consumer-name"], "Acme Corp");
+    // What was said is what the backend then gets.
+    let mut client = Client::tcp(process.address);
+    client.send(crate::harness::request("GET", "/a/%62?c=1", &issued.token));
+    let answer = client.answer();
+    assert_eq!(answer.status, 200);
+    for (name, value) in forward["headers"].as_object().unwrap() {
+        assert_eq!(answer.seen(name), [value.as_str().unwrap()], "{name}");
+    }
+    let (_, account) = explain(&process, &body);
+    assert_eq!(account["limits"][0]["remaining"], 1, "what was spent shows");
+    for _ in 0..2 {
+        assert_eq!(process.status(&issued), 200);
+    }
+    let (_, account) = explain(&process, &body);
+    let said = (&account["verdict"], &account["status"], &account["decided_by"], &account["reason"]);
+    assert_eq!(said, (&json!("deny"), &json!(429), &json!("limit"), &json!("limited")));
+    assert!(account["limits"][0]["retry_after_seconds"].as_f64().unwrap() > 0.0, "{account}");
+    assert_eq!(account["forward"], Value::Null);
+    // A change shows in the next answer.
+    site.run(&["key", "revoke", &id, "--yes"]);
+    let (_, account) = explain(&process, &body);
+    assert_eq!((&account["reason"], &account["status"]), (&json!("revoked"), &json!(401)));
+}
+
+#[test]
+fn what_is_no_question_is_refused_and_not_repeated() {
+    let site = site();
+    let issued = Site::issue(&site.store());
+    let token = issued.token.expose();
+    let process = site.serve(&[]);
+    for body in [
+        String::new(),
+        "{}".to_owned(),
+        "[]".to_owned(),
+        r#"{"path": 7}"#.to_owned(),
+        r#"{"path": "/", "ip": "nowhere"}"#.to_owned(),
+        format!(r#"{{"path": "/", "token": "{token}"}}"#),
+        format!(r#"{{"path": "/", "{token}": 1}}"#),
+        format!(r#"{{"path": "/", "key_id": "{token}"}}"#),
+    ] {
+        let (status, answer) = explain(&process, &body);
+        assert_eq!(status, 400, "{body}: {answer}");
+        assert!(!answer.to_string().contains(token), "{answer}");
+        assert!(answer["error"].as_str().unwrap().contains("key_id"), "{answer}");
+    }
+    assert_eq!(post(&process, "text/plain", r#"{"path":"/"}"#).0, 415, "no page of a browser can ask");
+    let (status, account) = explain(&process, r#"{"path": "/", "method": "DELETE"}"#);
+    assert_eq!((status, &account["status"]), (200, &json!(405)));
+    let (_, account) = explain(&process, r#"{"path": "/"}"#);
+    assert_eq!(account["reason"], "no_credential");
+}
+
+#[test]
+fn the_command_says_the_same_but_for_the_counts() {
+    let site = site();
+    let issued = Site::issue(&site.store());
+    let id = issued.record.id.to_string();
+    let process = site.serve(&[]);
+    for (method, path, key) in [
+        ("GET", "/a/%62?c=1", Some(&id)),
+        ("PUT", "/", Some(&id)),
+        ("GET", "/a/../b", Some(&id)),
+        ("GET", "/", None),
+    ] {
+        let mut args = vec!["explain", method, path, "--json", "--ip", "192.0.2.1"];
+        args.extend(key.iter().flat_map(|id| ["--key-id", id.as_str()]));
+        let output = site.command(&args).output().unwrap();
+        let mut said: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+        let question = json!({"method": method, "path": path, "key_id": key, "ip": "192.0.2.1"});
+        let (_, mut live) = explain(&process, &question.to_string());
+        assert_eq!(output.status.code(), Some(i32::from(live["verdict"] != "allow")), "{live}");
+        assert_eq!((said["counts"].take(), live["counts"].take()), (json!("unknown"), json!("live")));
+        assert!(said["forward"]["headers"].get("x-ratelimit-remaining").is_none(), "{said}");
+        for limit in said["limits"].as_array().unwrap() {
+            assert!(limit["remaining"].is_null(), "nobody knows here: {limit}");
+        }
+        for account in [&mut said, &mut live] {
+            account["limits"].take();
+            // Not told where it is not known: the number would be made up.
+            if let Some(headers) = account["forward"]["headers"].as_object_mut() {
+                headers.remove("x-ratelimit-remaining");
+            }
+        }
+        assert_eq!(said, live);
+    }
+    let text =
+        String::from_utf8(site.command(&["explain", "GET", "/x", "--key-id", &id]).output().unwrap().stdout);
+    let text = text.unwrap();
+    for part in ["verdict", "allow", "forward to", "`echo`", "x-key-id", "counts", "not known here"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // A key itself is refused without being repeated.
+    let output = site.command(&["explain", "GET", "/", "--key-id", issued.token.expose()]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.contains("kgate key verify") && !said.contains(issued.token.expose()), "{said}");
+    let unknown =
+        site.command(&["explain", "GET", "/", "--key-id", "key_00000000000000000000000000"]).output();
+    assert_eq!(unknown.unwrap().status.code(), Some(1));
+}

@@ -1,0 +1,340 @@
+//! `kgate leak-scan`: what it prints, accepts, ends, and exits with.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use kgate::key::{RevokeReason, State};
+use serde_json::Value;
+
+use crate::fronts::tool;
+use crate::harness::is_quick;
+use crate::process::{CONFIG, Site};
+use crate::scan::{Shop, mint, plant};
+
+/// A shop with a key that works in `src/a.rs`, one that was revoked in `src/b.rs` and an unknown one in
+/// `src/c.rs`.
+struct Leaky {
+    shop: Shop,
+    live: String,
+    dead: String,
+    foreign: String,
+}
+
+impl Leaky {
+    fn new() -> Self {
+        let shop = Shop::open();
+        let [live, dead] = [shop.key(), shop.key()];
+        let keys: Value = serde_json::from_str(&shop.kgate(&["key", "list", "--json"]).1).unwrap();
+        let is_dead = |key: &&Value| key["hint"].as_str().unwrap().ends_with(&dead[dead.len() - 4..]);
+        let id = keys.as_array().unwrap().iter().find(is_dead).unwrap()["id"].as_str().unwrap();
+        assert_eq!(shop.kgate(&["key", "revoke", id, "--yes"]).0, 0);
+        let foreign = mint("acme_live");
+        for (name, key) in [("a", &live), ("b", &dead), ("c", &foreign)] {
+            plant(&shop.0, &format!("src/{name}.rs"), format!("let key = \"{key}\";\n"));
+        }
+        Self { shop, live, dead, foreign }
+    }
+
+    fn scan(&self, arguments: &[&str]) -> (i32, String, String) {
+        let (code, stdout, stderr) = self.shop.kgate(&[&["leak-scan", "src"], arguments].concat());
+        if !arguments.contains(&"--reveal") {
+            for token in [&self.live, &self.dead, &self.foreign] {
+                let secret = &token["acme_live_".len()..token.len() - 4];
+                assert!(!stdout.contains(secret) && !stderr.contains(secret), "{stdout}{stderr}");
+            }
+        }
+        (code, stdout, stderr)
+    }
+
+    fn statuses(&self, arguments: &[&str]) -> Vec<(String, Option<String>)> {
+        let (_, stdout, _) = self.scan(&[&["--json"], arguments].concat());
+        let report: Value = serde_json::from_str(&stdout).unwrap();
+        let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+        let findings = report["findings"].as_array().unwrap().iter();
+        findings.map(|f| (text(&f["status"]).unwrap(), text(&f["suppressed"]))).collect()
+    }
+}
+
+#[test]
+fn every_form_has_the_findings_and_never_the_keys() {
+    let leaky = Leaky::new();
+    plant(&leaky.shop.0, "src/=1+1\u{1b}[2J\n.rs", &leaky.live);
+    plant(&leaky.shop.0, &format!("src/{}.txt", leaky.live), "named after a key");
+    for form in ["text", "json", "jsonl", "sarif", "csv"] {
+        let (code, stdout, stderr) = leaky.scan(&["--format", form]);
+        assert_eq!(code, 1, "{form}: {stderr}");
+        assert!(stdout.contains("active") && stdout.contains("revoked") && stdout.contains("unknown"));
+        assert!(!stdout.contains('\u{1b}') && !stderr.contains('\u{1b}'), "{form}: {stdout}");
+        assert!(stderr.contains("3 keys (1 active, 1 revoked, 1 unknown) in 5 files"), "{stderr}");
+    }
+    let lines = leaky.scan(&["--format", "jsonl"]).1;
+    let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert_eq!((lines.lines().count(), &last["complete"]), (4, &Value::Bool(true)));
+    let text = leaky.scan(&[]).1;
+    assert!(text.contains("active  acme_live…") && text.contains(" of Acme Corp (cust_"), "{text}");
+    assert!(text.contains("  src/a.rs:1:12\n") && text.contains(", in 3 places"), "{text}");
+}
+
+#[test]
+fn sarif_fits_its_schema() {
+    if is_quick() {
+        return;
+    }
+    let leaky = Leaky::new();
+    plant(&leaky.shop.0, "src/ü b.rs", format!("{} // kgate:allow", leaky.dead));
+    plant(&leaky.shop.0, ".kgateignore", "/src/c.rs\n");
+    leaky.scan(&["gone", "--format", "sarif", "--output", "report.sarif"]);
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/sarif-2.1.0.schema.json");
+    let checked = Command::new(tool("check-jsonschema"))
+        .arg("--schemafile")
+        .args([&schema, &leaky.shop.0.path().join("report.sarif")])
+        .output()
+        .expect("check-jsonschema; run `tests/setup.sh test`");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+    let report = fs::read_to_string(leaky.shop.0.path().join("report.sarif")).unwrap();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let run = &report["runs"][0];
+    assert_eq!(run["invocations"][0]["executionSuccessful"], false);
+    let levels: Vec<_> = run["results"].as_array().unwrap().iter().map(|r| &r["level"]).collect();
+    assert_eq!(levels, ["error", "note", "warning"]);
+    assert_eq!(run["results"][2]["suppressions"][0]["kind"], "external");
+}
+
+#[test]
+fn a_report_in_a_file_is_its_owners_and_whole() {
+    let leaky = Leaky::new();
+    let path = leaky.shop.0.path().join("report.json");
+    fs::write(&path, "old").unwrap();
+    let (code, stdout, _) = leaky.scan(&["--json", "--output", "report.json"]);
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let report: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(report["findings"].as_array().unwrap().len(), 3);
+    let names = fs::read_dir(leaky.shop.0.path()).unwrap().map(|e| e.unwrap().file_name());
+    assert!(names.into_iter().all(|name| !name.to_string_lossy().starts_with(".report")));
+    assert_eq!(leaky.scan(&["--output", "no/such/folder"]).0, 2);
+    let revealed = leaky.scan(&["--reveal"]).1;
+    assert!([&leaky.live, &leaky.dead, &leaky.foreign].iter().all(|key| revealed.contains(key.as_str())));
+}
+
+#[test]
+fn what_fails_is_what_works_or_is_not_known_to_be_dead() {
+    let leaky = Leaky::new();
+    for (fail_on, code) in [
+        ("active", 1),
+        ("revoked", 1),
+        ("unknown", 1),
+        ("unverified,scheduled,disabled,expired", 0),
+        ("any", 1),
+        ("none", 0),
+    ] {
+        assert_eq!(leaky.scan(&["--fail-on", fail_on]).0, code, "{fail_on}");
+    }
+    fs::remove_file(leaky.shop.0.path().join("src/a.rs")).unwrap();
+    assert_eq!(leaky.scan(&[]).0, 1, "an unknown key");
+    fs::remove_file(leaky.shop.0.path().join("src/c.rs")).unwrap();
+    assert_eq!(leaky.scan(&[]).0, 0, "a revoked key is told of, and no alarm");
+    assert_eq!(leaky.scan(&["--fail-on", "any", "gone"]).0, 2);
+    assert_eq!(leaky.scan(&["--fail-on", "alive"]).0, 2);
+}
+
+#[test]
+fn accepted_keys_are_counted_and_a_key_that_works_is_told_of_all_the_same() {
+    let leaky = Leaky::new();
+    let (code, _, stderr) = leaky.scan(&["--write-baseline", "baseline.json"]);
+    assert_eq!(code, 1, "{stderr}");
+    let baseline = fs::read_to_string(leaky.shop.0.path().join("baseline.json")).unwrap();
+    assert!(!baseline.contains(&leaky.dead[10..]));
+    // It goes by digest: moved files change nothing.
+    fs::rename(leaky.shop.0.path().join("src/c.rs"), leaky.shop.0.path().join("src/moved.rs")).unwrap();
+    let accepted = |why: &str| Some(why.to_owned());
+    let (live, dead, unknown) = ("active".to_owned(), "revoked".to_owned(), "unknown".to_owned());
+    assert_eq!(
+        leaky.statuses(&["--baseline", "baseline.json"]),
+        [(live.clone(), None), (dead.clone(), accepted("baseline")), (unknown.clone(), accepted("baseline"))]
+    );
+    let (code, stdout, stderr) = leaky.scan(&["--baseline", "baseline.json", "--allow-active"]);
+    assert_eq!((code, stdout.as_str()), (0, ""));
+    assert!(stderr.contains("no key in 3 files") && stderr.contains("3 suppressed (3 baseline)"), "{stderr}");
+
+    plant(&leaky.shop.0, "src/.kgateignore", "/moved.rs\n");
+    plant(&leaky.shop.0, "src/b.rs", format!("{} # kgate:allow\n", leaky.dead));
+    plant(&leaky.shop.0, "src/a.rs", format!("{} # kgate:allow\n", leaky.live));
+    assert_eq!(
+        leaky.statuses(&[]),
+        [(live, None), (dead, accepted("allowed")), (unknown, accepted("ignored"))]
+    );
+    for (name, text) in [("baseline.json", "{}"), ("src/.kgateignore", "sha256:12\n")] {
+        let path = leaky.shop.0.path().join(name);
+        let before = fs::read(&path).unwrap();
+        fs::write(&path, text).unwrap();
+        let (code, _, stderr) = leaky.scan(&["--baseline", "baseline.json"]);
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains(name.rsplit('/').next().unwrap()) && stderr.contains("help:"), "{stderr}");
+        fs::write(&path, before).unwrap();
+    }
+}
+
+#[test]
+fn a_prefix_is_enough_and_everything_is_then_unverified() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = mint("other_sk");
+    let scan = |arguments: &[&str], input: &str| run(dir.path(), arguments, input);
+    let output = scan(&["--stdin", "--prefix", "other_sk", "--prefix", "acme"], &format!("a\n {key}\n"));
+    let (stdout, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stdout.starts_with("unverified  other_sk…") && stdout.contains("  -:2:2\n"), "{stdout}");
+    assert!(stderr.contains("whether keys work is not known"), "{stderr}");
+    assert_eq!(scan(&["-", "--prefix", "acme"], &key).status.code(), Some(0));
+    assert_eq!(scan(&["--stdin", "--prefix", "acme"], "").status.code(), Some(2), "it read nothing");
+    assert_eq!(scan(&["--stdin", "--prefix", "Acme!"], "x").status.code(), Some(2));
+    let output = scan(&["--stdin"], "x");
+    assert!(texts(&output).1.contains("--prefix acme_live"), "{}", texts(&output).1);
+}
+
+#[test]
+fn a_list_of_digests_stands_in_for_the_store() {
+    let leaky = Leaky::new();
+    let dir = leaky.shop.0.path();
+    assert_eq!(leaky.shop.kgate(&["key", "export", "--digests", "--output", "list"]).0, 0);
+    let list = fs::read_to_string(dir.join("list")).unwrap();
+    assert!(!list.contains("Acme Corp") && !list.contains("key_"), "{list}");
+    assert_eq!(dir.join("list").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let detailed = leaky.shop.kgate(&["key", "export", "--digests", "--details"]).1;
+    assert!(detailed.contains("Acme Corp"), "{detailed}");
+
+    let away = tempfile::tempdir().unwrap();
+    fs::write(away.path().join("list"), &list).unwrap();
+    let text = format!("{}\n{}\n{}\n", leaky.live, leaky.dead, leaky.foreign);
+    fs::write(away.path().join("leak"), text).unwrap();
+    let arguments = ["leak", "--prefix", "acme_live", "--digests", "list", "--format", "csv"];
+    let statuses = |arguments: &[&str]| -> Vec<String> {
+        let stdout = texts(&run(away.path(), arguments, "")).0;
+        stdout.lines().skip(1).map(|line| line.split(',').nth(4).unwrap().to_owned()).collect()
+    };
+    assert_eq!(statuses(&arguments), ["active", "revoked", "unknown"]);
+    // A list that breaks off must not turn a working key into an unknown one.
+    let cut = list.trim_end().rsplit_once('\n').unwrap().0;
+    fs::write(away.path().join("list"), cut).unwrap();
+    assert_eq!(run(away.path(), &arguments, "").status.code(), Some(2));
+}
+
+#[test]
+fn keys_under_a_pepper_that_is_not_at_hand_are_unverified() {
+    let leaky = Leaky::new();
+    let dir = leaky.shop.0.path();
+    let pepper = "a pepper of more than thirty-two bytes, so";
+    fs::write(dir.join("pepper"), pepper).unwrap();
+    let config = fs::read_to_string(dir.join("kgate.toml")).unwrap();
+    fs::write(dir.join("kgate.toml"), config + "\n[[pepper]]\nid = \"p1\"\nfile = \"pepper\"\n").unwrap();
+    let peppered = leaky.shop.key();
+    plant(&leaky.shop.0, "src/d.rs", &peppered);
+    assert_eq!(leaky.shop.kgate(&["key", "export", "--digests", "--output", "list"]).0, 0);
+    let scan = |more: &[&str]| {
+        let away = tempfile::tempdir().unwrap();
+        let tree = dir.join("src");
+        let list = dir.join("list");
+        let fixed = [tree.to_str().unwrap(), "--prefix", "acme_live", "--digests", list.to_str().unwrap()];
+        let output = run(away.path(), &[&fixed[..], &["--format", "json"], more].concat(), "");
+        let report: Value = serde_json::from_str(&texts(&output).0).unwrap();
+        let findings = report["findings"].as_array().unwrap().clone();
+        findings.iter().map(|f| f["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let file = dir.join("pepper");
+    assert_eq!(scan(&[]), ["active", "revoked", "unverified", "unverified"]);
+    assert_eq!(scan(&["--pepper-file", file.to_str().unwrap()]), ["active", "revoked", "unknown", "active"]);
+    let named = format!("p1={}", file.display());
+    assert_eq!(scan(&["--pepper-file", &named]), ["active", "revoked", "unknown", "active"]);
+}
+
+#[test]
+fn a_leaked_key_that_is_revoked_is_refused_once_the_command_returned() {
+    let public = "\n[[key_type]]\nname = \"public\"\nprefix = \"acme_pk\"\nkind = \"publishable\"\n";
+    let site = Site::with(&format!("{CONFIG}{public}"));
+    let store = site.store();
+    let [leaked, other] = [Site::issue(&store), Site::issue(&store)];
+    let consumer = Site::consumer(&store);
+    let meant_to_be_seen = kgate::store::NewKey {
+        key_type: "public".to_owned(),
+        prefix: "acme_pk".parse().unwrap(),
+        ..crate::harness::new_key(consumer)
+    };
+    let peppers = kgate::key::Peppers::default();
+    let act = crate::harness::act();
+    let seen = store.issue(&meant_to_be_seen, &peppers, &act, &mut rand::rng()).unwrap();
+    drop(store);
+    let tree = site.dir.path().join("tree");
+    fs::create_dir(&tree).unwrap();
+    let text = format!("\n  {}\n{}\n", leaked.token.expose(), seen.token.expose());
+    fs::write(tree.join("a\u{202e}.env"), text).unwrap();
+    let process = site.serve(&[]);
+    assert_eq!(process.status(&leaked), 200);
+
+    let scan = |more: &[&str]| {
+        let arguments = [&["leak-scan", tree.to_str().unwrap(), "--revoke"], more].concat();
+        site.command(&arguments).output().unwrap()
+    };
+    // Without a terminal nobody can be asked.
+    assert_eq!(scan(&[]).status.code(), Some(2));
+    let rehearsed = scan(&["--dry-run"]);
+    assert!(texts(&rehearsed).1.contains("would revoke key_"), "{}", texts(&rehearsed).1);
+    assert_eq!(process.status(&leaked), 200, "nothing was done yet");
+    let revoked = scan(&["--yes"]);
+    assert_eq!(process.status(&leaked), 401, "the very next request");
+    assert_eq!(revoked.status.code(), Some(1), "what was found was live");
+    assert!(texts(&revoked).1.contains("revoked 1 key\n"), "{}", texts(&revoked).1);
+    assert_eq!((process.status(&seen), process.status(&other)), (200, 200));
+
+    let store = site.store();
+    let state = store.key(leaked.record.id).unwrap().state;
+    assert!(matches!(state, State::Revoked { reason: RevokeReason::Leak, .. }));
+    let note = store.audit_tail(1).unwrap().pop().unwrap().note.unwrap();
+    assert!(note.starts_with("found in ") && note.ends_with("a\\u{202e}.env:2:3"), "{note}");
+    let again = scan(&["--yes"]);
+    assert!(texts(&again).1.contains("there is no key to revoke"), "{}", texts(&again).1);
+    assert_eq!(again.status.code(), Some(0));
+}
+
+#[test]
+fn an_interrupted_scan_tells_what_it_found_and_that_it_is_not_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = mint("acme_live");
+    let mut child = command(dir.path(), &["--stdin", "--prefix", "acme_live"]).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(format!("{key}\n").as_bytes()).unwrap();
+    // More than a pipe holds: when it is written, the scan is under way and catches signals.
+    input.write_all(&vec![b'\n'; 2 << 20]).unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    // A source that was read to its end before the signal came would be whole: this one is not.
+    let _ = input.write_all(&vec![b'\n'; 2 << 20]);
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let (stdout, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stdout.starts_with("unverified  acme_live…"), "{stdout}");
+    assert!(stderr.contains("interrupted: 1 key"), "{stderr}");
+}
+
+fn command(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kgate"));
+    command.arg("leak-scan").args(arguments).current_dir(dir).env("HOME", dir).env_remove("XDG_CONFIG_HOME");
+    command.env_remove("KGATE_CONFIG").env_remove("KGATE_DATA_DIR");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(dir: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = command(dir, arguments).spawn().unwrap();
+    // It may not read it.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn texts(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}

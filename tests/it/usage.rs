@@ -1,0 +1,99 @@
+//! What the gateway counts and the commands show: usage, replaced keys, uses of ended keys.
+
+use std::time::Duration;
+
+use kgate::key::{Peppers, RevokeReason};
+use kgate::store::{Issued, Rotation};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::harness::{act, new_key};
+use crate::process::{Process, Site};
+
+fn json(site: &Site, args: &[&str]) -> Vec<Value> {
+    let mut args = args.to_vec();
+    args.push("--json");
+    let output = site.command(&args).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn ask(process: &Process, key: &Issued, times: usize) -> Vec<u16> {
+    (0..times).map(|_| process.status(key)).collect()
+}
+
+/// Usage is written once a minute, and when the server ends.
+fn end(process: Process) -> String {
+    process.signal(Signal::TERM);
+    let (status, said) = process.wait();
+    assert!(status.success(), "{said}");
+    said
+}
+
+#[test]
+fn what_keys_did_is_counted_and_an_ended_key_raises_an_alert() {
+    let site = Site::new();
+    let store = site.store();
+    let consumer = Site::consumer(&store);
+    let issue = || store.issue(&new_key(consumer), &Peppers::default(), &act(), &mut rand::rng()).unwrap();
+    let (used, revoked) = (issue(), issue());
+    store.revoke(revoked.record.id, RevokeReason::Leak, &act()).unwrap();
+
+    let process = site.serve(&[]);
+    assert_eq!(ask(&process, &used, 3), [200; 3]);
+    assert_eq!(ask(&process, &revoked, 2), [401; 2]);
+    let said = end(process);
+    let alerts: Vec<&str> = said.lines().filter(|line| line.contains("use_after_revocation")).collect();
+    assert_eq!(alerts.len(), 1, "told of once: {said}");
+    assert!(alerts[0].contains(&revoked.record.id.to_string()) && alerts[0].contains(&consumer.to_string()));
+
+    let rows = json(&site, &["usage"]);
+    let row = |key: &Issued| {
+        let id = key.record.id.to_string();
+        rows.iter().find(|row| row["key_id"] == *id).unwrap_or_else(|| panic!("{id} in {rows:?}"))
+    };
+    assert_eq!((&row(&used)["allowed"], &row(&used)["requests"]), (&3.into(), &3.into()));
+    assert_eq!((&row(&revoked)["refused"], &row(&revoked)["allowed"]), (&2.into(), &0.into()));
+    assert_eq!(row(&used)["consumer_name"], "Acme Corp");
+    let series: u64 = row(&used)["series"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
+    assert_eq!(series, 3);
+    let routes = json(&site, &["usage", "Acme Corp", "--by", "route", "--since", "1h"]);
+    assert_eq!((&routes[0]["route"], &routes[0]["requests"]), (&"all".into(), &5.into()));
+    let days = json(&site, &["usage", "--by", "consumer", "--since", "30d"]);
+    assert_eq!((days.len(), &days[0]["requests"]), (1, &5.into()));
+
+    let alerts = json(&site, &["audit", "--alerts"]);
+    assert_eq!(alerts.len(), 1);
+    assert_eq!(alerts[0]["key_id"], *revoked.record.id.to_string());
+    assert_eq!((&alerts[0]["requests"], &alerts[0]["from"]), (&2.into(), &"127.0.0.1".into()));
+    assert!(json(&site, &["audit", "--alerts", "--subject", &used.record.id.to_string()]).is_empty());
+}
+
+#[test]
+fn rotation_status_says_whether_the_old_key_may_be_let_go() {
+    let site = Site::new();
+    let store = site.store();
+    let old = Site::issue(&store);
+    let never = Site::issue(&store);
+    assert!(json(&site, &["key", "rotation-status"]).is_empty());
+    let grace = Rotation { grace: Duration::from_hours(24), expires_at: None };
+    let new = store.rotate(old.record.id, grace, &Peppers::default(), &act(), &mut rand::rng()).unwrap().new;
+    let process = site.serve(&[]);
+    assert_eq!(ask(&process, &old, 2), [200; 2]);
+    end(process);
+
+    let rows = json(&site, &["key", "rotation-status"]);
+    assert_eq!(rows.len(), 1);
+    let row = &rows[0];
+    assert_eq!((&row["id"], &row["requests_24h"]), (&old.record.id.to_string().into(), &2.into()));
+    assert_eq!(row["last_used_from"], "127.0.0.1");
+    assert_eq!(row["successor"], *new.record.id.to_string());
+    assert_eq!(row["successor_last_used_at"], Value::Null);
+
+    let process = site.serve(&[]);
+    assert_eq!(ask(&process, &new, 1), [200]);
+    end(process);
+    assert_ne!(json(&site, &["key", "rotation-status"])[0]["successor_last_used_at"], Value::Null);
+    let unrotated = json(&site, &["key", "list", "--never-rotated"]);
+    assert_eq!((unrotated.len(), &unrotated[0]["id"]), (1, &never.record.id.to_string().into()));
+}
