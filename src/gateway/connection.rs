@@ -137,8 +137,6 @@ fn session(wire: Stream) -> ServerSession {
     // No time-out of Pingora's while waiting for a head: the wire has its own.
     session.set_keepalive(Some(0));
     session.set_read_timeout(None);
-    // A client that has said all it wants to say may still listen (RFC 9112 §9.6).
-    session.set_abort_on_close(false);
     session
 }
 

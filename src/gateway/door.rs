@@ -340,8 +340,6 @@ impl ProxyHttp for Door {
                 if let Some(response) = peer.options.read_timeout.take() {
                     wire.limit_silence(response);
                 }
-                // Nobody looks at the wire, and its time, once a client's end has been noticed.
-                session.set_abort_on_close(true);
             }
             return Ok(peer);
         }

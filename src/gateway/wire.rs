@@ -376,14 +376,20 @@ impl Wire {
 
     /// Waits for the client to leave, as Pingora does while a backend works. What the client sends
     /// meanwhile is its next request, and stays here.
+    ///
+    /// A client that closed its end may still listen (RFC 9112 §9.6) or may have gone: that shows only
+    /// when an answer is sent. So it has left when nothing was sent for [`HALF_CLOSED`].
     fn poll_behind_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.start == self.end {
+        if self.start == self.end && !self.ended {
             (self.start, self.end) = (0, 0);
             if ready!(self.poll_fill(cx))? == 0 {
-                return Poll::Ready(Ok(()));
+                self.deadline = now() + HALF_CLOSED;
             }
         }
-        Poll::Pending
+        if !self.ended {
+            return Poll::Pending;
+        }
+        self.poll_deadline(cx).map(Ok)
     }
 
     /// Answers a head that breaks a rule, and ends the connection.
@@ -466,6 +472,8 @@ impl AsyncWrite for Wire {
         }
         if let Some(silence) = wire.body_mut().silence {
             wire.deadline = now() + silence;
+        } else if wire.ended {
+            wire.deadline = now() + HALF_CLOSED;
         }
         if wire.write.len() + bytes.len() > WRITE_BUFFER {
             ready!(wire.poll_drain(cx))?;
@@ -578,6 +586,9 @@ impl AsyncWrite for Socket {
 fn now() -> Instant {
     Instant::now()
 }
+
+/// How long a client that closed its end is taken for one that waits for an answer.
+const HALF_CLOSED: Duration = Duration::from_secs(5);
 
 /// Holds nearly every head. One idle connection costs this much.
 const READ_BUFFER: usize = 4096;

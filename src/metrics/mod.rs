@@ -507,7 +507,9 @@ mod tests {
     #[test]
     fn every_metric_of_the_table_is_registered() {
         let metrics = Metrics::new();
-        metrics.series(["r"], ["u"]).refused("reason");
+        let series = metrics.series(["r"], ["u"]);
+        series.refused("reason");
+        series.shadowed("limit");
         metrics.reloaded(true);
         let text = metrics.render();
         for metric in TABLE {

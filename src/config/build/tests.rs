@@ -480,8 +480,8 @@ fn secret_files_are_checked() {
         assert!(told(&loaded.warnings).iter().any(|t| t.starts_with("12:22 others than its owner")));
     }
     for (bytes, wanted) in [
-        (&b""[..], "empty"),
-        (b"\n", "empty"),
+        (&b""[..], "there is nothing in it"),
+        (b"\n", "there is nothing in it"),
         (b"a\nb", "cannot be sent"),
         (b"\xff", "cannot be sent"),
         (&[b'x'; 5000], "longer than 4096"),

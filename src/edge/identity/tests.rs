@@ -114,6 +114,7 @@ proptest! {
             OURS.contains(&canonical.as_str())
                 || canonical.starts_with("x-consumer-meta-")
                 || canonical.starts_with("x-tenant-")
+                || canonical.starts_with("x-kgate-")
         };
         prop_assert_eq!(set.contains(&name), is_ours(&name));
         let near = format!("{}{}", OURS[at], &name[..1]);
