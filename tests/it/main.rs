@@ -26,6 +26,7 @@ mod leak_scan;
 mod metrics;
 mod peppers;
 mod planting;
+mod power;
 mod process;
 mod promises;
 mod scan;
