@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::store::{self, Access, Check, Level, Migrated, Options, Store};
+use crate::store::{self, Access, Check, Level, Migrated, Options, Store, StoreError};
 
 use super::failure::{Answer, Failure, Outcome};
 use super::session::Session;
@@ -41,6 +41,9 @@ pub(super) fn run(args: &Doctor, session: &Session) -> Outcome {
         return accept_older(args, session);
     }
     let dir = session.data_dir()?;
+    if !dir.exists() {
+        return Err(StoreError::NoStore { dir }.into());
+    }
     let report = store::doctor(&dir, &Options::default());
     let mut list = session.ui.list();
     for check in &report.checks {

@@ -114,8 +114,9 @@ impl Nearest {
             return None;
         }
         let text = text.to_lowercase();
-        // A part of it, long enough not to be chance, is a good match.
-        if self.wanted.len() >= 4 && text.contains(&self.wanted) {
+        // A part of it, long enough not to be chance, is a good match; so is how it begins.
+        let is_part = self.wanted.len() >= 4 && text.contains(&self.wanted);
+        if is_part || (self.wanted.len() >= 2 && text.starts_with(&self.wanted)) {
             return Some(1);
         }
         let allowed = self.wanted.chars().count() / 4 + 1;

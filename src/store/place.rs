@@ -135,6 +135,9 @@ pub(super) fn beside(path: &Path) -> Result<PathBuf, StoreError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".new-{}", std::process::id()));
     let beside = path.with_file_name(name);
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The fault is the directory's, whose name was typed, not that of a file nobody knows.
+    parent.metadata().map_err(|error| io_fault(parent, error))?;
     match fs::remove_file(&beside) {
         Ok(()) => Ok(beside),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(beside),

@@ -111,9 +111,6 @@ fn ids(list: &Value) -> Vec<String> {
 }
 
 const ADDITIONS: &str = r#"
-[plans.pro]
-limits = [{ name = "second", rate = "1000/s" }]
-
 [[route]]
 name = "products"
 path = "/v1/products/**"

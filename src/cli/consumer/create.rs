@@ -46,8 +46,18 @@ pub(super) fn run(args: &Create, session: &Session) -> Outcome {
         metadata: values::metadata(&args.meta),
         tags: args.tags.iter().cloned().collect(),
     };
+    let mut other = None;
+    store.consumers(&mut |consumer| {
+        other = consumer.ok().filter(|consumer| consumer.name == new.name).map(|consumer| consumer.id);
+        other.is_none()
+    })?;
     let made = store.create_consumer(&new, &session.act(None), &mut rand::rng())?;
     session.ui.status(format!("created consumer {}", made.name));
+    if let Some(other) = other {
+        session.ui.warn(format!(
+            "{other} has the same name: name either by its identifier or an external id from now on"
+        ));
+    }
     match session.ui.format() {
         Format::Table => session.ui.line(&made.id.to_string())?,
         Format::Json | Format::Csv => session.ui.show(&made)?,

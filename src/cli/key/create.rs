@@ -33,7 +33,7 @@ pub(in crate::cli) struct Create {
     scopes: Vec<String>,
     /// When it stops working: 90d, a date, an RFC 3339 time, or never; its type's `default_expires`
     /// otherwise
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     expires: Option<Moment>,
     /// When it begins to work; at once otherwise
     #[arg(long, value_name = "WHEN")]
@@ -86,7 +86,10 @@ pub(super) fn run(args: &Create, session: &Session) -> Outcome {
 fn create_one(new: &NewKey, holder: &ConsumerRecord, store: &Store, session: &Session, act: &Act) -> Outcome {
     let peppers = &session.config()?.peppers;
     let issued = store.issue(new, peppers, act, &mut rand::rng())?;
-    let expiry = super::expiry_phrase(new.expires_at, act.at);
+    let mut expiry = super::expiry_phrase(new.expires_at, act.at);
+    if let Some(start) = new.not_before.filter(|start| *start > act.at) {
+        expiry = format!("works from {}, {expiry}", values::to_the_second(start));
+    }
     session
         .ui
         .status(format!("created {} ({}) for {}; {expiry}", issued.record.id, new.key_type, holder.name));

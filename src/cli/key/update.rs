@@ -30,7 +30,7 @@ pub(in crate::cli) struct Update {
     #[arg(long)]
     any_ip: bool,
     /// When it stops working: 90d, a date, an RFC 3339 time, or never
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     expires: Option<Moment>,
     /// When it begins to work; `never` is no time to begin and means at once
     #[arg(long, value_name = "WHEN")]
