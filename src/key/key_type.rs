@@ -211,7 +211,8 @@ mod tests {
         assert_eq!(types.parse(b""), Err(Malformed::Prefix));
         assert_eq!(types.parse(b"other_x"), Err(Malformed::Prefix));
         assert_eq!(types.parse(format!("{good}abc").as_bytes()), Err(Malformed::Length));
-        assert_eq!(types.parse(good.replace(&good[6..7], "-").as_bytes()), Err(Malformed::Alphabet));
+        let foreign = format!("{}-{}", &good[..6], &good[7..]);
+        assert_eq!(types.parse(foreign.as_bytes()), Err(Malformed::Alphabet));
         let other = if good.ends_with('0') { "1" } else { "0" };
         assert_eq!(
             types.parse(format!("{}{other}", &good[..good.len() - 1]).as_bytes()),
