@@ -264,7 +264,7 @@ impl Keys {
     }
 
     /// Returns `text` with `{name}` replaced by the key of that name.
-    fn fill(&self, text: &str) -> String {
+    pub fn fill(&self, text: &str) -> String {
         self.0
             .iter()
             .fold(text.to_owned(), |text, (name, token)| text.replace(&format!("{{{name}}}"), token.expose()))

@@ -21,7 +21,7 @@ use crate::harness::{Answer, Client, Gate, SECRET, acme, scopes_of};
 use crate::process::Site;
 
 /// What a request inside looks like, as the service behind the layer answers.
-async fn inside(request: Request) -> Result<Response, std::convert::Infallible> {
+pub async fn inside(request: Request) -> Result<Response, std::convert::Infallible> {
     let header = |name: &str| {
         let values: Vec<&str> =
             request.headers().get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
@@ -46,7 +46,7 @@ async fn inside(request: Request) -> Result<Response, std::convert::Infallible> 
 }
 
 /// The same of what the echo backend saw behind the gateway.
-fn outside(answer: &Answer) -> String {
+pub fn outside(answer: &Answer) -> String {
     let seen = |name: &str| answer.seen(name).join("|");
     [
         answer.json()["target"].as_str().unwrap(),
@@ -66,7 +66,7 @@ fn outside(answer: &Answer) -> String {
 }
 
 /// Turns raw text into what a server would hand to the layer; `None` if a server would refuse it.
-fn parsed(text: &str) -> Option<Request> {
+pub fn parsed(text: &str) -> Option<Request> {
     let mut lines = text.trim_end().split("\r\n");
     let mut first = lines.next()?.split(' ');
     let mut builder = Request::builder().method(first.next()?).uri(first.next()?);

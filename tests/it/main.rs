@@ -13,6 +13,7 @@ mod cli_faults;
 mod crash;
 mod demo;
 mod docs;
+mod doors;
 mod explain;
 mod faults;
 mod freshness;

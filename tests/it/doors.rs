@@ -1,0 +1,274 @@
+//! Requests made up by chance: the gateway, the sidecar and the layer in the process give one verdict, one
+//! identity and the same words.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::sync::Arc;
+
+use kgate::layer::KeyLayer;
+use kgate::verify::{Options, Verifier};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use tower::{Layer as _, Service as _, ServiceExt as _};
+
+use crate::fronts::{CONFIG, Keys};
+use crate::harness::{Answer, Client, full_or};
+use crate::layer::{inside, outside, parsed};
+use crate::process::Site;
+
+const METHODS: &[&str] = &["GET", "GET", "GET", "POST", "DELETE", "PUT", "OPTIONS", "get", "TRACE", "QUERY"];
+
+const STARTS: &[&str] = &[
+    "/v1/products",
+    "/v1/products",
+    "/v1/products",
+    "/header",
+    "/public",
+    "/v1",
+    "",
+    "/nowhere",
+    "//v1/products",
+];
+
+const SEGMENTS: &[&str] = &[
+    "7",
+    "7",
+    "a%20b",
+    "..",
+    "%2e%2e",
+    ".",
+    "%2E",
+    "a%2fb",
+    "a%5cb",
+    "a\\b",
+    "a;b=c",
+    "%C3%BC",
+    "%zz",
+    "%",
+    "%00",
+    "~",
+    "%7E",
+    "%41",
+    "a+b",
+    "public",
+    "%252e%252e",
+    "@",
+    ":",
+    "a,b",
+    "\u{fc}",
+    "products",
+];
+
+const QUERIES: &[&str] = &["?a=1", "?", "?api_key={good}", "?a=%zz&b", "?/../public", "?%00"];
+
+const FIELDS: &[&str] = &[
+    "Authorization: Bearer {good}",
+    "Authorization: Bearer {good}",
+    "Authorization: Bearer {good}",
+    "Authorization: bearer {good}",
+    "Authorization: Bearer  {good}",
+    "Authorization: Bearer {good}, Bearer {good}",
+    "Authorization: Bearer {narrow}",
+    "Authorization: Bearer {elsewhere}",
+    "Authorization: Bearer {revoked}",
+    "Authorization: Bearer {disabled}",
+    "Authorization: Bearer {unknown}",
+    "Authorization: Bearer",
+    "Authorization: Basic dXNlcjpwYXNz",
+    "Authorization: {good}",
+    "Authorization:",
+    "X-Api-Key: {good}",
+    "X-Api-Key: {good}",
+    "X-Api-Key: {revoked}",
+    "x-api-key: {good} ",
+    "X-Other: {good}",
+    "X-Other: hello",
+    "Cookie: key={good}",
+    "X-Consumer-Id: root",
+    "X_Consumer_Id: root",
+    "x-consumer.id: root",
+    "X-Key-Id: key_root",
+    "X-Consumer-Scopes: admin",
+    "X-Consumer-Meta-Tier: gold",
+    "X-Kgate-Secret: guess",
+    "X-Request-Id: mine",
+    "X-Original-Uri: /public/x",
+    "X-Forwarded-Method: DELETE",
+    "X-Http-Method-Override: DELETE",
+    "User-Agent: \u{fc}",
+    "Referer: http://{good}/",
+];
+
+/// What has to be the same at every door.
+const COMPARED: &[&str] = &[
+    "X-Consumer-Id",
+    "X-Consumer-Name",
+    "X-Consumer-External-Id",
+    "X-Consumer-Scopes",
+    "X-Consumer-Plan",
+    "X-Consumer-Meta-Tier",
+    "X-Key-Id",
+    "X-Kgate-Secret",
+    "Authorization",
+    "X-Api-Key",
+    "X-Other",
+    "Cookie",
+];
+
+/// A request made up by chance.
+struct Made {
+    method: &'static str,
+    target: String,
+    fields: Vec<String>,
+}
+
+impl Made {
+    fn by_chance(rng: &mut StdRng, keys: &Keys) -> Self {
+        let mut target = (*STARTS.choose(rng).unwrap()).to_owned();
+        for _ in 0..rng.random_range(0..4) {
+            let segment = if rng.random_ratio(2, 3) { &"7" } else { SEGMENTS.choose(rng).unwrap() };
+            let _ = write!(target, "/{segment}");
+        }
+        if target.is_empty() {
+            target.push('/');
+        }
+        if rng.random_ratio(1, 4) {
+            target.push_str(QUERIES.choose(rng).unwrap());
+        }
+        let fields = (0..rng.random_range(0..4)).map(|_| keys.fill(FIELDS.choose(rng).unwrap())).collect();
+        Self { method: METHODS.choose(rng).unwrap(), target: keys.fill(&target), fields }
+    }
+
+    /// The request as its bytes, with `more` before its own fields.
+    fn text(&self, prefix: &str, more: &str) -> String {
+        let mut text =
+            format!("{} {prefix}{} HTTP/1.1\r\nHost: api.example.com\r\n{more}", self.method, self.target);
+        for field in &self.fields {
+            let _ = write!(text, "{field}\r\n");
+        }
+        text + "\r\n"
+    }
+
+    /// What a backend sees behind Envoy: what the client sent, with what kgate said to remove and to set.
+    fn behind_envoy(&self, answer: &Answer) -> BTreeMap<&'static str, Vec<String>> {
+        let removed: Vec<&str> =
+            answer.header("x-envoy-auth-headers-to-remove").unwrap_or("").split(',').map(str::trim).collect();
+        let seen = |name: &str| match answer.header(name) {
+            Some(value) => vec![value.to_owned()],
+            None if removed.iter().any(|gone| gone.eq_ignore_ascii_case(name)) => Vec::new(),
+            None => {
+                let fields = self.fields.iter().filter_map(|field| field.split_once(':'));
+                fields
+                    .filter(|(own, _)| own.eq_ignore_ascii_case(name))
+                    .map(|(_, value)| value.trim().to_owned())
+                    .collect()
+            }
+        };
+        COMPARED.iter().map(|name| (*name, without_empty(seen(name)))).collect()
+    }
+}
+
+/// An empty field and none are the same to a backend that asks for a value.
+fn without_empty(values: Vec<String>) -> Vec<String> {
+    values.into_iter().filter(|value| !value.is_empty()).collect()
+}
+
+/// Sends a request over a connection that is kept as long as it can be.
+fn ask(client: &mut Option<Client>, address: std::net::SocketAddr, text: &str) -> Answer {
+    let mut open = client.take().unwrap_or_else(|| Client::tcp(address));
+    let answer = if open.try_send(text) { open.try_answer() } else { None };
+    let answer = answer.unwrap_or_else(|| {
+        open = Client::tcp(address);
+        open.send(text);
+        open.answer()
+    });
+    if answer.header("connection") != Some("close") {
+        *client = Some(open);
+    }
+    answer
+}
+
+/// What a refusal says but for the request's own id.
+fn words(answer: &Answer) -> String {
+    let mut body = answer.json();
+    body["request_id"] = "".into();
+    format!("{} {body} {:?} {:?}", answer.status, answer.header("www-authenticate"), answer.header("allow"))
+}
+
+#[test]
+fn every_door_gives_one_verdict_on_requests_made_up_by_chance() {
+    let site = Site::with(CONFIG);
+    let keys = Keys::make(&site.store());
+    let sidecar = site.serve(&["--shared"]);
+    // Asked directly, as nobody's proxy.
+    let alone = site.dir.path().join("alone.toml");
+    let config = fs::read_to_string(site.config_path()).unwrap();
+    fs::write(&alone, config.replace("trusted_proxies", "# trusted_proxies")).unwrap();
+    let gateway = site.serve(&["--shared", "--config", alone.to_str().unwrap()]);
+    let config = kgate::config::Config::read(&alone).unwrap().config;
+    let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), Options::default()).unwrap();
+    let mut service = KeyLayer::new(&config, verifier).layer(tower::service_fn(inside));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+
+    let mut rng = StdRng::seed_from_u64(7);
+    let (mut to_gateway, mut to_sidecar) = (None, None);
+    let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for _ in 0..full_or(100_000, 4_000) {
+        let made = Made::by_chance(&mut rng, &keys);
+        let wanted = ask(&mut to_gateway, gateway.address, &made.text("", ""));
+        *counts.entry(wanted.status).or_default() += 1;
+        let front = ask(
+            &mut to_sidecar,
+            sidecar.sidecar.unwrap(),
+            &made.text("/envoy", "X-Forwarded-For: 127.0.0.1\r\n"),
+        );
+        // A front forwards what the client sent: where the gateway would forward another spelling, kgate refuses.
+        let is_respelled = wanted.status == 200 && wanted.json()["target"] != made.target.as_str();
+        let same = if is_respelled {
+            front.status == 400
+        } else if wanted.status == 200 {
+            let seen: BTreeMap<&str, Vec<String>> =
+                COMPARED.iter().map(|name| (*name, without_empty(wanted.seen(name)))).collect();
+            front.status == 200 && made.behind_envoy(&front) == seen
+        } else {
+            // Bytes that are no HTTP are refused where they arrive, in the words of that place.
+            (wanted.status == 400 && front.status == 400) || words(&front) == words(&wanted)
+        };
+        if !same {
+            faults.push(format!(
+                "sidecar: {}gateway {}\nsidecar {}",
+                made.text("", ""),
+                wanted.head,
+                front.head
+            ));
+        }
+        let Some(asked) = parsed(&made.text("", "")) else { continue };
+        let got = runtime.block_on(async { service.ready().await.unwrap().call(asked).await.unwrap() });
+        let status = got.status().as_u16();
+        let body = runtime.block_on(axum::body::to_bytes(got.into_body(), 1 << 16)).unwrap();
+        let same = if wanted.status == 200 {
+            status == 200 && String::from_utf8_lossy(&body) == outside(&wanted)
+        } else {
+            let code = |json: serde_json::Value| json["code"].clone();
+            status == wanted.status
+                && (status == 400 || code(serde_json::from_slice(&body).unwrap()) == code(wanted.json()))
+        };
+        if !same {
+            faults.push(format!(
+                "layer: {}gateway {}\nlayer {status} {}",
+                made.text("", ""),
+                wanted.head,
+                String::from_utf8_lossy(&body)
+            ));
+        }
+    }
+    println!("{counts:?}");
+    faults.truncate(10);
+    assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+    for status in [200, 400, 401, 403, 404, 405] {
+        assert!(counts.get(&status).is_some_and(|n| *n > 20), "{counts:?}: chance left something out");
+    }
+}
