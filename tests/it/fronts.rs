@@ -492,6 +492,41 @@ fn a_limited_key_gets_429_with_its_wait_through_every_front() {
 }
 
 #[test]
+fn grpc_callers_get_grpc_statuses_through_envoy() {
+    if is_quick() {
+        return;
+    }
+    let site = Site::with(CONFIG);
+    let keys = Keys::make(&site.store());
+    let gate = site.serve(&[]);
+    let front = Front::start(Kind::Envoy, &gate, site.echo.address());
+    // A client of gRPC's own, which fails on any answer that is not gRPC.
+    let ask = |path: &str, key: &str| {
+        let script = "import sys, grpc\n\
+            call = grpc.insecure_channel(sys.argv[1]).unary_unary(sys.argv[2])\n\
+            try: call(b'', timeout=10, metadata=[('authorization', 'Bearer ' + sys.argv[3])])\n\
+            except grpc.RpcError as e: print(e.code().value[0], e.details())\n";
+        let output = Command::new(tool("python"))
+            .args(["-c", script, &front.address.to_string(), path, &keys.fill(key)])
+            .output()
+            .expect("`tests/setup.sh test` installs it");
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr)
+    };
+    for (path, key, wanted) in [
+        ("/v1/products/7", "{unknown}", "16 Unauthorized\n"),
+        ("/v1/products/7", "{revoked}", "16 Unauthorized\n"),
+        ("/v1/products/7", "{narrow}", "7 Forbidden\n"),
+        ("/nowhere", "{good}", "5 Not Found\n"),
+    ] {
+        assert_eq!(ask(path, key), wanted, "{path} {key}");
+    }
+    ask("/v1/products/7", "{tiny}");
+    assert_eq!(ask("/v1/products/7", "{tiny}"), "8 Too Many Requests\n");
+    drop(gate);
+    assert!(ask("/v1/products/7", "{good}").starts_with("14 "), "without kgate");
+}
+
+#[test]
 fn a_revocation_is_seen_at_once_and_a_dead_kgate_lets_nothing_pass() {
     if is_quick() {
         return;
