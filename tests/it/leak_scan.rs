@@ -255,7 +255,7 @@ fn a_leaked_key_that_is_revoked_is_refused_once_the_command_returned() {
     let public = "\n[[key_type]]\nname = \"public\"\nprefix = \"acme_pk\"\nkind = \"publishable\"\n";
     let site = Site::with(&format!("{CONFIG}{public}"));
     let store = site.store();
-    let [leaked, other] = [Site::issue(&store), Site::issue(&store)];
+    let [leaked, second, other] = [0; 3].map(|_| Site::issue(&store));
     let consumer = Site::consumer(&store);
     let meant_to_be_seen = kgate::store::NewKey {
         key_type: "public".to_owned(),
@@ -268,6 +268,7 @@ fn a_leaked_key_that_is_revoked_is_refused_once_the_command_returned() {
     drop(store);
     let tree = site.dir.path().join("tree");
     fs::create_dir(&tree).unwrap();
+    fs::write(tree.join("b"), second.token.expose()).unwrap();
     let text = format!("\n  {}\n{}\n", leaked.token.expose(), seen.token.expose());
     fs::write(tree.join("a\u{202e}.env"), text).unwrap();
     let process = site.serve(&[]);
@@ -284,15 +285,19 @@ fn a_leaked_key_that_is_revoked_is_refused_once_the_command_returned() {
     assert_eq!(process.status(&leaked), 200, "nothing was done yet");
     let revoked = scan(&["--yes"]);
     assert_eq!(process.status(&leaked), 401, "the very next request");
+    assert_eq!(process.status(&second), 401, "and the other, with it");
     assert_eq!(revoked.status.code(), Some(1), "what was found was live");
-    assert!(texts(&revoked).1.contains("revoked 1 key\n"), "{}", texts(&revoked).1);
+    assert!(texts(&revoked).1.contains("revoked 2 keys\n"), "{}", texts(&revoked).1);
     assert_eq!((process.status(&seen), process.status(&other)), (200, 200));
 
     let store = site.store();
     let state = store.key(leaked.record.id).unwrap().state;
     assert!(matches!(state, State::Revoked { reason: RevokeReason::Leak, .. }));
-    let note = store.audit_tail(1).unwrap().pop().unwrap().note.unwrap();
-    assert!(note.starts_with("found in ") && note.ends_with("a\\u{202e}.env:2:3"), "{note}");
+    let notes: Vec<_> = store.audit_tail(2).unwrap().into_iter().filter_map(|row| row.note).collect();
+    assert!(notes.iter().all(|note| note.starts_with("found in ")), "{notes:?}");
+    for place in ["a\\u{202e}.env:2:3", "tree/b:1:1"] {
+        assert_eq!(notes.iter().filter(|note| note.ends_with(place)).count(), 1, "{place}: {notes:?}");
+    }
     let again = scan(&["--yes"]);
     assert!(texts(&again).1.contains("there is no key to revoke"), "{}", texts(&again).1);
     assert_eq!(again.status.code(), Some(0));

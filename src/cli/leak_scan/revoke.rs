@@ -6,7 +6,7 @@ use crate::cli::ui::clean;
 use crate::cli::values::counted;
 use crate::key::{KeyId, Kind, RevokeReason, redact_tokens};
 use crate::scan::{Finding, Report};
-use crate::store::{Act, Store};
+use crate::store::{End, Store};
 
 use super::args::LeakScan;
 use super::forms::known;
@@ -19,7 +19,8 @@ pub(super) fn is_revocable(finding: &Finding) -> bool {
         && known(finding).is_some_and(|known| known.key.is_some())
 }
 
-/// Shows, asks, and revokes. A declined question is no failure: the report has been printed.
+/// Shows, asks, and revokes: all in one transaction, each with where it was found in the audit log. A declined
+/// question is no failure: the report has been printed.
 pub(super) fn revoke(args: &LeakScan, report: &Report, session: &Session) -> Result<(), Failure> {
     let wanted: Vec<&Finding> = report.findings.iter().filter(|f| is_revocable(f)).collect();
     if wanted.is_empty() {
@@ -42,24 +43,17 @@ pub(super) fn revoke(args: &LeakScan, report: &Report, session: &Session) -> Res
             return Ok(());
         }
     }
-    let bar = session.ui.bar(wanted.len() as u64, "revoking");
-    let mut revoked = 0;
-    for finding in wanted {
-        let Some(id) = id(finding) else { continue };
-        let act = Act { note: Some(note(finding)), ..session.act(None) };
-        // A commit each, because each has its own note; what was revoked stays so if one fails.
-        match store.revoke(id, RevokeReason::Leak, &act) {
+    let ends: Vec<(KeyId, String)> = wanted.iter().filter_map(|f| Some((id(f)?, note(f)))).collect();
+    let done = store.end_noted(&ends, End::Revoke(RevokeReason::Leak), &session.act(None))?;
+    let (mut revoked, mut failed) = (0, None);
+    for one in done {
+        match one.result {
             Ok(outcome) => revoked += usize::from(outcome.changed),
-            Err(error) => {
-                bar.aside(|| session.ui.warn(format!("{revoked} revoked before this")));
-                return Err(error.into());
-            }
+            Err(error) => failed = failed.or(Some(error)),
         }
-        bar.add(1);
     }
-    drop(bar);
     session.ui.status(format!("revoked {}", counted(revoked, "key")));
-    Ok(())
+    failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// Leaves out keys whose record says they are of a publishable type, whatever their prefix says now.
