@@ -144,6 +144,34 @@ impl ConnectionFault {
     }
 }
 
+/// What became of an alert of leaked keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AlertResult {
+    /// It was dealt with.
+    Taken,
+    /// It had been dealt with before.
+    Repeated,
+    /// Its sender did not show who they are.
+    Unsigned,
+    /// It was signed, and cannot be read or is too old or too large.
+    Refused,
+    /// The store or the list of public keys could not be read: the sender should try again.
+    Failed,
+}
+
+impl AlertResult {
+    /// Returns the label's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Repeated => "repeated",
+            Self::Unsigned => "unsigned",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// All series of one process. Cheap to share; made once and kept across reloads.
 pub struct Metrics {
     registry: Registry,
@@ -169,6 +197,8 @@ pub struct Metrics {
     unavailable: IntCounter,
     log_dropped: IntCounter,
     reloads: IntCounterVec,
+    alerts: IntCounterVec,
+    alert_keys_ended: IntCounterVec,
 }
 
 /// What is known about the snapshot when a scrape asks; `serve` fills it in.
@@ -231,6 +261,8 @@ impl Metrics {
             unavailable: counter(&registry, "kgate_snapshot_unavailable_total"),
             log_dropped: counter(&registry, "kgate_access_log_dropped_total"),
             reloads: counters(&registry, "kgate_config_reloads_total"),
+            alerts: counters(&registry, "kgate_leak_alerts_total"),
+            alert_keys_ended: counters(&registry, "kgate_leak_alert_keys_ended_total"),
             registry,
         }
     }
@@ -300,6 +332,12 @@ impl Metrics {
     /// Counts an attempt to load a changed configuration.
     pub fn reloaded(&self, ok: bool) {
         self.reloads.with_label_values(&[if ok { "ok" } else { "failed" }]).inc();
+    }
+
+    /// Counts an alert of leaked keys and the keys it ended. `source` is one of a closed set.
+    pub fn leak_alert(&self, source: &'static str, result: AlertResult, ended: usize) {
+        self.alerts.with_label_values(&[source, result.as_str()]).inc();
+        self.alert_keys_ended.with_label_values(&[source]).inc_by(ended as u64);
     }
 
     /// Takes over what is known about the snapshot; called before [`Metrics::render`].

@@ -142,6 +142,18 @@ pub const TABLE: &[Metric] = &[
         &["result"],
         "Attempts to load a changed configuration, ok or failed.",
     ),
+    metric(
+        Counter,
+        "kgate_leak_alerts_total",
+        &["source", "result"],
+        "Alerts of leaked keys by who sent them and what became of them; unsigned ones prove nothing about their sender.",
+    ),
+    metric(
+        Counter,
+        "kgate_leak_alert_keys_ended_total",
+        &["source"],
+        "Keys revoked or switched off because an alert reported them.",
+    ),
     metric(Gauge, "kgate_build_info", &["version"], "Always 1; the label tells which release runs."),
 ];
 

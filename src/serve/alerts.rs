@@ -9,6 +9,7 @@ use super::Notice;
 use super::running::Core;
 use crate::admin::{AlertAnswer, AlertRequest, AlertTaker};
 use crate::alert::{Alert, AlertError, Alerts, Outcome, Source};
+use crate::metrics::AlertResult;
 use crate::verify::wall;
 
 /// Takes alerts under whatever configuration is in force.
@@ -36,10 +37,13 @@ impl AlertTaker for Taker {
         let alert = Alert { source, headers: &request.headers, body: &request.body };
         match self.alerts.take(&config, alert, wall()) {
             Ok(outcome) => {
+                let result = if outcome.repeated { AlertResult::Repeated } else { AlertResult::Taken };
+                self.core.metrics().leak_alert(source.as_str(), result, outcome.ended);
                 self.say(source, &outcome);
                 AlertAnswer { status: 200, body: feedback(&outcome) }
             }
             Err(error) => {
+                self.core.metrics().leak_alert(source.as_str(), result_of(&error), 0);
                 // Anybody can send what is not signed; that must not fill the operator's log.
                 if !is_unsigned(&error) {
                     let problem = error.to_string();
@@ -77,6 +81,15 @@ fn feedback(outcome: &Outcome) -> Value {
 /// Whether whoever sent it did not show who they are.
 fn is_unsigned(error: &AlertError) -> bool {
     matches!(error, AlertError::Off | AlertError::Header(_) | AlertError::UnknownKey | AlertError::Signature)
+}
+
+fn result_of(error: &AlertError) -> AlertResult {
+    match error {
+        AlertError::Replayed => AlertResult::Repeated,
+        AlertError::KeyList(_) | AlertError::Store(_) => AlertResult::Failed,
+        error if is_unsigned(error) => AlertResult::Unsigned,
+        _ => AlertResult::Refused,
+    }
 }
 
 fn refusal(error: &AlertError) -> AlertAnswer {

@@ -314,6 +314,10 @@ impl Core {
         (self.notify)(notice);
     }
 
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     pub(super) fn config(&self) -> Arc<Config> {
         Arc::clone(&self.lock())
     }

@@ -243,6 +243,13 @@ fn what_is_not_signed_well_changes_nothing() {
     assert_eq!(scene.send_signed("github", "k2", &body, &good).0, 200);
     fs::write(dir.join("gitlab.json"), "{}").unwrap();
     assert_eq!(scene.send("gitlab", &body).0, 503);
+    let metrics = scene.process.ask_admin("/metrics").1;
+    for (source, result) in
+        [("github", "unsigned"), ("alert", "unsigned"), ("github", "refused"), ("gitlab", "failed")]
+    {
+        let series = format!("kgate_leak_alerts_total{{result=\"{result}\",source=\"{source}\"}}");
+        assert!(metrics.contains(&series), "{series}\n{metrics}");
+    }
 }
 
 #[test]
@@ -263,6 +270,16 @@ fn a_repeated_alert_acts_once() {
     let headers = shared_headers(wall().as_secs(), &body);
     assert_eq!(scene.post("/leaks", &headers, &body).0, 200);
     assert_eq!(scene.post("/leaks", &headers, &body).0, 409);
+    let metrics = scene.process.ask_admin("/metrics").1;
+    for line in [
+        "kgate_leak_alerts_total{result=\"taken\",source=\"github\"} 1",
+        "kgate_leak_alerts_total{result=\"repeated\",source=\"github\"} 1",
+        "kgate_leak_alerts_total{result=\"repeated\",source=\"alert\"} 1",
+        "kgate_leak_alert_keys_ended_total{source=\"github\"} 1",
+        "kgate_leak_alert_keys_ended_total{source=\"alert\"} 1",
+    ] {
+        assert!(metrics.lines().any(|l| l == line), "{line}\n{metrics}");
+    }
 }
 
 #[test]
