@@ -7,6 +7,9 @@ One backend; every gateway has one worker, keep-alive and the same policies: a k
   nginx    static map + limit_req            haproxy  sha2(256) + map + stick table
   envoy    api_key_auth + local_ratelimit    kgate    its store, two rates, all policies
   public   kgate on a public route: what the policies cost is the difference
+  http     kgate's sidecar asked over HTTP (/forward-auth), nothing forwarded
+  grpc     kgate's sidecar asked over Envoy's gRPC, with h2load
+  beside   Envoy as docs/fronts/envoy.md has it, with kgate beside it: both processes
 
 They are measured round by round with wrk, so that a noisy machine is noisy for all; the medians
 are compared. CPU time is what the listening process used (/proc/PID/task/*/schedstat). Latency is
@@ -28,7 +31,7 @@ import time
 
 BODY = '{"ok":true,"items":[1,2,3,4,5,6,7,8,9,10],"pad":"' + "x" * 50 + '"}'
 PATH = "/v1/products"
-BACKEND, NGINX, HAPROXY, ENVOY, KGATE = 19000, 19102, 19112, 19122, 19132
+BACKEND, NGINX, HAPROXY, ENVOY, KGATE, SIDECAR, BESIDE = 19000, 19102, 19112, 19122, 19132, 19142, 19152
 
 
 def key(i):
@@ -144,6 +147,8 @@ def kgate(d, keys, binary):
     write(f"{d}/kgate.toml", f"""data_dir = "{d}/data"
 [listen]
 proxy = ["127.0.0.1:{KGATE}", "unix:{d}/kgate.sock"]
+[sidecar]
+listen = ["127.0.0.1:{SIDECAR}"]
 [server]
 workers = 1
 [[key_type]]
@@ -210,16 +215,69 @@ def rss_mb(pids):
     return sum(int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{p}/status").read()).group(1)) for p in pids) / 1024
 
 
-def measure(port, token, seconds, path):
-    pids = listeners(port)
+def measure(port, token, seconds, path, headers=(), also=()):
+    """CPU of the process that listens on `port`, and of those that listen on the ports of `also`."""
+    pids = [pid for p in (port, *also) for pid in listeners(p)]
     before = cpu_seconds(pids)
-    out = subprocess.run(["wrk", "-t1", "-c32", f"-d{seconds}s", "-H", f"Authorization: Bearer {token}",
+    more = [part for header in headers for part in ("-H", header)]
+    out = subprocess.run(["wrk", "-t1", "-c32", f"-d{seconds}s", "-H", f"Authorization: Bearer {token}", *more,
                           f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True).stdout
     used = cpu_seconds(pids) - before
     requests = int(re.search(r"(\d+) requests in", out).group(1))
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
     return {"us": used / max(requests, 1) * 1e6, "rps": requests / seconds, "rss": rss_mb(pids),
             "bad": int(bad.group(1)) if bad else 0}
+
+
+def envoy_beside(d, binary):
+    """Envoy as its page has it, but for the ports."""
+    page = os.path.join(os.path.dirname(__file__), "../../docs/fronts/envoy.md")
+    text = re.search(r"```yaml\n(.*?)```", open(page).read(), re.S).group(1)
+    for documented, port in ((8000, BESIDE), (8082, SIDECAR), (9000, BACKEND)):
+        text = text.replace(f"port_value: {documented}", f"port_value: {port}")
+    write(f"{d}/beside.yaml", text)
+    return [binary, "-c", f"{d}/beside.yaml", "--concurrency", "1", "--log-level", "error", "--use-dynamic-base-id"]
+
+
+def check_request(token):
+    """An `envoy.service.auth.v3.CheckRequest` in a gRPC frame, as Envoy would send it."""
+    def varint(n):
+        out = b""
+        while n > 127:
+            out, n = out + bytes([n & 127 | 128]), n >> 7
+        return out + bytes([n])
+
+    def field(number, value):
+        value = value.encode() if isinstance(value, str) else value
+        return varint(number << 3 | 2) + varint(len(value)) + value
+
+    fields = {":authority": "a", ":path": PATH, ":method": "GET", ":scheme": "http", "user-agent": "bench",
+              "accept": "*/*", "authorization": f"Bearer {token}", "x-forwarded-proto": "http",
+              "x-request-id": "3a0b9e5c-1c1e-4b60-9d53-0a5d5f0e3c55"}
+    address = field(1, field(2, "127.0.0.1") + b"\x18" + varint(40000))
+    headers = b"".join(field(3, field(1, k) + field(2, v)) for k, v in fields.items())
+    http = field(1, "1") + field(2, "GET") + headers + field(4, PATH) + field(5, "a") + field(10, "HTTP/1.1")
+    message = field(1, field(1, field(1, address)) + field(4, field(2, http)))
+    return b"\0" + len(message).to_bytes(4, "big") + message
+
+
+def measure_grpc(d, token, seconds):
+    with open(f"{d}/check", "wb") as f:
+        f.write(check_request(token))
+    pids = listeners(SIDECAR)
+    before = cpu_seconds(pids)
+    out = subprocess.run(["h2load", "-c1", "-m32", f"-D{seconds}", "-d", f"{d}/check", "-H", "content-type: application/grpc",
+                          "-H", "te: trailers",
+                          f"http://127.0.0.1:{SIDECAR}/envoy.service.auth.v3.Authorization/Check"],
+                         capture_output=True, text=True).stdout
+    used = cpu_seconds(pids) - before
+    requests = int(re.search(r"requests: .* (\d+) succeeded", out).group(1))
+    # Over gRPC a refusal is a success: the last lines of the access log tell.
+    with open(f"{d}/kgate.log", "rb") as f:
+        f.seek(-min(20_000, f.seek(0, 2)), 2)
+        lines = f.read().splitlines()[1:-1]
+    bad = sum(b'"allow"' not in line for line in lines)
+    return {"us": used / max(requests, 1) * 1e6, "rps": requests / seconds, "rss": rss_mb(pids), "bad": bad}
 
 
 def latency(d, base, token, rps, seconds):
@@ -265,7 +323,7 @@ def main():
         started.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
 
     try:
-        for port in (BACKEND, NGINX, HAPROXY, ENVOY, KGATE):
+        for port in (BACKEND, NGINX, HAPROXY, ENVOY, KGATE, SIDECAR, BESIDE):
             if listeners(port):
                 sys.exit(f"port {port} is in use")
         start(backend(d))
@@ -284,10 +342,19 @@ def main():
             if not wait_port(port):
                 print(f"{name}: nothing listens on {port}; left out", file=sys.stderr)
                 del targets[name]
-        rows = {n: [] for n in targets}
+        asks = {n: lambda to=to: measure(to[0], to[1], o.seconds, to[2]) for n, to in targets.items()}
+        original = ("X-Forwarded-Method: GET", f"X-Forwarded-Uri: {PATH}", "X-Forwarded-Host: a", "X-Forwarded-For: 127.0.0.1")
+        asks["http"] = lambda: measure(SIDECAR, token, o.seconds, "/forward-auth", original)
+        if shutil.which("h2load"):
+            asks["grpc"] = lambda: measure_grpc(d, token, o.seconds)
+        if "envoy" in targets:
+            start(envoy_beside(d, o.envoy))
+            wait_port(BESIDE)
+            asks["beside"] = lambda: measure(BESIDE, token, o.seconds, PATH, also=(SIDECAR,))
+        rows = {n: [] for n in asks}
         for _ in range(o.rounds):
-            for n, (port, credential, path) in targets.items():
-                rows[n].append(measure(port, credential, o.seconds, path))
+            for n, ask in asks.items():
+                rows[n].append(ask())
         medians = {n: {k: statistics.median(r[k] for r in rs) for k in rs[0]} for n, rs in rows.items()}
         added = added_latency(d, token, medians["kgate"]["rps"] / 2, o.seconds) if shutil.which("h2load") else []
     finally:
@@ -311,10 +378,13 @@ def main():
         print(f"{n:10s} {m['us']:7.2f} us CPU/request  {m['rps']:8.0f} requests/s  {m['rss']:6.0f} MB{note}")
     us = {n: m["us"] for n, m in medians.items()}
     print()
-    for label, over, bar in (("kgate : haproxy", "haproxy", 1.5), ("kgate : envoy", "envoy", 0.5),
-                             ("kgate : nginx", "nginx", None), ("policies : public route", "public", 1.10)):
-        if over in us:
-            ratio = us["kgate"] / us[over]
+    for label, what, over, bar in (
+            ("kgate : haproxy", "kgate", "haproxy", 1.5), ("kgate : envoy", "kgate", "envoy", 0.5),
+            ("kgate : nginx", "kgate", "nginx", None), ("policies : public route", "kgate", "public", 1.10),
+            ("check over HTTP : proxied", "http", "kgate", 0.8), ("check over gRPC : proxied", "grpc", "kgate", 1.3),
+            ("envoy and kgate : envoy", "beside", "envoy", None)):
+        if what in us and over in us:
+            ratio = us[what] / us[over]
             verdict = "" if bar is None else f"  bar {bar:.2f}  {'met' if ratio <= bar else 'MISSED'}"
             print(f"{label:26s} {ratio:6.2f}{verdict}")
     print(f"{'key create --count':26s} {made:6.0f} keys/s  bar 30000  {'met' if made >= 30000 else 'MISSED'}")
