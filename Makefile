@@ -5,7 +5,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick lint bless soak bench install uninstall
+.PHONY: help demo test test-quick lint bless soak fuzz bench install uninstall
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -35,6 +35,11 @@ bless: ## Writes the generated documentation and completions anew
 soak: ## The promise tests at full counts, optimised; about half an hour
 	@tests/setup.sh test
 	KGATE_SOAK=1 $(CARGO) test --locked --release --test it -- --nocapture --test-threads=1
+
+fuzz: ## Feeds leak detection what is made up and damaged by chance; some minutes
+	@tests/setup.sh test
+	PROPTEST_CASES=$(or $(FUZZ_CASES),20000) $(CARGO) test --locked --lib scan::
+	KGATE_FUZZ=$(or $(FUZZ_SECONDS),120) $(CARGO) test --locked --test it -- --nocapture at_random
 
 bench: ## Measures the budget and compares with nginx, HAProxy and Envoy
 	@tests/setup.sh bench

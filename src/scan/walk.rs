@@ -198,7 +198,7 @@ impl Reader<'_> {
 ///
 /// Between listing a directory and opening a file in it anyone may put a pipe or a link there, so
 /// the open does not wait for a writer, and what was opened is asked again.
-fn open(path: &Path, flags: OFlags) -> io::Result<Option<(File, u64)>> {
+pub(super) fn open(path: &Path, flags: OFlags) -> io::Result<Option<(File, u64)>> {
     let flags = (flags | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;

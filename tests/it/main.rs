@@ -33,6 +33,7 @@ mod process;
 mod promises;
 mod scan;
 mod scan_archives;
+mod scan_hostile;
 mod tokens;
 mod usage;
 mod vectors;

@@ -8,7 +8,7 @@ use kgate::key::{Digest, Format, KeyType, KeyTypes, Kind, Peppers, Prefix, Token
 use kgate::scan::{Bounds, Detector, Encoding, Options, Outcome, Part, Report, Scan};
 use tempfile::TempDir;
 
-fn detector() -> Detector {
+pub fn detector() -> Detector {
     let key_type = KeyType {
         name: "acme_live".to_owned(),
         prefix: "acme_live".parse().unwrap(),
@@ -36,7 +36,7 @@ fn scan_within(path: &Path, bounds: Bounds) -> Report {
 }
 
 /// Runs a Python program in `folder`, the standard library being a second opinion on every format.
-fn python(folder: &Path, program: &str, arguments: &[&str]) {
+pub fn python(folder: &Path, program: &str, arguments: &[&str]) {
     let output =
         Command::new("python3").arg("-c").arg(program).args(arguments).current_dir(folder).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -59,7 +59,7 @@ fn only(report: &Report, token: &str) -> (Vec<String>, Vec<Encoding>) {
 }
 
 /// Writes each kind of archive of a file `conf/.env` with the token after 100 kB.
-const MAKE: &str = r#"
+pub const MAKE: &str = r#"
 import bz2, gzip, io, lzma, os, sys, tarfile, zipfile, zlib
 token = sys.argv[1]
 text = os.urandom(50000).hex().encode() + b"\nKEY=" + token.encode() + b"\nmore\n"

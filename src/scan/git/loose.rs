@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::ZlibDecoder;
 use gix_hash::{Kind as Hash, ObjectId};
 
-use super::Kind;
+use super::{Kind, files};
 
 /// A loose object that was opened and whose head was read; its content comes next.
 pub(super) struct Loose {
@@ -19,7 +19,7 @@ pub(super) struct Loose {
 impl Loose {
     /// Opens the object at `path`.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let mut source = ZlibDecoder::new(BufReader::new(File::open(path)?)).take(HEAD);
+        let mut source = ZlibDecoder::new(BufReader::new(files::open(path)?.0)).take(HEAD);
         let mut head = Vec::new();
         loop {
             let mut byte = [0];

@@ -5,6 +5,7 @@
 
 mod delta;
 mod facts;
+mod files;
 mod forest;
 mod history;
 mod lookout;

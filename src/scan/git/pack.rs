@@ -9,7 +9,7 @@ use gix_hash::{Kind as Hash, ObjectId, oid};
 use gix_pack::data::entry::Header;
 use libdeflater::Decompressor;
 
-use super::{Damage, Kind};
+use super::{Damage, Kind, files};
 
 /// A pack and its index.
 pub(super) struct Pack {
@@ -48,6 +48,9 @@ impl Pack {
     /// # Errors
     /// A sentence for people.
     pub(super) fn open(path: &Path, hash: Hash) -> Result<Self, String> {
+        // Opened once more by `gix_pack`, which would wait for a pipe.
+        files::open(path).map_err(|_| "damaged pack index".to_owned())?;
+        files::open(&path.with_extension("pack")).map_err(|_| "its pack is missing or damaged".to_owned())?;
         let index = gix_pack::index::File::at(path, hash).map_err(|_| "damaged pack index".to_owned())?;
         let data = gix_pack::data::File::at(path.with_extension("pack"), hash)
             .map_err(|_| "its pack is missing or damaged".to_owned())?;

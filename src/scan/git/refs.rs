@@ -1,12 +1,15 @@
 //! What keeps objects alive: everything that names one.
 
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use gix_hash::ObjectId;
 
+use super::files;
 use super::repository::{Repository, ids_in, leading_id};
+use crate::scan::walk::describe;
 
 /// Something that names an object.
 #[derive(Debug, Clone)]
@@ -40,13 +43,19 @@ pub(super) fn tips(repository: &Repository, faults: &mut Vec<(PathBuf, String)>)
         }
         staged(&dir.join("index"), repository, &mut tips, faults);
     }
-    let text = fs::read(repository.common_dir.join("packed-refs")).unwrap_or_default();
+    let path = repository.common_dir.join("packed-refs");
+    let text = files::read(&path).unwrap_or_else(|error| {
+        if error.kind() != io::ErrorKind::NotFound {
+            faults.push((path, describe(&error)));
+        }
+        Vec::new()
+    });
     tips.extend(packed(repository, &text).map(|(name, id)| Tip {
         name: PathBuf::from(std::ffi::OsStr::from_bytes(name)),
         id,
         is_staged: false,
     }));
-    let stashes = fs::read(repository.common_dir.join("logs/refs/stash")).unwrap_or_default();
+    let stashes = files::read(&repository.common_dir.join("logs/refs/stash")).unwrap_or_default();
     for line in stashes.split(|&b| b == b'\n') {
         let id = line.get(hash.len_in_hex() + 1..).and_then(|rest| leading_id(rest, hash));
         tips.extend(id.map(|id| Tip { name: "stash".into(), id, is_staged: false }));
@@ -56,7 +65,7 @@ pub(super) fn tips(repository: &Repository, faults: &mut Vec<(PathBuf, String)>)
 
 /// Returns what the packed ref `name` names.
 pub(super) fn packed_ref(repository: &Repository, name: &str) -> Option<ObjectId> {
-    let text = fs::read(repository.common_dir.join("packed-refs")).unwrap_or_default();
+    let text = files::read(&repository.common_dir.join("packed-refs")).unwrap_or_default();
     packed(repository, &text).find(|(packed, _)| *packed == name.as_bytes()).map(|(_, id)| id)
 }
 
@@ -89,6 +98,8 @@ pub(super) fn index(path: &Path, repository: &Repository) -> Result<Option<gix_i
     if !path.exists() {
         return Ok(None);
     }
+    // Opened once more by `gix_index`, which would wait for a pipe.
+    files::open(path).map_err(|e| describe(&e))?;
     // One thread: starting more takes longer than most indexes do. Its checksum is not verified: what
     // can be read is read.
     let options = gix_index::decode::Options { thread_limit: Some(1), ..Default::default() };

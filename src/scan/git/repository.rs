@@ -10,6 +10,7 @@ use std::ffi::OsStr;
 
 use gix_hash::{Kind as Hash, ObjectId};
 
+use super::files;
 use super::settings::Settings;
 use crate::scan::walk::describe;
 
@@ -55,7 +56,7 @@ impl Repository {
 
     /// Opens the repository whose git directory is `git_dir`.
     pub(super) fn open(git_dir: PathBuf) -> Result<Self, String> {
-        let common_dir = match fs::read(git_dir.join("commondir")) {
+        let common_dir = match files::read(&git_dir.join("commondir")) {
             Ok(text) => git_dir.join(path_of(&text)),
             Err(_) => git_dir.clone(),
         };
@@ -97,7 +98,7 @@ impl Repository {
             return;
         }
         self.stores.push(store.clone());
-        let Ok(text) = fs::read(store.join("info/alternates")) else { return };
+        let Ok(text) = files::read(&store.join("info/alternates")) else { return };
         for line in text.split(|&b| b == b'\n').filter(|line| !line.is_empty() && line[0] != b'#') {
             self.add_store(store.join(path_of(line)), depth - 1);
         }
@@ -135,7 +136,7 @@ impl Repository {
 
 /// Reads the names at the beginning of the lines of a file, if it is there.
 pub(super) fn ids_in(path: &Path, hash: Hash) -> Vec<ObjectId> {
-    let text = fs::read(path).unwrap_or_default();
+    let text = files::read(path).unwrap_or_default();
     text.split(|&b| b == b'\n').filter_map(|line| leading_id(line, hash)).collect()
 }
 
@@ -163,7 +164,7 @@ fn follow(dot_git: &Path) -> Result<PathBuf, String> {
 fn read_short(path: &Path) -> io::Result<Vec<u8>> {
     use std::io::Read;
     let mut text = Vec::new();
-    fs::File::open(path)?.take(SHORT).read_to_end(&mut text)?;
+    files::open(path)?.0.take(SHORT).read_to_end(&mut text)?;
     Ok(text)
 }
 

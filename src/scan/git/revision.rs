@@ -1,11 +1,10 @@
 //! What people call commits: refs, names and their beginnings, `~2`, `^`.
 
-use std::fs;
-
 use gix_hash::ObjectId;
 
 use super::Kind;
 use super::facts::{self, CommitFacts};
+use super::files;
 use super::objects::Objects;
 use super::refs;
 use super::repository::{Repository, leading_id};
@@ -91,7 +90,7 @@ fn reference(repository: &Repository, name: &str) -> Option<ObjectId> {
             return None;
         }
         let dirs = [&repository.git_dir, &repository.common_dir];
-        let Some(text) = dirs.iter().find_map(|dir| fs::read(dir.join(&name)).ok()) else {
+        let Some(text) = dirs.iter().find_map(|dir| files::read(&dir.join(&name)).ok()) else {
             return refs::packed_ref(repository, &name);
         };
         match text.strip_prefix(b"ref: ") {

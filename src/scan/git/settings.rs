@@ -1,8 +1,9 @@
 //! The few settings of a repository that say how to read it. Nothing else of its configuration is
 //! obeyed: no included file, no filter, no command.
 
-use std::fs;
 use std::path::Path;
+
+use super::files;
 
 /// A repository's own configuration: section, subsection, name, value, in order.
 pub(super) struct Settings(Vec<Setting>);
@@ -16,7 +17,7 @@ struct Setting {
 impl Settings {
     /// Reads a file as far as it can be understood; one that is not there has no settings.
     pub(super) fn read(path: &Path) -> Self {
-        let text = String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+        let text = String::from_utf8_lossy(&files::read(path).unwrap_or_default()).into_owned();
         let mut section = String::new();
         let mut settings = Vec::new();
         for line in text.lines().map(str::trim) {
