@@ -22,7 +22,9 @@ use crate::key::{
     Format, KeyType, KeyTypes, Kind, Limit, Networks, Pepper, Peppers, Prefix, Quota, Rate, Requirement,
     Span, Window,
 };
-use crate::policy::{Fault, LimitSpec, LimitSubject, Place, PlanSpec, RouteSpec, Rules, Source, Spec};
+use crate::policy::{
+    FailedAuth, Fault, LimitSpec, LimitSubject, Place, PlanSpec, RouteSpec, Rules, Source, Spec,
+};
 use crate::store::Retention;
 
 /// Checks a whole file.
@@ -126,6 +128,10 @@ impl<'t> Builder<'t> {
             plans: plans.clone(),
             default_plan: server.default_plan.clone(),
             upstreams: upstreams.len(),
+            failed_auth: server
+                .failed_auth
+                .as_ref()
+                .map(|limit| without_proxies(limit, &server, sidecar.as_ref())),
             routes: routes.iter().map(|route| route.spec.clone()).collect(),
         };
         let rules = match Rules::compile(spec) {
@@ -546,7 +552,35 @@ fn server(section: &Section<'_>, plans: &Names) -> Server {
                 ("off", RateHeaders::Off),
             ],
         ),
+        failed_auth: failed_auth(section),
     }
+}
+
+/// Reads how many failed authentications are taken from one address.
+fn failed_auth(section: &Section<'_>) -> Option<FailedAuth> {
+    let section =
+        section.section_or_off("failed_auth", "server.failed_auth", EMPTY.get_or_init(DeTable::new))?;
+    let rate = section.parsed::<Rate>("rate")?.value;
+    let burst = section.number("burst", 1..=Rate::MAX_COUNT).unwrap_or(rate.count());
+    let mut exempt = Vec::new();
+    for text in section.texts("exempt") {
+        match Networks::parse_one(text.value) {
+            Ok(network) if network.prefix_len() == 0 => {
+                let hint = "to limit nobody, write `failed_auth = \"off\"`".to_owned();
+                section.error(text.span, format!("`{network}` is everybody"), Some(hint));
+            }
+            Ok(network) => exempt.push(network),
+            Err(error) => section.error(text.span, error.to_string(), None),
+        }
+    }
+    Some(FailedAuth { rate, burst, exempt: exempt.into_iter().collect() })
+}
+
+/// Adds proxies to the addresses that may fail: what fails behind them is not theirs.
+fn without_proxies(failed_auth: &FailedAuth, server: &Server, sidecar: Option<&Sidecar>) -> FailedAuth {
+    let fronts = sidecar.map_or(&[][..], |sidecar| sidecar.fronts.networks.as_slice());
+    let own = failed_auth.exempt.as_slice().iter().chain(server.trusted_proxies.networks.as_slice());
+    FailedAuth { exempt: own.chain(fronts).copied().collect(), ..failed_auth.clone() }
 }
 
 fn usage(section: &Section<'_>) -> Retention {
@@ -1025,6 +1059,7 @@ fn place_of(
     let section_of = |route: usize| routes.get(route).map(|route| &sections[route.section]);
     let span = match fault.place {
         Place::KeyType(i) => key_types.get(i).cloned(),
+        Place::FailedAuth => Some(server.span_of("failed_auth")),
         Place::DefaultPlan => Some(server.span_of("default_plan")),
         Place::Plan(i) => plans.get(i).map(|(name, _)| name.span.clone()),
         Place::Limit(i, j) => limits.get(i).and_then(|limits| limits.get(j)).cloned(),

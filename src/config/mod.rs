@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::key::{KeyTypes, Networks, Peppers};
-use crate::policy::{PlanSpec, Rules};
+use crate::policy::{FailedAuth, PlanSpec, Rules};
 use crate::store::Retention;
 
 pub use data_dir::data_dir_alone;
@@ -144,6 +144,9 @@ pub struct Server {
     pub trust_request_id: RequestIdTrust,
     /// Which rate headers are sent.
     pub rate_headers: RateHeaders,
+    /// How many failed authentications are taken from one address; `None` is any number. Besides those it
+    /// exempts, trusted proxies and fronts are.
+    pub failed_auth: Option<FailedAuth>,
 }
 
 /// Peers whose word on the client's address counts.

@@ -204,6 +204,21 @@ impl<'t> Section<'t> {
         self.as_section(name, value, table)
     }
 
+    /// Reads a table inside this one, or the word `off`, which is none. Where nothing is given it is an
+    /// empty table, all defaults.
+    pub(super) fn section_or_off(
+        &self,
+        name: &str,
+        table: &'static str,
+        empty: &'t DeTable<'t>,
+    ) -> Option<Section<'t>> {
+        match self.fields.get(name) {
+            None => Some(Section::new(table, self.span.clone(), empty, self.report)),
+            Some(value) if value.get_ref().as_str() == Some("off") => None,
+            Some(value) => self.as_section(name, value, table),
+        }
+    }
+
     /// Reads a list of tables: `[[name]]`, or `name = [{ … }]`.
     pub(super) fn sections(&self, name: &str, table: &'static str) -> Vec<Section<'t>> {
         let Some(value) = self.fields.get(name) else { return Vec::new() };

@@ -98,6 +98,11 @@ const TABLES: &[(&str, &str, &str)] = &[
     ),
     ("server", "`[server]`", "Caps and time-outs, and what holds for every request."),
     (
+        "server.failed_auth",
+        "`failed_auth` of `[server]`",
+        "How many failed authentications are taken from one source address, IPv6 by /64, before it gets 429 whatever it brings: `failed_auth = { rate = \"60/min\", exempt = [\"192.0.2.0/24\"] }`, or `failed_auth = \"off\"`. Addresses of `trusted_proxies` and of `sidecar.fronts` are exempt, as they stand for many. See [security.md](security.md).",
+    ),
+    (
         "usage",
         "`[usage]`",
         "How long `kgate usage` can look back. Each key in use makes a row per bucket, route and outcome: finer buckets cost more room.",
@@ -196,7 +201,13 @@ settings! {
         "keepalive_pool" "number" "256" "Idle connections to backends kept for reuse, in all.";
         "drain_timeout" "duration" "30s" "How long requests in work may go on after SIGTERM.";
         "trust_request_id" "`trusted-proxies` | `anyone` | `nobody`" "trusted-proxies" "Whose `X-Request-Id` is taken; everybody else gets a new one.";
+        "failed_auth" "table or `off`" "{}" "A limit on bad credentials from one address; see `failed_auth` below.";
         "rate_headers" "`both` | `ietf` | `x` | `off`" "both" "`RateLimit` and `RateLimit-Policy` (`ietf`), `X-RateLimit-…` (`x`), both or neither.";
+    }
+    "server.failed_auth" {
+        "rate" "rate" "60/min" "How often one address may fail.";
+        "burst" "number" none "How many failures at once; without it, the number in `rate`.";
+        "exempt" "list of networks" "[]" "Who is not limited: offices, monitors, and whatever else many share.";
     }
     "usage" {
         "keep_minutes" "duration" "2h" "Counts by the minute; at least an hour.";

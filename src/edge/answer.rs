@@ -134,6 +134,9 @@ impl Answers {
                 });
                 answer
             }
+            Class::TooManyFailures { retry_after: wait } => {
+                TOO_MANY_FAILURES.answer(id).with(RETRY_AFTER, &retry_after(wait).to_string())
+            }
         }
     }
 
@@ -282,6 +285,7 @@ problems! {
     LIMITED TOO_MANY_REQUESTS "rate_limited" "Too many requests" "The API key has used up a rate limit of its plan.";
     QUOTA TOO_MANY_REQUESTS "quota_exceeded" "Quota exceeded" "The API key has used up a quota of its plan.";
     CONCURRENT TOO_MANY_REQUESTS "too_many_concurrent" "Too many concurrent requests" "As many requests are in work as the plan of the API key allows at once.";
+    TOO_MANY_FAILURES TOO_MANY_REQUESTS "too_many_failures" "Too many failed authentications" "Too many requests from this address came without a valid API key.";
     HEADER_TOO_LARGE REQUEST_HEADER_FIELDS_TOO_LARGE "header_too_large" "Request header fields too large" "The header is larger than allowed.";
     INTERNAL INTERNAL_SERVER_ERROR "internal" "Internal server error" "The gateway failed.";
     BAD_GATEWAY BAD_GATEWAY "bad_gateway" "Bad gateway" "The backend cannot be reached.";

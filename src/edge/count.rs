@@ -12,7 +12,7 @@ pub const fn denied_as(class: &Class<'_>) -> Verdict {
         Class::MethodNotAllowed { .. } => Verdict::MethodNotAllowed,
         Class::Unauthorized { .. } => Verdict::Unauthorized,
         Class::Forbidden(_) => Verdict::Forbidden,
-        Class::Limited(_) => Verdict::Limited,
+        Class::Limited(_) | Class::TooManyFailures { .. } => Verdict::Limited,
     }
 }
 

@@ -11,6 +11,7 @@ use super::credential::{self, Presented};
 use super::decision::{
     Decision, Denial, Explanation, Finding, Holder, Identity, LimitLeft, Passage, Permit, Reason, Step,
 };
+use super::failures::Budget;
 use super::index::{Index, KeyEntry, NameId, Standing, Update};
 use super::limit::{Held, Limiter, Meters, Outcome, Passed};
 use super::meter::{self, Load, Meter, Rows};
@@ -435,14 +436,12 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
             let holder = Holder::Anyone(Arc::clone(&self.engine.rules));
             return Ok(Permit { route, upstream, target, holder, held: None, asks: None });
         }
+        self.address()?;
         let granted = match self.log.assumed() {
-            None => {
-                let token = self.credential(route)?;
-                self.key(route, &token)?
-            }
-            Some(id) => self.assumed_key(route, id)?,
+            None => self.credential(route).map_err(Stop::from).and_then(|token| self.key(route, &token)),
+            Some(id) => self.assumed_key(route, id),
         };
-        let Granted { identity, upstream, held, asks } = granted;
+        let Granted { identity, upstream, held, asks } = granted.map_err(|stop| self.failed(stop))?;
         Ok(Permit { route, upstream, target, holder: Holder::Known(identity), held, asks })
     }
 
@@ -460,6 +459,45 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
                 Ok(route)
             }
         }
+    }
+
+    /// Refuses an address that failed too often, whatever it brings: nothing of a credential is looked at,
+    /// so that the answer says nothing about it.
+    fn address(&mut self) -> Result<(), Refusal<'a>> {
+        let Some((address, budget)) = self.counted() else {
+            self.log.held(Step::Address, || match self.request.client {
+                Some(address) => format!("{address} may fail as often as it likes"),
+                None => "unknown, so its failures are not counted".to_owned(),
+            });
+            return Ok(());
+        };
+        let wait = self.engine.index.limiter().failures().wait(address, budget, self.now.mono);
+        if !wait.is_zero() {
+            return Err(Refusal::new(Step::Address, Reason::TooManyFailures { retry_after: wait }));
+        }
+        self.log.held(Step::Address, || format!("{address} has not failed too often"));
+        Ok(())
+    }
+
+    /// Counts a failed authentication. Each costs the same, so that no key can be told from another by it.
+    #[cold]
+    fn failed(&self, stop: Stop<'a>) -> Stop<'a> {
+        if let Stop::Refused(refusal) = &stop
+            && refusal.reason.is_failed_authentication()
+            && matches!(self.spend, Spend::Charge)
+            && let Some((address, budget)) = self.counted()
+            && let Err(wait) = self.engine.index.limiter().failures().charge(address, budget, self.now.mono)
+        {
+            // Others of this address failed while this one was judged, and took what was left.
+            return Refusal::new(Step::Address, Reason::TooManyFailures { retry_after: wait }).into();
+        }
+        stop
+    }
+
+    /// Returns the address whose failures are counted, and how many it may have.
+    fn counted(&self) -> Option<(IpAddr, Budget)> {
+        let (address, budget) = (self.request.client?, self.engine.rules.failed_auth()?);
+        (!self.engine.rules.may_fail(address)).then_some((address, budget))
     }
 
     fn credential(&mut self, route: usize) -> Result<Cow<'a, [u8]>, Refusal<'a>> {
@@ -768,7 +806,9 @@ mod tests {
         ConsumerId, ConsumerRecord, KeyId, KeyRecord, KeyType, KeyTypes, Kind, Limit, Metadata, Networks,
         Pepper, Peppers, RevokeReason, Scheme, Scopes, State, Token,
     };
-    use crate::policy::{Class, Forbidden, IndexBuilder, LimitSpec, LimitSubject, PlanSpec, RouteSpec, Spec};
+    use crate::policy::{
+        Class, FailedAuth, Forbidden, IndexBuilder, LimitSpec, LimitSubject, PlanSpec, RouteSpec, Spec,
+    };
 
     struct Headers(Vec<(String, Vec<u8>)>);
 
@@ -837,6 +877,7 @@ mod tests {
                 RouteSpec { upstream_by_type: vec![("test".into(), 1)], ..route("split", "/split") },
             ],
             upstreams: 2,
+            failed_auth: None,
         }
     }
 
@@ -1135,6 +1176,126 @@ mod tests {
         assert!(header("/h/x").is_ok());
         assert!(header("/h/a//b;c/%2f").is_ok(), "this route lets ambiguous spellings through");
         assert_eq!(header("/h/%2e%2e/v1").unwrap_err().class(), Class::BadRequest, "but none that climb");
+    }
+
+    fn with_failed_auth(engine: &Engine, rate: &str, burst: u64, exempt: &str) -> Engine {
+        let exempt = if exempt.is_empty() { Networks::default() } else { exempt.parse().unwrap() };
+        let failed_auth = Some(FailedAuth { rate: rate.parse().unwrap(), burst, exempt });
+        engine.with_rules(Arc::new(Rules::compile(Spec { failed_auth, ..spec() }).unwrap()))
+    }
+
+    /// Decides from the address `client` with `token` in `Authorization`, if one is given.
+    fn reason_from(
+        engine: &Engine,
+        client: Option<&str>,
+        target: &str,
+        token: Option<&Token>,
+    ) -> &'static str {
+        let fields =
+            token.map(|t| ("authorization".to_owned(), format!("Bearer {}", t.expose()).into_bytes()));
+        let fields = Headers(fields.into_iter().collect());
+        let client = client.map(|address| address.parse().unwrap());
+        let request =
+            Attributes { method: "GET", host: "h", target: target.as_bytes(), client, fields: &fields };
+        match engine.decide(&request, at(1)) {
+            Decision::Deny(denial) => denial.reason().code(),
+            _ => "allowed",
+        }
+    }
+
+    #[test]
+    fn an_address_that_failed_too_often_is_refused_before_its_key_is_looked_at() {
+        let (good, record) = key(1, 1, "live");
+        let mut revoked = key(2, 1, "live");
+        revoked.1.state = State::Revoked { at: Timestamp::default(), reason: RevokeReason::Leak };
+        let unknown = key(3, 1, "live").0;
+        let rows = vec![Update::Key(record), Update::Key(revoked.1), Update::Consumer(consumer(1))];
+        let engine = with_failed_auth(&engine(rows), "60/min", 3, "");
+        let from = |client, token| reason_from(&engine, Some(client), "/v1/products/1", token);
+        // What is no attempt costs nothing.
+        for _ in 0..10 {
+            assert_eq!(from("192.0.2.1", Some(&good)), "allowed");
+            assert_eq!(from("192.0.2.1", None), "no_credential");
+        }
+        assert_eq!(from("192.0.2.1", Some(&unknown)), "unknown_key");
+        assert_eq!(from("192.0.2.1", Some(&revoked.0)), "revoked");
+        assert_eq!(from("192.0.2.1", Some(&good)), "allowed");
+        assert_eq!(from("192.0.2.1", Some(&unknown)), "unknown_key");
+        for token in [Some(&good), Some(&revoked.0), Some(&unknown), None] {
+            assert_eq!(from("192.0.2.1", token), "too_many_failures", "one answer, whatever is sent");
+            assert_eq!(from("::ffff:192.0.2.1", token), "too_many_failures", "the same address");
+        }
+        assert_eq!(from("192.0.2.2", Some(&good)), "allowed", "another address");
+        assert_eq!(reason_from(&engine, Some("192.0.2.1"), "/healthz", None), "allowed", "a public route");
+        assert_eq!(reason_from(&engine, Some("192.0.2.1"), "/v1//x", None), "bad_path");
+        let later = with_token(&engine, "/", &good, at(3));
+        assert!(later.is_ok(), "counts of one address are not another's");
+    }
+
+    #[test]
+    fn failures_of_one_64_are_one_count_and_who_is_exempt_or_unknown_has_none() {
+        let unknown = key(3, 1, "live").0;
+        let engine = with_failed_auth(&engine(vec![]), "60/min", 2, "10.0.0.0/8,2001:db8:ffff::/48");
+        let from = |client| reason_from(&engine, client, "/", Some(&unknown));
+        assert_eq!(from(Some("2001:db8:0:1::1")), "unknown_key");
+        assert_eq!(from(Some("2001:db8:0:1:ff::2")), "unknown_key");
+        assert_eq!(from(Some("2001:db8:0:1::3")), "too_many_failures");
+        assert_eq!(from(Some("2001:db8:0:2::3")), "unknown_key");
+        for client in [Some("10.1.2.3"), Some("::ffff:10.1.2.3"), Some("2001:db8:ffff::1"), None] {
+            for _ in 0..10 {
+                assert_eq!(from(client), "unknown_key", "{client:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_401_with_a_credential_is_counted_the_same_and_explaining_counts_nothing() {
+        type Change = fn(&mut KeyRecord);
+        let (good, record) = key(1, 1, "live");
+        let mut cases = vec![("unknown_key", key(9, 1, "live").0)];
+        let mut rows = vec![Update::Key(record), Update::Consumer(consumer(1))];
+        let changes: [(&str, Change); 7] = [
+            ("revoked", |k| {
+                k.state = State::Revoked { at: Timestamp::default(), reason: RevokeReason::Leak };
+            }),
+            ("disabled", |k| k.state = State::Disabled),
+            ("expired", |k| k.expires_at = Some(Timestamp::from_millis(1))),
+            ("not_yet_valid", |k| k.not_before = Some(Timestamp::from_secs(100))),
+            ("consumer_missing", |k| k.consumer = ConsumerId::from_bytes([3; 16])),
+            ("key_type", |k| k.key_type = "gone".into()),
+            ("plan_missing", |k| k.plan = Some("gone".into())),
+        ];
+        for (number, (code, change)) in (10..).zip(changes) {
+            let (token, mut record) = key(number, 1, "live");
+            change(&mut record);
+            rows.push(Update::Key(record));
+            cases.push((code, token));
+        }
+        let (damaged, record) = key(1, 1, "live");
+        rows.push(Update::DamagedDigest(record.digest));
+        cases.push(("damaged_record", damaged));
+        cases.push(("malformed_key", Token::from_presented("not a key")));
+        let fresh = engine(rows);
+        let engine = with_failed_auth(&fresh, "1/h", 1, "");
+        for (number, (code, token)) in cases.iter().enumerate() {
+            let client = format!("192.0.2.{number}");
+            let from = |token| reason_from(&engine, Some(&client), "/", Some(token));
+            for _ in 0..3 {
+                let value = format!("Bearer {}", token.expose()).into_bytes();
+                let fields = Headers(vec![("authorization".into(), value)]);
+                let request = Attributes {
+                    method: "GET",
+                    host: "h",
+                    target: b"/",
+                    client: client.parse().ok(),
+                    fields: &fields,
+                };
+                let denial = engine.explain(&request, at(1)).denial.unwrap();
+                assert_eq!(denial.reason().code(), *code);
+            }
+            assert_eq!((from(&good), from(token)), ("allowed", *code));
+            assert_eq!(from(&good), "too_many_failures", "{code}");
+        }
     }
 
     #[test]

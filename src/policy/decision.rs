@@ -239,6 +239,7 @@ impl Denial {
                 let standing = self.limit.as_ref().expect("a limited denial has its limit");
                 Class::Limited(limit_state(&self.rules, **standing))
             }
+            Reason::TooManyFailures { retry_after } => Class::TooManyFailures { retry_after: *retry_after },
         }
     }
 
@@ -279,6 +280,11 @@ pub enum Class<'a> {
     Forbidden(Forbidden<'a>),
     /// 429: a good key, but too often. Its `retry_after` is exact, not rounded.
     Limited(LimitState<'a>),
+    /// 429: too many requests from this address brought no good key. Whether this one did is not known.
+    TooManyFailures {
+        /// How long until one is looked at again; exact, not rounded.
+        retry_after: Duration,
+    },
 }
 
 /// What a good key lacks.
@@ -299,6 +305,11 @@ pub enum Reason {
     NoRoute,
     /// A route, but not for this method. What to put into `Allow`.
     Method(Box<str>),
+    /// Its address has used up its failed authentications.
+    TooManyFailures {
+        /// How long until one more is taken.
+        retry_after: Duration,
+    },
     /// No credential.
     NoCredential,
     /// Several credentials.
@@ -343,12 +354,40 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Says whether a credential was sent and does not work, for whatever reason.
+    pub(super) fn is_failed_authentication(&self) -> bool {
+        match self {
+            Self::AmbiguousCredential
+            | Self::Malformed(_)
+            | Self::UnknownKey
+            | Self::DamagedRecord
+            | Self::Revoked
+            | Self::Disabled
+            | Self::NotYetValid(_)
+            | Self::Expired(_)
+            | Self::ConsumerDisabled
+            | Self::ConsumerMissing
+            | Self::KeyType(_)
+            | Self::KeyTypeOnRoute(_)
+            | Self::PlanMissing(_) => true,
+            Self::Path(_)
+            | Self::NoRoute
+            | Self::Method(_)
+            | Self::TooManyFailures { .. }
+            | Self::NoCredential
+            | Self::Network(_)
+            | Self::Scope
+            | Self::Limited { .. } => false,
+        }
+    }
+
     /// Returns a short fixed name, fit for a metric label.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Path(_) => "bad_path",
             Self::NoRoute => "no_route",
             Self::Method(_) => "method_not_allowed",
+            Self::TooManyFailures { .. } => "too_many_failures",
             Self::NoCredential => "no_credential",
             Self::AmbiguousCredential => "ambiguous_credential",
             Self::Malformed(_) => "malformed_key",
@@ -378,6 +417,10 @@ impl fmt::Display for Reason {
             Self::Path(fault) => write!(f, "the request target is refused: {fault}"),
             Self::NoRoute => f.write_str("no route has this host and path"),
             Self::Method(allow) => write!(f, "the route takes only {allow}"),
+            Self::TooManyFailures { retry_after } => {
+                let wait = retry_after.as_secs_f64();
+                write!(f, "its address sent too many bad credentials; one more is looked at in {wait:.3} s")
+            }
             Self::NoCredential => f.write_str("no credential was sent"),
             Self::AmbiguousCredential => f.write_str("more than one credential was sent"),
             Self::Malformed(fault) => write!(f, "the credential is no key: {fault}"),
@@ -480,6 +523,8 @@ pub enum Step {
     Path,
     /// A route takes it.
     Route,
+    /// Its address has not failed too often.
+    Address,
     /// Exactly one credential.
     Credential,
     /// It is well formed.
@@ -506,6 +551,7 @@ impl Step {
         match self {
             Self::Path => "path",
             Self::Route => "route",
+            Self::Address => "address",
             Self::Credential => "credential",
             Self::Token => "token",
             Self::Key => "key",

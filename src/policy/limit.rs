@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use super::Now;
 use super::cells::{LOCKED, Row, Space, Wait, lock};
+use super::failures::Failures;
 use super::meter::{
     Fate, Load, MAX_TIME, Meter, MeterKind, QuotaCell, Rows, Standing, TARIFF_MASK, TICK_NANOS, TIME_SHIFT,
     Weighed,
@@ -27,6 +28,7 @@ pub struct Limiter {
     /// The rows of routes by name: they are never given back, being as few as were ever configured.
     route_rows: Mutex<HashMap<String, Row>>,
     tariffs: Tariffs,
+    failures: Failures,
 }
 
 /// The intervals of the tariffs, in ticks. Tariff 0 is none.
@@ -99,6 +101,9 @@ impl Limiter {
     /// `rules` no longer has are dropped with their whole table.
     pub(super) fn meters(&self, rules: &Rules) -> Vec<Box<[Meter]>> {
         let plans = &rules.spec().plans;
+        if rules.failed_auth().is_some() {
+            self.failures.prepare();
+        }
         for subject in LimitSubject::ALL {
             let of = move |limit: &&LimitSpec| limit.per == subject;
             self.space(subject).prepare(plans.iter().map(|plan| plan.limits.iter().filter(of)));
@@ -106,6 +111,11 @@ impl Limiter {
         let meter = |plan, (limit, spec)| self.meter(LimitRef::new(plan, limit), spec);
         let meters = plans.iter().enumerate();
         meters.map(|(i, plan)| plan.limits.iter().enumerate().map(|l| meter(i, l)).collect()).collect()
+    }
+
+    /// Returns the counts of failed authentications.
+    pub(super) fn failures(&self) -> &Failures {
+        &self.failures
     }
 
     fn meter(&self, limit: LimitRef, spec: &LimitSpec) -> Meter {

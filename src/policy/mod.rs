@@ -8,6 +8,7 @@ mod combos;
 mod credential;
 mod decide;
 mod decision;
+mod failures;
 mod index;
 mod limit;
 mod meter;
@@ -26,5 +27,7 @@ pub use decision::{
 pub use index::{Consumer, Index, IndexBuilder, Update};
 pub use limit::Limiter;
 pub use path::{Ambiguity, PathFault};
-pub use rules::{Fault, LimitRef, LimitSpec, LimitSubject, Place, PlanSpec, Problem, RouteSpec, Rules, Spec};
+pub use rules::{
+    FailedAuth, Fault, LimitRef, LimitSpec, LimitSubject, Place, PlanSpec, Problem, RouteSpec, Rules, Spec,
+};
 pub use want::{Leftover, NeedsGrant, Want};

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use super::Ambiguity;
 use super::credential::{self, Carriers, Source};
+use super::failures::Budget;
 use super::path::{self, PathFault};
 use super::route::{Methods, Routes, without_port};
-use crate::key::{Format, KeyTypes, Limit, Peppers, Rate, Requirement};
+use crate::key::{Format, KeyTypes, Limit, Networks, Peppers, Rate, Requirement};
 
 /// The configuration as typed, every name still a name.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +26,19 @@ pub struct Spec {
     pub routes: Vec<RouteSpec>,
     /// How many upstreams there are; routes name them by index.
     pub upstreams: usize,
+    /// How many failed authentications are taken from one source address; `None` is any number.
+    pub failed_auth: Option<FailedAuth>,
+}
+
+/// A limit on failed authentications, counted by source address: IPv4 alone, IPv6 by /64.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FailedAuth {
+    /// How often.
+    pub rate: Rate,
+    /// How many at once; at least 1.
+    pub burst: u64,
+    /// Addresses that are never limited: those that stand for many, such as proxies.
+    pub exempt: Networks,
 }
 
 /// A named set of limits.
@@ -130,6 +145,7 @@ pub struct Rules {
     credential_headers: Vec<String>,
     carriers: Carriers,
     default_plan: Option<usize>,
+    failed_auth: Option<Budget>,
 }
 
 /// What a route comes to once names are resolved.
@@ -158,6 +174,7 @@ impl Rules {
         let mut faults = Vec::new();
         check_key_types(&spec, &mut faults);
         check_plans(&spec, &mut faults);
+        check_failed_auth(&spec, &mut faults);
         let default_plan = resolve_default_plan(&spec, &mut faults);
         let mut routes = Routes::default();
         let mut names = HashMap::new();
@@ -174,7 +191,8 @@ impl Rules {
         let credential_headers = credential_headers(&spec);
         if faults.is_empty() {
             let carriers = Carriers::of(spec.routes.iter().flat_map(|route| &route.credentials));
-            Ok(Self { spec, routes, facts, credential_headers, carriers, default_plan })
+            let failed_auth = spec.failed_auth.as_ref().map(|limit| Budget::new(limit.rate, limit.burst));
+            Ok(Self { spec, routes, facts, credential_headers, carriers, default_plan, failed_auth })
         } else {
             Err(faults)
         }
@@ -239,6 +257,16 @@ impl Rules {
     pub(super) fn default_plan(&self) -> Option<usize> {
         self.default_plan
     }
+
+    /// Returns the budget of failed authentications, if there is one.
+    pub(super) fn failed_auth(&self) -> Option<Budget> {
+        self.failed_auth
+    }
+
+    /// Says whether an address may fail as often as it likes.
+    pub(super) fn may_fail(&self, address: IpAddr) -> bool {
+        self.spec.failed_auth.as_ref().is_none_or(|limit| limit.exempt.contain(address))
+    }
 }
 
 fn check_key_types(spec: &Spec, faults: &mut Vec<Fault>) {
@@ -286,6 +314,16 @@ fn check_plans(spec: &Spec, faults: &mut Vec<Fault>) {
                 faults.push(place.fault(Problem::SlowRefill { rate, burst }));
             }
         }
+    }
+}
+
+fn check_failed_auth(spec: &Spec, faults: &mut Vec<Fault>) {
+    let Some(FailedAuth { rate, burst, .. }) = spec.failed_auth else { return };
+    if burst == 0 {
+        faults.push(Place::FailedAuth.fault(Problem::NoBurst));
+    }
+    if refill_secs(rate, burst) > u128::from(Rules::MAX_REFILL_SECS) {
+        faults.push(Place::FailedAuth.fault(Problem::SlowRefill { rate, burst }));
     }
 }
 
@@ -490,6 +528,8 @@ pub enum Place {
     KeyType(usize),
     /// `default_plan`.
     DefaultPlan,
+    /// `failed_auth`.
+    FailedAuth,
     /// A plan.
     Plan(usize),
     /// A limit of a plan.

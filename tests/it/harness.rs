@@ -65,6 +65,7 @@ proxy = ["127.0.0.1:0"]
 workers = 1
 realm = "acme"
 default_plan = "free"
+failed_auth = { exempt = ["127.0.0.0/8"] }
 
 [[key_type]]
 name = "live"

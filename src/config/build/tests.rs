@@ -422,6 +422,46 @@ fn trusting_everybody_is_refused() {
 }
 
 #[test]
+fn failed_authentications_are_limited_unless_that_is_switched_off() {
+    let limit = |setting: &str, sidecar: &str| {
+        let text = HEAD.replace("[server]\n", &format!("[server]\n{setting}\n"));
+        let text =
+            format!("{text}[[route]]\nname = \"r\"\npath = \"/**\"\nupstream = \"catalog\"\n{sidecar}");
+        let loaded = parse(&text).unwrap_or_else(|report| panic!("{report}"));
+        let limit = loaded.config.rules.spec().failed_auth.clone();
+        limit.map(|l| (l.rate.to_string(), l.burst, l.exempt.to_string()))
+    };
+    let is = |rate: &str, burst, exempt: &str| Some((rate.to_owned(), burst, exempt.to_owned()));
+    assert_eq!(limit("", ""), is("60/min", 60, ""));
+    assert_eq!(limit("failed_auth = {}", ""), is("60/min", 60, ""));
+    assert_eq!(limit("failed_auth = \"off\"", ""), None);
+    assert_eq!(
+        limit("failed_auth = { rate = \"5/s\", burst = 9, exempt = [\"192.0.2.0/24\", \"::1\"] }", ""),
+        is("5/s", 9, "192.0.2.0/24,::1/128")
+    );
+    assert_eq!(
+        limit("trusted_proxies = [\"10.0.0.0/8\", \"unix\"]\nfailed_auth = { rate = \"5/s\" }", ""),
+        is("5/s", 5, "10.0.0.0/8")
+    );
+    let sidecar = "[sidecar]\nlisten = [\"127.0.0.1:8082\"]\nfronts = [\"10.1.0.0/16\"]\n";
+    assert_eq!(limit("", sidecar), is("60/min", 60, "10.1.0.0/16"));
+    for (setting, parts) in [
+        ("\"on\"", &["3:15", "`failed_auth` must be a table"][..]),
+        ("true", &["3:15", "`failed_auth` must be a table"]),
+        ("{ rate = \"5\" }", &["3:24", "is not a rate"]),
+        ("{ burst = 0 }", &["3:25", "`burst` must be from 1"]),
+        ("{ exempt = [\"::/0\"] }", &["3:27", "is everybody"]),
+        ("{ exempt = [\"10.0.0.300\"] }", &["3:27"]),
+        ("{ rates = 1 }", &["3:17", "unknown field `rates`"]),
+        ("{ rate = \"1/d\", burst = 1000 }", &["3:15", "1000"]),
+    ] {
+        let text = HEAD.replace("[server]\n", &format!("[server]\nfailed_auth = {setting}\n"));
+        let told = told(&parse(&text).unwrap_err());
+        assert!(told.iter().any(|t| parts.iter().all(|part| t.contains(part))), "{setting}: {told:?}");
+    }
+}
+
+#[test]
 fn doubts_are_warnings() {
     let with_route = format!("{HEAD}[[route]]\nname = \"r\"\npath = \"/**\"\nupstream = \"catalog\"\n");
     assert_eq!(warnings(&with_route), Vec::<String>::new());

@@ -77,6 +77,12 @@ fn each_class_has_its_status_and_headers() {
                 ("x-ratelimit-reset", "1002"),
             ],
         ),
+        (
+            Class::TooManyFailures { retry_after: Duration::from_millis(1001) },
+            429,
+            "too_many_failures",
+            &[("retry-after", "2")],
+        ),
     ] {
         let answer = answers().class(class, &id("abc"), NOW);
         assert_eq!(answer.status.as_u16(), status);

@@ -10,7 +10,8 @@ use kgate::key::{
     Networks, Prefix, Scheme, State, Timestamp, Token,
 };
 use kgate::policy::{
-    Engine, IndexBuilder, LimitSpec, LimitSubject, Limiter, PlanSpec, RouteSpec, Rules, Spec, Update,
+    Engine, FailedAuth, IndexBuilder, LimitSpec, LimitSubject, Limiter, PlanSpec, RouteSpec, Rules, Spec,
+    Update,
 };
 
 pub fn now() -> Timestamp {
@@ -79,6 +80,11 @@ pub fn rules() -> Arc<Rules> {
             ..RouteSpec::default()
         }],
         upstreams: 1,
+        failed_auth: Some(FailedAuth {
+            rate: "60/min".parse().expect("a rate"),
+            burst: 60,
+            exempt: Networks::default(),
+        }),
         ..Spec::default()
     };
     Arc::new(Rules::compile(spec).expect("good rules"))

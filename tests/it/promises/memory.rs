@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use kgate::key::{Prefix, Token};
 
 use crate::harness::{Client, full_or};
-use crate::process::{Process, Site};
+use crate::process::{CONFIG, Process, Site};
 
 /// Kilobytes of memory in use.
 fn resident(process: &Process) -> u64 {
@@ -14,7 +14,7 @@ fn resident(process: &Process) -> u64 {
     line.trim().trim_end_matches(" kB").trim().parse().unwrap()
 }
 
-/// Asks `count` times, each time with another token, path and host, over a few connections that are
+/// Asks `count` times, each time with another token, path, host and address, over a few connections that are
 /// opened anew now and then.
 fn strangers(process: &Process, count: usize) {
     const AT_ONCE: usize = 100;
@@ -30,11 +30,12 @@ fn strangers(process: &Process, count: usize) {
             let token = Token::mint(&prefix, &mut rng);
             let text = token.expose();
             let unique = &text["acme_live_".len()..];
+            let client = std::net::Ipv6Addr::from(rand::random::<u128>());
             // 200 bytes that are never the same again: a map keyed by any of it would show.
             let _ = write!(
                 all,
                 "GET /{unique}/{unique}/{unique} HTTP/1.1\r\nHost: {unique}.example.com\r\n\
-                 Authorization: Bearer {text}\r\nX-{unique}: {unique}\r\nX-Forwarded-For: {unique}\r\n\r\n"
+                 Authorization: Bearer {text}\r\nX-{unique}: {unique}\r\nX-Forwarded-For: {client}\r\n\r\n"
             );
         }
         client.send(&all);
@@ -46,7 +47,8 @@ fn strangers(process: &Process, count: usize) {
 
 #[test]
 fn unknown_tokens_leave_memory_where_it_was() {
-    let site = Site::new();
+    // Each stranger has an address of its own, and fails to authenticate once.
+    let site = Site::with(&CONFIG.replace("[server]\n", "[server]\ntrusted_proxies = [\"127.0.0.1\"]\n"));
     let key = Site::issue(&site.store());
     let process = site.serve(&[]);
     assert_eq!(process.status(&key), 200);

@@ -1,0 +1,242 @@
+//! Failed authentications by source address, in memory of one size however many addresses come.
+//!
+//! A table of sets, each with a few ways: an address belongs to one set, and a new one takes the way
+//! whose count is the least filled and the oldest. So many who failed once drive out each other, not
+//! one who goes on failing. Whose count was driven out begins anew: in a flood from more addresses than
+//! the table has, counts err towards letting attempts be made.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::cells::lock_word;
+use crate::key::Rate;
+
+/// How many failures are taken from one address, for the arithmetic of GCRA.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    /// Nanoseconds for one failure to be forgotten.
+    interval: u64,
+    /// Nanoseconds of failures that fit.
+    depth: u64,
+}
+
+impl Budget {
+    /// `burst` is at least 1.
+    pub(super) fn new(rate: Rate, burst: u64) -> Self {
+        let nanos = u64::try_from(rate.per().as_nanos()).expect("a period is at most a day");
+        let interval = nanos.div_ceil(rate.count());
+        Self { interval, depth: interval.saturating_mul(burst) }
+    }
+
+    /// Returns how long until one more failure fits, by the time an address's count will be empty.
+    fn wait(self, empty_at: u64, now: u64) -> Duration {
+        let filled = empty_at.saturating_sub(now).min(self.depth);
+        Duration::from_nanos((filled + self.interval).saturating_sub(self.depth))
+    }
+}
+
+/// The counts of all addresses.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    /// Keyed at random: nobody can choose addresses that share a set.
+    hasher: RandomState,
+    sets: OnceLock<Box<[Set]>>,
+}
+
+/// Two cache lines: one to find an address in, one with its count.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+struct Set {
+    lock: AtomicU64,
+    /// Hashes of addresses; 0 is nobody.
+    tags: [AtomicU64; WAYS],
+    /// When each count will be empty, in the nanoseconds of [`super::Now::mono`].
+    empty_at: [AtomicU64; WAYS],
+}
+
+impl Failures {
+    /// Makes the table, so that no request has to.
+    pub(super) fn prepare(&self) {
+        self.sets();
+    }
+
+    /// Returns how long until one more failure of `address` fits; zero if it does now.
+    pub(super) fn wait(&self, address: IpAddr, budget: Budget, now: u64) -> Duration {
+        let (set, tag) = self.find(address);
+        for (way, found) in set.tags.iter().enumerate() {
+            // Acquire: the count is not read before the tag it belongs to.
+            if found.load(Ordering::Acquire) == tag {
+                let empty_at = set.empty_at[way].load(Ordering::Acquire);
+                // Another address may have taken the way between the two.
+                if found.load(Ordering::Relaxed) == tag {
+                    return budget.wait(empty_at, now);
+                }
+            }
+        }
+        Duration::ZERO
+    }
+
+    /// Counts a failure of `address`, if it fits: of attempts made at the same moment, too, no more
+    /// fail than the budget has.
+    ///
+    /// # Errors
+    /// How long until one more fits.
+    pub(super) fn charge(&self, address: IpAddr, budget: Budget, now: u64) -> Result<(), Duration> {
+        let (set, tag) = self.find(address);
+        lock_word(&set.lock);
+        let charged = set.charge(tag, budget, now);
+        set.lock.store(0, Ordering::Release);
+        charged
+    }
+
+    fn find(&self, address: IpAddr) -> (&Set, u64) {
+        let hash = self.hasher.hash_one(source(address));
+        let sets = self.sets();
+        // The upper half chooses the set; the whole tells addresses apart.
+        let set = usize::try_from(hash >> 32).unwrap_or_default() % sets.len();
+        (&sets[set], hash.max(1))
+    }
+
+    fn sets(&self) -> &[Set] {
+        self.sets.get_or_init(|| (0..SETS).map(|_| Set::default()).collect())
+    }
+}
+
+impl Set {
+    /// The caller holds the lock.
+    fn charge(&self, tag: u64, budget: Budget, now: u64) -> Result<(), Duration> {
+        let tag_of = |way: &usize| self.tags[*way].load(Ordering::Relaxed);
+        let empty_at = |way: &usize| self.empty_at[*way].load(Ordering::Relaxed);
+        let known = (0..WAYS).find(|way| tag_of(way) == tag);
+        let filled_to = known.map_or(now, |way| empty_at(&way).clamp(now, now.saturating_add(budget.depth)));
+        let wait = budget.wait(filled_to, now);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        let way = known.unwrap_or_else(|| {
+            let way = (0..WAYS).min_by_key(empty_at).expect("a set has ways");
+            // Readers find nobody until the count is the newcomer's.
+            self.tags[way].store(0, Ordering::Release);
+            way
+        });
+        self.empty_at[way].store(filled_to.saturating_add(budget.interval), Ordering::Release);
+        self.tags[way].store(tag, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// Returns whom an address stands for: itself, or of IPv6 its /64, which one holder has as a whole.
+pub(super) fn source(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+const WAYS: usize = 7;
+/// 114,688 addresses in 2 MiB.
+const SETS: usize = 1 << 14;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn budget(rate: &str, burst: u64) -> Budget {
+        Budget::new(rate.parse().unwrap(), burst)
+    }
+
+    fn v4(number: u32) -> IpAddr {
+        Ipv4Addr::from(number).into()
+    }
+
+    #[test]
+    fn failures_are_forgotten_at_the_rate_and_a_refused_one_costs_nothing() {
+        let failures = Failures::default();
+        let (budget, address) = (budget("60/min", 3), v4(1));
+        let charge = |now| failures.charge(address, budget, now);
+        for _ in 0..3 {
+            assert_eq!(failures.wait(address, budget, 5 * SECOND), Duration::ZERO);
+            assert_eq!(charge(5 * SECOND), Ok(()));
+        }
+        for _ in 0..100 {
+            assert_eq!(failures.wait(address, budget, 5 * SECOND), Duration::from_secs(1));
+            assert_eq!(charge(5 * SECOND), Err(Duration::from_secs(1)));
+        }
+        assert_eq!(charge(6 * SECOND - 1), Err(Duration::from_nanos(1)));
+        assert_eq!((charge(6 * SECOND), charge(6 * SECOND)), (Ok(()), Err(Duration::from_secs(1))));
+        assert_eq!(failures.wait(v4(2), budget, 6 * SECOND), Duration::ZERO, "others are not counted");
+        let after = 100 * SECOND;
+        assert_eq!([charge(after), charge(after), charge(after)], [Ok(()); 3]);
+    }
+
+    #[test]
+    fn a_count_made_under_another_budget_waits_no_longer_than_the_new_one_says() {
+        let failures = Failures::default();
+        let (slow, quick) = (budget("1/d", 60), budget("60/min", 60));
+        while failures.charge(v4(1), slow, 0).is_ok() {}
+        assert_eq!(failures.wait(v4(1), quick, 0), Duration::from_secs(1));
+        assert_eq!(failures.charge(v4(1), quick, 0), Err(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn ipv6_counts_by_its_64_and_mapped_ipv4_as_ipv4() {
+        let same = |a: &str, b: &str| source(a.parse().unwrap()) == source(b.parse().unwrap());
+        assert!(same("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
+        assert!(same("::ffff:192.0.2.1", "192.0.2.1"));
+        assert!(!same("192.0.2.1", "192.0.2.2"));
+        assert!(!same("::ffff:192.0.2.1", "::ffff:192.0.2.2"));
+    }
+
+    #[test]
+    fn of_failures_at_the_same_moment_exactly_the_burst_is_taken() {
+        for _ in 0..20 {
+            let failures = Failures::default();
+            let budget = budget("1/d", 60);
+            let taken = AtomicUsize::new(0);
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        for _ in 0..60 {
+                            let is_taken = failures.charge(v4(7), budget, 1).is_ok();
+                            taken.fetch_add(usize::from(is_taken), Ordering::Relaxed);
+                        }
+                    });
+                }
+            });
+            assert_eq!(taken.into_inner(), 60);
+        }
+    }
+
+    /// A million addresses, ten million under `KGATE_SOAK`, each failing once, and one that goes on.
+    #[test]
+    fn many_addresses_take_no_more_memory_and_hide_nobody() {
+        let addresses = if std::env::var_os("KGATE_SOAK").is_some() { 10_000_000 } else { 1_000_000 };
+        let failures = Failures::default();
+        let (budget, offender) = (budget("60/min", 60), v4(u32::MAX));
+        failures.prepare();
+        let (place, size) = (failures.sets().as_ptr(), std::mem::size_of_val(failures.sets()));
+        assert_eq!(size, 2 << 20);
+        let mut now = 0;
+        let mut taken = 0;
+        for number in 0..addresses {
+            now += 1_000;
+            assert_eq!(failures.charge(v4(number), budget, now), Ok(()), "who never failed may");
+            if number % 100 == 0 {
+                taken += u64::from(failures.charge(offender, budget, now).is_ok());
+            }
+        }
+        assert_eq!((failures.sets().as_ptr(), std::mem::size_of_val(failures.sets())), (place, size));
+        let fits = 60 + now / SECOND;
+        assert!(taken <= fits, "{taken} failures of one address, {fits} fit");
+        assert!(!failures.wait(offender, budget, now).is_zero());
+    }
+}
