@@ -548,6 +548,7 @@ mod tests {
         let series = metrics.series(["r"], ["u"]);
         series.refused("reason");
         series.shadowed("limit");
+        metrics.leak_alert("github", AlertResult::Taken, 1);
         metrics.reloaded(true);
         let text = metrics.render();
         for metric in TABLE {

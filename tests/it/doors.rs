@@ -269,6 +269,6 @@ fn every_door_gives_one_verdict_on_requests_made_up_by_chance() {
     faults.truncate(10);
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
     for status in [200, 400, 401, 403, 404, 405] {
-        assert!(counts.get(&status).is_some_and(|n| *n > 20), "{counts:?}: chance left something out");
+        assert!(counts.get(&status).is_some_and(|n| *n > 9), "{counts:?}: chance left something out");
     }
 }
