@@ -272,3 +272,49 @@ fn every_door_gives_one_verdict_on_requests_made_up_by_chance() {
         assert!(counts.get(&status).is_some_and(|n| *n > 9), "{counts:?}: chance left something out");
     }
 }
+
+#[test]
+fn an_address_that_sends_bad_keys_is_stopped_at_every_door() {
+    let site = Site::with(&CONFIG.replace("[server]\n", "[server]\nfailed_auth = { rate = \"3/h\" }\n"));
+    let good = Site::issue(&site.store()).token;
+    let served = site.serve(&[]);
+    let config = site.config().config;
+    let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), Options::default()).unwrap();
+    let mut service = KeyLayer::new(&config, verifier).layer(tower::service_fn(inside));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // Each door with an address of its own: the gateway and the sidecar are one process and one count.
+    let mut ask = |door: &str, token: &str| {
+        let text = |path: &str, more: &str| {
+            format!("GET {path}/header/1 HTTP/1.1\r\nHost: a\r\nX-Api-Key: {token}\r\n{more}\r\n")
+        };
+        let over = |address, text: String| {
+            let mut client = Client::tcp(address);
+            client.send(text);
+            let answer = client.answer();
+            (answer.status, answer.header("retry-after").is_some(), answer.body.clone())
+        };
+        match door {
+            "gateway" => over(served.address, text("", "X-Forwarded-For: 203.0.113.1\r\n")),
+            "sidecar" => over(served.sidecar.unwrap(), text("/envoy", "X-Forwarded-For: 203.0.113.2\r\n")),
+            _ => {
+                let mut asked = parsed(&text("", "")).unwrap();
+                asked.extensions_mut().insert(kgate::layer::ClientAddress([203, 0, 113, 3].into()));
+                let got =
+                    runtime.block_on(async { service.ready().await.unwrap().call(asked).await.unwrap() });
+                let (head, body) = got.into_parts();
+                let body = runtime.block_on(axum::body::to_bytes(body, 1 << 16)).unwrap();
+                (head.status.as_u16(), head.headers.contains_key("retry-after"), body.to_vec())
+            }
+        }
+    };
+    for door in ["gateway", "sidecar", "layer"] {
+        for _ in 0..3 {
+            assert_eq!(ask(door, "no key").0, 401, "{door}");
+        }
+        for token in ["no key", good.expose()] {
+            let (status, has_wait, body) = ask(door, token);
+            let code = serde_json::from_slice::<serde_json::Value>(&body).unwrap()["code"].clone();
+            assert_eq!((status, has_wait, code), (429, true, "too_many_failures".into()), "{door}");
+        }
+    }
+}
