@@ -36,6 +36,7 @@ failed_auth = { exempt = ["127.0.0.0/8"] }
 workers = 1
 realm = "acme"
 default_plan = "free"
+failed_auth = { exempt = ["127.0.0.0/8"] }
 drain_timeout = "10s"
 
 [[key_type]]

@@ -48,7 +48,9 @@ fn strangers(process: &Process, count: usize) {
 #[test]
 fn unknown_tokens_leave_memory_where_it_was() {
     // Each stranger has an address of its own, and fails to authenticate once.
-    let site = Site::with(&CONFIG.replace("[server]\n", "[server]\ntrusted_proxies = [\"127.0.0.1\"]\n"));
+    let config = CONFIG.replace("failed_auth = ", "trusted_proxies = [\"127.0.0.1\"]\nfailed_auth = ");
+    assert_ne!(config, CONFIG);
+    let site = Site::with(&config);
     let key = Site::issue(&site.store());
     let process = site.serve(&[]);
     assert_eq!(process.status(&key), 200);
