@@ -533,6 +533,7 @@ fn server(section: &Section<'_>, plans: &Names) -> Server {
         idle_timeout: section.duration("idle_timeout", TIMEOUTS),
         body_timeout: section.duration("body_timeout", TIMEOUTS),
         upgrade_idle_timeout: section.duration("upgrade_idle_timeout", TIMEOUTS),
+        cut_within: section.duration("cut_within", CUT_WITHIN),
         keepalive_pool: count("keepalive_pool", 0..=1_000_000),
         drain_timeout: section.duration("drain_timeout", Duration::ZERO..=*TIMEOUTS.end()),
         trust_request_id: section.choice(
@@ -1077,6 +1078,9 @@ const SECRET_LEN: usize = 32;
 
 /// Zero would end everything at once; more than a day is as good as none.
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
+
+/// Half of it passes between two looks, and what lasts is dropped half a second later.
+const CUT_WITHIN: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_hours(1);
 
 #[cfg(test)]
 mod tests;

@@ -136,6 +136,8 @@ pub struct Server {
     pub body_timeout: Duration,
     /// How long both sides of an upgraded connection (`WebSocket`) may be silent at once.
     pub upgrade_idle_timeout: Duration,
+    /// How soon after its key stops working a request under way is cut.
+    pub cut_within: Duration,
     /// Idle connections kept to backends, in all.
     pub keepalive_pool: usize,
     /// How long requests in work may go on after SIGTERM.

@@ -198,6 +198,7 @@ settings! {
         "idle_timeout" "duration" "60s" "How long a connection may wait for its next request.";
         "body_timeout" "duration" "30s" "The longest pause in a request's body, or of a client taking its answer.";
         "upgrade_idle_timeout" "duration" "10m" "How long both sides of an upgraded connection (WebSocket) may be silent at once.";
+        "cut_within" "duration" "5s" "How soon after its key stops working a request under way (WebSocket, stream, upload) is cut. At least 2s.";
         "keepalive_pool" "number" "256" "Idle connections to backends kept for reuse, in all.";
         "drain_timeout" "duration" "30s" "How long requests in work may go on after SIGTERM.";
         "trust_request_id" "`trusted-proxies` | `anyone` | `nobody`" "trusted-proxies" "Whose `X-Request-Id` is taken; everybody else gets a new one.";

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 
 use super::door::Door;
+use super::live::{LAST_WORDS, Live, Lives};
 use super::setup::Setup;
 use super::wire::{Handback, Peer, Refusals, Socket, Wire};
 use super::{Gateway, Listener, Stop, Stopped};
@@ -29,6 +31,7 @@ pub(super) struct Connections {
     gateway: Arc<Gateway>,
     proxy: Arc<HttpProxy<Door>>,
     draining: watch::Receiver<bool>,
+    lives: Arc<Lives>,
 }
 
 impl Connections {
@@ -36,8 +39,9 @@ impl Connections {
         gateway: Arc<Gateway>,
         proxy: Arc<HttpProxy<Door>>,
         draining: watch::Receiver<bool>,
+        lives: Arc<Lives>,
     ) -> Self {
-        Self { gateway, proxy, draining }
+        Self { gateway, proxy, draining, lives }
     }
 
     /// Accepts and serves until told to stop, then until the last connection is done.
@@ -100,25 +104,40 @@ impl Connections {
         let limits = setup.wire;
         let words = Words { setup, gateway: Arc::clone(&self.gateway), client: peer.address };
         let refusals = Arc::new(words);
+        let entered = self.lives.enter();
         async move {
+            let live = entered.live();
             let handback = Arc::new(Handback::default());
-            let wire = Wire::new(socket, peer, limits, refusals, Arc::clone(&handback));
-            exchange_all(&proxy, Box::new(wire), &draining).await;
+            let wire = Wire::new(socket, peer, limits, refusals, Arc::clone(&handback), Arc::clone(live));
+            exchange_all(&proxy, Box::new(wire), &draining, live).await;
             if let Some((socket, unwritten)) = handback.take() {
                 let _ = tokio::time::timeout(LINGER, linger(socket, &unwritten)).await;
             }
-            drop((counted, place));
+            drop((counted, place, entered));
         }
     }
 }
 
 /// Runs requests over a connection, one after the other, until it is not to be used again.
-async fn exchange_all(proxy: &Arc<HttpProxy<Door>>, wire: Stream, draining: &watch::Receiver<bool>) {
+async fn exchange_all(
+    proxy: &Arc<HttpProxy<Door>>,
+    wire: Stream,
+    draining: &watch::Receiver<bool>,
+    live: &Live,
+) {
     let mut session = session(wire);
+    let mut cut = pin!(live.cut());
     loop {
-        let Some(reused) = proxy.process_new_http(session, draining).await else { return };
+        let mut exchange = proxy.process_new_http(session, draining);
+        let reused = tokio::select! {
+            biased;
+            reused = &mut exchange => reused,
+            // Its next look at the wire fails.
+            () = &mut cut => tokio::time::timeout(LAST_WORDS, exchange).await.unwrap_or(None),
+        };
+        let Some(reused) = reused else { return };
         let (stream, settings) = reused.consume();
-        if *draining.borrow() {
+        if *draining.borrow() || live.is_cut() {
             return;
         }
         let Ok(mut wire) = stream.into_any().downcast::<Wire>() else { return };

@@ -279,7 +279,11 @@ impl ProxyHttp for Door {
             return Ok(true);
         }
         let answer = match &exchange.stage {
-            Stage::Forwarding(_) => {
+            Stage::Forwarding(forwarding) => {
+                if let Some(wire) = wire_of(session) {
+                    wire.live().begin(forwarding.permit().tenure(exchange.client));
+                    exchange.live = Some(Arc::clone(wire.live()));
+                }
                 session.set_read_timeout(Some(exchange.setup.caps.body_timeout));
                 if session.req_header().version == Version::HTTP_10 {
                     // RFC 9110 §15.2: an HTTP/1.0 client gets no interim answers.
@@ -515,6 +519,7 @@ impl ProxyHttp for Door {
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, exchange: &mut Exchange) {
+        exchange.cut = exchange.live.take().and_then(|live| live.end());
         let status = session.response_written().map_or(0, |sent| sent.status.as_u16());
         let total = Duration::from_nanos(self.mono().saturating_sub(exchange.began.mono));
         let series = &exchange.setup.series;

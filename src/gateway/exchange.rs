@@ -8,9 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Gateway;
+use super::live::Live;
 use super::setup::Setup;
 use super::upstream::{ServerIndex, Upstream};
-use crate::edge::{Failure, RequestId};
+use crate::edge::{AccessLine, Failure, RequestId, redacted};
 use crate::metrics::{UpstreamFault, UpstreamSeries};
 use crate::policy::{Denial, Now, Permit};
 use crate::{edge, metrics};
@@ -33,6 +34,10 @@ pub(super) struct Exchange {
     pub(super) received: u64,
     /// What went wrong, if anything did after the decision.
     pub(super) failure: Option<Failure>,
+    /// Why it was cut while it was under way, if it was.
+    pub(super) cut: Option<&'static str>,
+    /// Where that is said first.
+    pub(super) live: Option<Arc<Live>>,
 }
 
 /// How far it has come.
@@ -84,6 +89,8 @@ impl Exchange {
             judged_at: 0,
             received: 0,
             failure: None,
+            cut: None,
+            live: None,
         }
     }
 
@@ -133,6 +140,7 @@ impl Exchange {
     /// Returns why it was refused or failed, for the operator.
     pub(super) fn reason(&self) -> Option<&'static str> {
         match &self.stage {
+            _ if self.cut.is_some() => self.cut,
             Stage::Denied(denial) => Some(denial.reason().code()),
             Stage::Forwarding(forwarding) if self.failure.is_some() && forwarding.fault.is_some() => {
                 forwarding.fault.map(|fault| match fault {
@@ -156,6 +164,38 @@ impl Exchange {
                 Failure::GatewayTimeout => "gateway_timeout",
             }),
         }
+    }
+}
+
+impl Drop for Exchange {
+    /// Logs a request that Pingora did not get to log, since it was cut while a backend took no more of it.
+    fn drop(&mut self) {
+        let Some(reason) = self.live.as_ref().and_then(|live| live.end()) else { return };
+        let (Some(in_flight), Stage::Forwarding(forwarding)) = (&self.in_flight, &self.stage) else { return };
+        let verifier = &in_flight.gateway.verifier;
+        let since = |from: u64| Duration::from_nanos(verifier.now().mono.saturating_sub(from));
+        let identity = forwarding.permit.identity();
+        in_flight.gateway.sink.record(&AccessLine {
+            time: self.began.wall,
+            request_id: self.id.as_ref().map_or("", RequestId::as_str),
+            client: self.client,
+            method: "",
+            path: &redacted(&self.target, &self.setup.key_types),
+            host: "",
+            status: 0,
+            route: Some(forwarding.permit.route().1),
+            upstream: self.upstream().map(|(upstream, _)| upstream.name.as_str()),
+            key: identity.map(|identity| identity.key_id()),
+            consumer: identity.map(|identity| identity.consumer().record().id),
+            verdict: self.logged_as(),
+            reason: Some(reason),
+            shadow: None,
+            bytes_in: self.received,
+            bytes_out: 0,
+            total: since(self.began.mono),
+            verify: Duration::from_nanos(self.judged_at.saturating_sub(self.began.mono)),
+            upstream_time: None,
+        });
     }
 }
 

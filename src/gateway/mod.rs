@@ -13,6 +13,7 @@ mod forward;
 mod framing;
 mod head;
 mod listen;
+mod live;
 mod setup;
 mod upstream;
 mod wire;
@@ -38,6 +39,7 @@ use crate::verify::Verifier;
 use connection::Connections;
 use door::Door;
 pub use listen::{BindError, Bound, ListenAddress, Listener};
+use live::Lives;
 use setup::Setup;
 pub use setup::SetupError;
 
@@ -178,9 +180,17 @@ impl Worker {
         let mut stop = Stopped(stop);
         let (inner, stopped) = watch::channel(Stop::Running);
         let mut loops = JoinSet::new();
+        let lives = Arc::new(Lives::default());
+        // Ends with this call.
+        let mut watching = JoinSet::new();
+        watching.spawn(Arc::clone(&lives).watch(Arc::clone(&self.gateway)));
         for listener in listeners {
-            let connections =
-                Connections::new(Arc::clone(&self.gateway), Arc::clone(&self.proxy), self.watched.clone());
+            let connections = Connections::new(
+                Arc::clone(&self.gateway),
+                Arc::clone(&self.proxy),
+                self.watched.clone(),
+                Arc::clone(&lives),
+            );
             loops.spawn(connections.accept_on(listener, Stopped(stopped.clone())));
         }
         stop.reaches(Stop::Draining).await;

@@ -37,6 +37,7 @@ pub(super) struct Caps {
     pub(super) in_flight: usize,
     pub(super) body_timeout: std::time::Duration,
     pub(super) upgrade_idle_timeout: std::time::Duration,
+    pub(super) cut_within: std::time::Duration,
 }
 
 /// A configuration cannot be put into force.
@@ -98,6 +99,7 @@ fn caps(server: &Server) -> Caps {
         in_flight: server.max_in_flight,
         body_timeout: server.body_timeout,
         upgrade_idle_timeout: server.upgrade_idle_timeout,
+        cut_within: server.cut_within,
     }
 }
 

@@ -29,6 +29,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::framing::Framing;
 use super::head::{Found, Scan};
+use super::live::Live;
 use crate::metrics::ConnectionFault;
 
 /// A client's socket.
@@ -90,6 +91,7 @@ pub(super) struct Wire {
     limits: WireLimits,
     refusals: Arc<dyn Refusals>,
     handback: Arc<Handback>,
+    live: Arc<Live>,
     phase: AtomicU8,
     /// `read[start..end]` was read and not yet delivered.
     read: Vec<u8>,
@@ -145,6 +147,7 @@ impl Wire {
         limits: WireLimits,
         refusals: Arc<dyn Refusals>,
         handback: Arc<Handback>,
+        live: Arc<Live>,
     ) -> Self {
         let deadline = now() + limits.head_timeout;
         Self {
@@ -154,6 +157,7 @@ impl Wire {
             limits,
             refusals,
             handback,
+            live,
             phase: AtomicU8::new(Phase::Waiting as u8),
             read: vec![0; READ_BUFFER],
             start: 0,
@@ -173,6 +177,16 @@ impl Wire {
     /// Returns who is at the other end.
     pub(super) fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// Returns what is under way on the connection.
+    pub(super) fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// Fails if what is under way was cut: from then on no byte passes, either way.
+    fn uncut(&self) -> io::Result<()> {
+        if self.live.is_cut() { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(()) }
     }
 
     /// Tells the stream that Pingora has parsed a head, and what body it says will follow.
@@ -437,7 +451,7 @@ impl Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         // Between two requests nothing is unread or unsent: there is nothing to linger for either.
-        if self.ended || (self.phase() == Phase::Waiting && self.write.is_empty()) {
+        if self.ended || self.live.is_cut() || (self.phase() == Phase::Waiting && self.write.is_empty()) {
             return;
         }
         if let (Some(socket), Ok(mut left)) = (self.socket.take(), self.handback.left.lock()) {
@@ -450,6 +464,7 @@ impl Drop for Wire {
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
+        wire.uncut()?;
         match wire.phase() {
             Phase::Waiting | Phase::Head => wire.poll_head(cx, into),
             // Pingora does not see the end of a head where we saw it.
@@ -462,6 +477,7 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
+        wire.uncut()?;
         if wire.phase() != Phase::Exchange {
             // An answer before anybody said that the head was parsed is Pingora's bare 400. Ours is sent
             // in its place, in the one form all refusals have.
@@ -488,12 +504,14 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_drain(cx)
+        let wire = self.get_mut();
+        wire.uncut()?;
+        wire.poll_drain(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // The socket itself is closed when it has been handed back.
-        self.get_mut().poll_drain(cx)
+        self.poll_flush(cx)
     }
 }
 

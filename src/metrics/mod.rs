@@ -189,6 +189,7 @@ pub struct Metrics {
     connections_total: IntCounter,
     connection_faults: Vec<IntCounter>,
     in_flight: IntGauge,
+    cut: IntCounter,
     ready: IntGauge,
     revision: IntGauge,
     age: Gauge,
@@ -250,6 +251,7 @@ impl Metrics {
                 .map(|f| faults.with_label_values(&[f.as_str()]))
                 .collect(),
             in_flight: gauge(&registry, "kgate_requests_in_flight"),
+            cut: counter(&registry, "kgate_requests_cut_total"),
             ready: gauge(&registry, "kgate_ready"),
             revision: gauge(&registry, "kgate_snapshot_revision"),
             age: registered(
@@ -322,6 +324,11 @@ impl Metrics {
     /// Counts access lines that were dropped because the writer could not keep up.
     pub fn access_log_dropped(&self, lines: u64) {
         self.log_dropped.inc_by(lines);
+    }
+
+    /// Counts a request that was cut because its key stopped working.
+    pub fn request_cut(&self) {
+        self.cut.inc();
     }
 
     /// Counts a request that could not be judged because the store could not be read in time.

@@ -109,6 +109,12 @@ pub const TABLE: &[Metric] = &[
         "Client connections ended before a request on them was answered.",
     ),
     metric(Gauge, "kgate_requests_in_flight", &[], "Requests being worked on."),
+    metric(
+        Counter,
+        "kgate_requests_cut_total",
+        &[],
+        "Requests under way that were cut because their key stopped working.",
+    ),
     metric(Gauge, "kgate_ready", &[], "1 while the store can be trusted, else 0."),
     metric(Gauge, "kgate_snapshot_revision", &[], "The revision of the store that requests are judged by."),
     metric(

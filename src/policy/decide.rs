@@ -10,6 +10,7 @@ use super::combos::Combos;
 use super::credential::{self, Presented};
 use super::decision::{
     Decision, Denial, Explanation, Finding, Holder, Identity, LimitLeft, Passage, Permit, Reason, Step,
+    Tenure,
 };
 use super::failures::Budget;
 use super::index::{Index, KeyEntry, NameId, Standing, Update};
@@ -126,6 +127,29 @@ impl Engine {
             Err(Stop::Refused(refusal)) => Decision::Deny(refusal.denial(self, walk.route)),
             Err(Stop::Needs(needs)) => Decision::NeedsGrant(needs),
         }
+    }
+
+    /// Judges a request again that passed and is still under way: its key, the key's consumer, networks
+    /// and scopes as they are now. Limits are neither looked at nor charged.
+    ///
+    /// # Errors
+    /// Why a request like it would be refused now.
+    pub fn judge_again(&self, tenure: &Tenure, now: Now) -> Result<(), Reason> {
+        let Look::Hit(entry) = self.index.look(&tenure.digest) else { return Err(Reason::UnknownKey) };
+        if entry.id != tenure.key {
+            return Err(Reason::UnknownKey);
+        }
+        let Tenure { client, .. } = *tenure;
+        let request = Attributes { method: "", host: "", target: b"", client, fields: &NoFields };
+        let mut walk =
+            Walk { engine: self, request: &request, now, spend: Spend::Peek, route: None, log: Silent };
+        let consumer = self.index.held(entry.consumer).map(|consumer| consumer.is_enabled);
+        let standing = entry.standing();
+        let facts = Facts { standing, key_type: None, applies: Err(()), consumer, _cell: 0 };
+        let judged = walk.status(entry, facts).and_then(|()| walk.consumer(entry, facts));
+        judged.and_then(|()| walk.network(entry)).map_err(|refusal| refusal.reason)?;
+        let required = &tenure.rules.spec().routes[tenure.route].scopes;
+        if required.is_met_by(entry.profile.scopes()) { Ok(()) } else { Err(Reason::Scope) }
     }
 
     /// Says what [`Engine::decide`] would, and why, spending nothing.
@@ -434,15 +458,15 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
         if self.engine.rules.spec().routes[route].public {
             let upstream = self.engine.rules.spec().routes[route].upstream;
             let holder = Holder::Anyone(Arc::clone(&self.engine.rules));
-            return Ok(Permit { route, upstream, target, holder, held: None, asks: None });
+            return Ok(Permit { route, upstream, target, holder, held: None, asks: None, digest: None });
         }
         self.address()?;
         let granted = match self.log.assumed() {
             None => self.credential(route).map_err(Stop::from).and_then(|token| self.key(route, &token)),
             Some(id) => self.assumed_key(route, id),
         };
-        let Granted { identity, upstream, held, asks } = granted.map_err(|stop| self.failed(stop))?;
-        Ok(Permit { route, upstream, target, holder: Holder::Known(identity), held, asks })
+        let Granted { identity, upstream, held, asks, digest } = granted.map_err(|stop| self.failed(stop))?;
+        Ok(Permit { route, upstream, target, holder: Holder::Known(identity), held, asks, digest })
     }
 
     fn route(&mut self, matched: Match<'_>) -> Result<usize, Refusal<'a>> {
@@ -519,15 +543,16 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
     /// From the token to who holds it and what they may do here.
     fn key(&mut self, route: usize, token: &[u8]) -> Result<Granted, Stop<'a>> {
         let parsed = self.token(token)?;
-        let (entry, is_known) = self.look(token);
+        let (entry, found) = self.look(token);
         let Some(entry) = entry else { return Err(Refusal::new(Step::Key, Reason::UnknownKey).into()) };
         let facts = std::hint::black_box(self.facts(route, entry));
         // Up to here every well-formed token has cost the same, be it unknown, revoked or good.
-        if !is_known {
+        if found.is_none() {
             let refusal = Refusal::new(Step::Key, Reason::UnknownKey);
             return Err(Refusal { decoy: Some(entry), ..refusal }.into());
         }
-        self.judge(route, entry, facts, Some(parsed))
+        let granted = self.judge(route, entry, facts, Some(parsed))?;
+        Ok(Granted { digest: found, ..granted })
     }
 
     /// As [`Walk::key`] for a key that is named, not presented.
@@ -571,7 +596,7 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
             standing: charged.standing,
             shadowed: charged.shadowed,
         };
-        Ok(Granted { identity, upstream, held, asks })
+        Ok(Granted { identity, upstream, held, asks, digest: None })
     }
 
     /// Returns the plan that is named and not configured.
@@ -598,15 +623,15 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
 
     /// Looks under every digest in use, whatever is found, and returns another key's entry if nothing
     /// is, so that the same work can be done.
-    fn look(&self, token: &[u8]) -> (Option<&'a KeyEntry>, bool) {
+    fn look(&self, token: &[u8]) -> (Option<&'a KeyEntry>, Option<Digest>) {
         let engine = self.engine;
         let mut hit = None;
         let mut decoy = None;
         engine.rules.spec().peppers.each_digest(token, |digest: Digest| match engine.index.look(&digest) {
-            Look::Hit(entry) => hit = Some(entry),
+            Look::Hit(entry) => hit = Some((entry, digest)),
             Look::Miss(other) => decoy = other,
         });
-        (hit.or(decoy), hit.is_some())
+        (hit.map(|(entry, _)| entry).or(decoy), hit.map(|(_, digest)| digest))
     }
 
     fn facts(&self, route: usize, entry: &KeyEntry) -> Facts<'a> {
@@ -792,6 +817,15 @@ struct Granted {
     upstream: usize,
     held: Option<Held>,
     asks: Option<Box<NeedsGrant>>,
+    /// Of the token presented; `None` where a key was named.
+    digest: Option<Digest>,
+}
+
+/// Of a request whose head is not looked at again.
+struct NoFields;
+
+impl Fields for NoFields {
+    fn each_value<'s>(&'s self, _name: &str, _visit: &mut dyn FnMut(&'s [u8])) {}
 }
 
 #[cfg(test)]
@@ -1138,6 +1172,27 @@ mod tests {
         assert!(refused.passage.is_none() && refused.denial.unwrap().reason().code() == "limited");
         let reason = |id| explain("/", id).denial.unwrap().reason().code();
         assert_eq!((reason(gone), reason(KeyId::from_bytes([9; 16]))), ("revoked", "unknown_key"));
+    }
+
+    #[test]
+    fn a_request_under_way_is_judged_again_by_what_became_of_its_key() {
+        let (token, record) = key(1, 1, "live");
+        let engine = engine(vec![Update::Key(record.clone()), Update::Consumer(consumer(1))]);
+        let permit = with_token(&engine, "/", &token, at(1)).unwrap();
+        let tenure = permit.tenure(Some("192.0.2.1".parse().unwrap())).unwrap();
+        assert_eq!(engine.judge_again(&tenure, at(1)), Ok(()));
+        let after = |change: &dyn Fn(&mut KeyRecord)| {
+            let mut record = record.clone();
+            change(&mut record);
+            engine.with_changes(&[Update::Key(record)]).judge_again(&tenure, at(1)).map_err(|r| r.code())
+        };
+        assert_eq!(after(&|record| record.name = "renamed".into()), Ok(()));
+        assert_eq!(after(&|record| record.networks = "192.0.2.0/24".parse().unwrap()), Ok(()));
+        assert_eq!(after(&|record| record.networks = "10.0.0.0/8".parse().unwrap()), Err("network"));
+        assert_eq!(after(&|record| record.expires_at = Some(at(1).wall)), Err("expired"));
+        assert_eq!(after(&|record| record.plan = Some("absent".into())), Ok(()), "limits end nothing");
+        let gone = engine.with_changes(&[Update::KeyRemoved { id: record.id, digest: record.digest }]);
+        assert_eq!(gone.judge_again(&tenure, at(1)), Err(Reason::UnknownKey));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::index::{Consumer, Profile};
 use super::limit::{Held, Meters};
 use super::meter::Standing;
 use super::{LimitRef, NeedsGrant, PathFault, Rules};
-use crate::key::{ConsumerId, KeyId, Limit, Malformed, Requirement, Timestamp};
+use crate::key::{ConsumerId, Digest, KeyId, Limit, Malformed, Requirement, Timestamp};
 
 /// The answer to a request.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub struct Permit {
     #[allow(dead_code, reason = "it is there to be dropped")]
     pub(super) held: Option<Held>,
     pub(super) asks: Option<Box<NeedsGrant>>,
+    /// Where the key that was presented is found again.
+    pub(super) digest: Option<Digest>,
 }
 
 /// On whose behalf a request passes.
@@ -96,10 +98,29 @@ impl Permit {
         Some(&identity.rules.limit(identity.shadowed?).name)
     }
 
+    /// Returns by what the request, which came from `client`, can be judged again while it lasts; `None`
+    /// where no key was asked for.
+    pub fn tenure(&self, client: Option<IpAddr>) -> Option<Tenure> {
+        let Holder::Known(identity) = &self.holder else { return None };
+        let (digest, rules) = (self.digest?, Arc::clone(&identity.rules));
+        Some(Tenure { digest, key: identity.key, client, rules, route: self.route })
+    }
+
     /// Takes what of quotas should be fetched ahead of need, if anything.
     pub fn take_asks(&mut self) -> Option<NeedsGrant> {
         self.asks.take().map(|asks| *asks)
     }
+}
+
+/// What a request that passed is judged by while it lasts. It keeps no token.
+#[derive(Clone, Debug)]
+pub struct Tenure {
+    pub(super) digest: Digest,
+    pub(super) key: KeyId,
+    pub(super) client: Option<IpAddr>,
+    /// Those it passed by: a reload does not end what is under way.
+    pub(super) rules: Arc<Rules>,
+    pub(super) route: usize,
 }
 
 /// Who asks.

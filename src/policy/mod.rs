@@ -22,7 +22,7 @@ pub use credential::{PROTOCOL, Source, SourceError};
 pub use decide::{Attributes, Engine, Fields, Now};
 pub use decision::{
     Class, Decision, Denial, Explanation, Finding, Forbidden, Identity, LimitLeft, LimitState, Passage,
-    Permit, Reason, Step,
+    Permit, Reason, Step, Tenure,
 };
 pub use index::{Consumer, Index, IndexBuilder, Update};
 pub use limit::Limiter;

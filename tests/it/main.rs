@@ -25,6 +25,7 @@ mod layer;
 mod layering;
 mod leak_rules;
 mod leak_scan;
+mod live;
 mod metrics;
 mod peppers;
 mod planting;

@@ -1,0 +1,209 @@
+//! Requests under way when their key stops working: a WebSocket, a stream of events, an upload.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use kgate::key::{Networks, Timestamp, Token};
+use kgate::store::{Issued, KeyEdit, NewKey};
+use kgate::verify::wall;
+
+use crate::harness::{CONFIG, Gate, PATIENCE, acme, act, new_key, now, until};
+
+/// What is promised where `cut_within` says nothing.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// A backend by path: `/live/ws` is upgraded and repeats what comes, `/live/events` never ends, and of
+/// `/live/upload` nothing is read but the head.
+fn backend() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            thread::spawn(move || serve(stream.unwrap()));
+        }
+    });
+    address
+}
+
+fn serve(mut stream: TcpStream) {
+    let head = read_head(&mut stream);
+    if head.starts_with("GET /live/ws ") {
+        let answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        let _ = stream.write_all(answer);
+        let mut buffer = [0; 4096];
+        while let Ok(n) = stream.read(&mut buffer) {
+            if n == 0 || stream.write_all(&buffer[..n]).is_err() {
+                return;
+            }
+        }
+    } else if head.starts_with("GET /live/events ") {
+        let _ = stream.write_all(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+        );
+        while stream.write_all(b"9\r\ndata: x\n\n\r\n").is_ok() {
+            thread::sleep(Duration::from_millis(50));
+        }
+    } else {
+        thread::sleep(PATIENCE);
+    }
+}
+
+fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        if stream.read(&mut byte).unwrap_or(0) == 0 {
+            break;
+        }
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// A gate before such a backend, with more lines in `[server]`.
+fn gate(lines: &str) -> Gate {
+    let config = CONFIG
+        .replace("{echo}", &backend().to_string())
+        .replace("realm = \"acme\"", &format!("realm = \"acme\"\n{lines}"));
+    let route = "\n[[route]]\nname = \"live\"\npath = \"/live/**\"\nupstream = \"echo\"\n";
+    Gate::start(&(config + route))
+}
+
+fn key(gate: &Gate) -> Issued {
+    gate.issue_key(&new_key(gate.consumer(&acme())))
+}
+
+fn ask(gate: &Gate, line: &str, token: &Token, fields: &str) -> TcpStream {
+    let mut client = TcpStream::connect(gate.address).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    let token = token.expose();
+    let head =
+        format!("{line} HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer {token}\r\n{fields}\r\n");
+    client.write_all(head.as_bytes()).unwrap();
+    client
+}
+
+fn websocket(gate: &Gate, token: &Token) -> TcpStream {
+    let mut client = ask(
+        gate,
+        "GET /live/ws",
+        token,
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    );
+    assert!(read_head(&mut client).starts_with("HTTP/1.1 101"));
+    assert!(echoes(&mut client));
+    client
+}
+
+fn events(gate: &Gate, token: &Token) -> TcpStream {
+    let mut client = ask(gate, "GET /live/events", token, "");
+    assert!(read_head(&mut client).starts_with("HTTP/1.1 200"));
+    assert!(flows(&mut client));
+    client
+}
+
+/// A body that the backend does not take: in the end it stands still.
+fn upload(gate: &Gate, token: &Token) -> TcpStream {
+    let client = ask(gate, "POST /live/upload", token, "Content-Length: 16000000\r\n");
+    let mut writer = client.try_clone().unwrap();
+    thread::spawn(move || {
+        let _ = writer.write_all(&vec![b'x'; 16_000_000]);
+    });
+    client
+}
+
+fn echoes(client: &mut TcpStream) -> bool {
+    let mut back = [0; 4];
+    client.write_all(b"ping").is_ok() && client.read_exact(&mut back).is_ok() && &back == b"ping"
+}
+
+fn flows(client: &mut TcpStream) -> bool {
+    client.read(&mut [0; 4096]).is_ok_and(|n| n > 0)
+}
+
+/// Reads until the connection is closed, one way or another; how long that took.
+fn time_to_close(mut client: TcpStream) -> Duration {
+    let began = now();
+    let mut sink = [0; 4096];
+    loop {
+        match client.read(&mut sink) {
+            Ok(0) => return now() - began,
+            Ok(_) if now() - began < PATIENCE => {}
+            Ok(_) => panic!("it goes on"),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return now() - began,
+            Err(error) => panic!("it stands still: {error}"),
+        }
+    }
+}
+
+/// A WebSocket and a stream are cut when `change` is made, and not before; `requests` with this key are.
+fn cut_by(gate: &Gate, key: &Issued, reason: &str, requests: usize, change: impl FnOnce()) {
+    let (mut socket, stream) = (websocket(gate, &key.token), events(gate, &key.token));
+    let before = gate.count("kgate_requests_cut_total");
+    assert!(echoes(&mut socket));
+    change();
+    let closing = [socket, stream].map(|client| thread::spawn(move || time_to_close(client)));
+    for closed in closing {
+        let took = closed.join().unwrap();
+        assert!(took < WITHIN, "{reason}: {took:?}");
+    }
+    until("all are logged", || {
+        gate.lines.all().iter().filter(|line| line["reason"] == reason).count() >= requests
+    });
+    assert!(gate.count("kgate_requests_cut_total") - before > 1.9, "{reason}");
+}
+
+#[test]
+fn what_is_under_way_is_cut_within_five_seconds_of_its_keys_revocation_and_nothing_else() {
+    let gate = gate("");
+    let (gone, stays) = (key(&gate), key(&gate));
+    let (mut socket, mut stream) = (websocket(&gate, &stays.token), events(&gate, &stays.token));
+    let stuck = upload(&gate, &gone.token);
+    let uploading = thread::spawn(move || time_to_close(stuck));
+    cut_by(&gate, &gone, "cut_revoked", 3, || gate.revoke(gone.record.id));
+    assert!(uploading.join().unwrap() < WITHIN + Duration::from_secs(1), "its clock began earlier");
+    assert!(echoes(&mut socket) && flows(&mut stream), "another key's requests go on");
+    let line = gate.lines.all().into_iter().find(|line| line["reason"] == "cut_revoked").unwrap();
+    assert_eq!(line["key_id"], gone.record.id.to_string(), "{line}");
+}
+
+#[test]
+fn whatever_would_refuse_the_request_now_cuts_it() {
+    let gate = gate("cut_within = \"2s\"");
+    let disabled = key(&gate);
+    cut_by(&gate, &disabled, "cut_disabled", 2, || {
+        gate.store.disable_key(disabled.record.id, &act()).unwrap();
+    });
+    let orphan = key(&gate);
+    cut_by(&gate, &orphan, "cut_consumer_disabled", 2, || {
+        gate.store.disable_consumer(orphan.record.consumer, &act()).unwrap();
+    });
+    let moved = key(&gate);
+    cut_by(&gate, &moved, "cut_network", 2, || {
+        let networks = "10.0.0.0/8".parse::<Networks>().ok();
+        let edit = KeyEdit { networks, ..KeyEdit::default() };
+        gate.store.update_key(moved.record.id, &edit, &act()).unwrap();
+    });
+    let soon = Some(Timestamp::from_millis(wall().as_millis() + 2500));
+    let brief = gate.issue_key(&NewKey { expires_at: soon, ..new_key(gate.consumer(&acme())) });
+    cut_by(&gate, &brief, "cut_expired", 2, || {});
+}
+
+/// An edit that does not concern the request, a limit that is used up, and a public route cut nothing.
+#[test]
+fn a_change_that_would_not_refuse_the_request_cuts_nothing() {
+    let gate = gate("cut_within = \"2s\"");
+    let consumer = gate.consumer(&acme());
+    let key = gate.issue_key(&NewKey { plan: Some("tiny".to_owned()), ..new_key(consumer) });
+    let (mut socket, mut stream) = (websocket(&gate, &key.token), events(&gate, &key.token));
+    assert_eq!(gate.get("/live/x", &key.token).status, 429, "no more may begin");
+    let networks = "127.0.0.0/8".parse::<Networks>().ok();
+    let edit = KeyEdit { networks, ..KeyEdit::default() };
+    gate.store.update_key(key.record.id, &edit, &act()).unwrap();
+    thread::sleep(Duration::from_secs(3));
+    assert!(echoes(&mut socket) && flows(&mut stream));
+    assert!(gate.count("kgate_requests_cut_total") < 0.1);
+}
