@@ -13,7 +13,7 @@ use super::setup::Setup;
 use super::upstream::{ServerIndex, Upstream};
 use crate::edge::{AccessLine, Failure, RequestId, redacted};
 use crate::metrics::{UpstreamFault, UpstreamSeries};
-use crate::policy::{Denial, Now, Permit};
+use crate::policy::{Denial, Identity, Now, Permit};
 use crate::{edge, metrics};
 
 /// One request.
@@ -185,7 +185,7 @@ impl Drop for Exchange {
             status: 0,
             route: Some(forwarding.permit.route().1),
             upstream: self.upstream().map(|(upstream, _)| upstream.name.as_str()),
-            key: identity.map(|identity| identity.key_id()),
+            key: identity.map(Identity::key_id),
             consumer: identity.map(|identity| identity.consumer().record().id),
             verdict: self.logged_as(),
             reason: Some(reason),
