@@ -32,7 +32,6 @@ proxy = ["127.0.0.1:0"]
 admin = "127.0.0.1:0"
 
 [server]
-failed_auth = { exempt = ["127.0.0.0/8"] }
 workers = 1
 realm = "acme"
 default_plan = "free"
