@@ -253,3 +253,28 @@ fn a_git_file_may_point_anywhere() {
     }
     assert_eq!(kgate(one.path(), &["--history"]).0, Some(1));
 }
+
+#[test]
+fn an_object_of_history_that_is_missing_is_a_fault() {
+    let repo = Repo::new(&[]);
+    repo.write("a/one.txt", "one");
+    repo.commit("a/two.txt", "two");
+    repo.commit("a/two.txt", "three");
+    // What nothing reaches may have lost what was in it.
+    let gone = "100644 blob 1234567890123456789012345678901234567890\tx\n";
+    repo.git_with(&["mktree", "--missing"], &[], gone.as_bytes());
+    let object = |name: &str| repo.git(&["rev-parse", name]).trim().to_owned();
+    let path = |id: &str| repo.path().join(format!(".git/objects/{}/{}", &id[..2], &id[2..]));
+    for name in ["HEAD~1:a/two.txt", "HEAD~1:a", "HEAD~1^{tree}"] {
+        let id = object(name);
+        let (code, said) = kgate(repo.path(), &["--history"]);
+        assert_eq!(code, Some(0), "{said}");
+        let kept = fs::read(path(&id)).unwrap();
+        fs::remove_file(path(&id)).unwrap();
+        let (code, said) = kgate(repo.path(), &["--history"]);
+        assert!(code == Some(2) && said.contains(&format!("object {id}")), "{name}: {said}");
+        fs::write(path(&id), kept).unwrap();
+    }
+    let (code, said) = kgate(repo.path(), &["--history", "--all-objects"]);
+    assert!(code == Some(2) && said.contains("object 12345678"), "{said}");
+}

@@ -7,7 +7,7 @@ use crate::scan::place::Part;
 
 /// The first eight bytes of an object's name: enough to tell objects of one repository apart when only
 /// those with a key in them are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(super) struct Short(u64);
 
 impl Short {
@@ -15,6 +15,11 @@ impl Short {
         let mut first = [0; 8];
         first.copy_from_slice(&id.as_bytes()[..8]);
         Self(u64::from_be_bytes(first))
+    }
+
+    /// Returns its place in a table of `count` places, a power of two.
+    pub(super) const fn place(self, count: usize) -> usize {
+        self.0 as usize & (count - 1)
     }
 }
 

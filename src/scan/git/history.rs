@@ -12,7 +12,7 @@ use super::forest::Forest;
 use super::lookout;
 use super::objects::{Objects, packs_in};
 use super::pack::Pack;
-use super::reader::{self, Gathered, Go, InWhat, Sight};
+use super::reader::{self, Gathered, Go, InWhat, Present, Sight};
 use super::refs::{self, Tip};
 use super::repository::Repository;
 use super::trace::{Ascent, History, Trace};
@@ -63,6 +63,9 @@ fn scan_one(readers: &Readers<'_>, repository: &Repository, name: &Path, reach: 
     faults.extend(gathered.faults.drain(..).map(|(id, problem)| (object_path(&id), problem)));
     readers.collector.overflow(gathered.overflow);
     let ascent = Ascent::new(&history, std::mem::take(&mut gathered.edges), &gathered.names);
+    if !readers.progress.is_stopped() {
+        faults.extend(hole(repository, &ascent, &gathered, reach));
+    }
     Teller {
         readers,
         repository,
@@ -104,17 +107,52 @@ fn read_objects(
         let lost = forest.lost().iter();
         faults.extend(lost.map(|(entry, damage)| (object_path(forest.name(*entry)), damage.to_string())));
     }
-    let mut gathered = reader::read(readers, hash, &forests, &loose, Go::Contents);
-    let wanted: HashSet<Short> = gathered.sights.iter().map(|sight| Short::of(&sight.id)).collect();
+    let present = Present::new(&packs, &loose);
+    let mut gathered = reader::read(readers, hash, &forests, &loose, &present, Go::Contents);
+    let mut wanted: HashSet<Short> = gathered.sights.iter().map(|sight| Short::of(&sight.id)).collect();
     let loose_trees = std::mem::take(&mut gathered.loose_trees);
-    let go = |go| reader::read(readers, hash, &forests, &loose_trees, go);
+    let go = |go: Go<'_>| reader::read(readers, hash, &forests, &loose_trees, &present, go);
     let mut trees = if wanted.is_empty() { go(Go::Names) } else { go(Go::Edges(&wanted)) };
-    if wanted.is_empty() && !trees.sights.is_empty() {
-        // Only names have keys, which is rare: then the trees are read twice.
+    if repository.partial.is_some() {
+        // That objects are not there was said.
+        trees.missing.clear();
+    }
+    if !trees.missing.is_empty() || (wanted.is_empty() && !trees.sights.is_empty()) {
+        // Only names have keys, or something is missing, which is rare: then the trees are read twice.
+        let missing = std::mem::take(&mut trees.missing);
+        wanted.extend(missing.iter().map(|id| Short::of(id)));
         trees = go(Go::Edges(&wanted));
+        trees.missing = missing;
+    }
+    let roots = gathered.commits.iter().map(|commit| commit.tree);
+    if repository.partial.is_none() {
+        trees.missing.extend(roots.filter(|tree| !present.has(tree)));
     }
     gathered.merge(trees);
     gathered
+}
+
+/// Says that objects are missing that history has, if some are: what was in them was not read.
+fn hole(
+    repository: &Repository,
+    ascent: &Ascent<'_>,
+    gathered: &Gathered,
+    reach: Reach,
+) -> Option<(PathBuf, String)> {
+    let mut missing: Vec<&ObjectId> = gathered.missing.iter().collect();
+    missing.sort_unstable();
+    // One may have come, or moved, since the stores were listed.
+    let objects = Objects::new(&repository.stores, repository.hash, 0);
+    // Git keeps trees that nothing reaches longer than what is in them.
+    missing.retain(|id| {
+        let is_history = reach == Reach::Everything || !ascent.traces(id, None).is_empty();
+        is_history && !objects.has(id)
+    });
+    let (first, count) = (missing.first()?, missing.len());
+    Some((
+        object_path(first),
+        format!("an object of history that is not there, one of {count}; `git fsck` lists them"),
+    ))
 }
 
 fn object_path(id: &gix_hash::oid) -> PathBuf {

@@ -82,6 +82,11 @@ impl Objects {
         pack.get_or_init(|| Pack::open(path, self.hash).ok()).as_ref()
     }
 
+    /// Says whether there is an object of this name, whatever its state.
+    pub(super) fn has(&self, id: &oid) -> bool {
+        self.stores.iter().any(|store| loose::path(store, id).exists()) || self.find(id).is_some()
+    }
+
     fn find(&self, id: &oid) -> Option<(usize, u64)> {
         (0..self.packs.len()).find_map(|at| Some((at, self.pack(at)?.find(id)?)))
     }

@@ -15,6 +15,7 @@ use gix_hash::{Kind as Hash, ObjectId, oid};
 use super::facts::{self, CommitFacts, EntryKind, Short};
 use super::forest::{Forest, Root};
 use super::loose::{self, Loose};
+use super::pack::Pack;
 use super::resolve::{Resolver, Visitor};
 use super::{Damage, Kind};
 use crate::scan::content::{Examiner, Seen, Sighting};
@@ -35,6 +36,24 @@ pub(super) struct Gathered {
     pub(super) faults: Vec<(ObjectId, String)>,
     /// Sights that were too many to keep.
     pub(super) overflow: u64,
+    /// What trees have and no store does, up to [`MAX_MISSING`].
+    pub(super) missing: HashSet<ObjectId>,
+}
+
+/// Which objects there are.
+pub(super) struct Present<'p> {
+    packs: Vec<&'p Pack>,
+    loose: HashSet<ObjectId>,
+}
+
+impl<'p> Present<'p> {
+    pub(super) fn new(packs: &'p [Pack], loose: &[(PathBuf, ObjectId)]) -> Self {
+        Self { packs: packs.iter().collect(), loose: loose.iter().map(|(_, id)| *id).collect() }
+    }
+
+    pub(super) fn has(&self, id: &oid) -> bool {
+        self.packs.iter().any(|pack| pack.find(id).is_some()) || self.loose.contains(id)
+    }
 }
 
 /// Something seen in an object.
@@ -98,6 +117,7 @@ impl Gathered {
         self.loose_trees.extend(other.loose_trees);
         self.faults.extend(other.faults);
         self.overflow += other.overflow;
+        self.missing.extend(other.missing);
     }
 }
 
@@ -124,6 +144,7 @@ pub(super) fn read(
     hash: Hash,
     forests: &[Forest<'_>],
     loose: &[(PathBuf, ObjectId)],
+    present: &Present<'_>,
     go: Go<'_>,
 ) -> Gathered {
     let mut work: Vec<(usize, Root)> = Vec::new();
@@ -135,7 +156,7 @@ pub(super) fn read(
     let threads = readers.options.thread_count();
     let room = readers.options.memory / 2 / threads as u64;
     let (next, again) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let worker = |room: u64| Worker::new(readers, hash, go, room);
+    let worker = |room: u64| Worker::new(readers, hash, go, present, room);
     let mut all = Gathered::default();
     std::thread::scope(|scope| {
         let run = || {
@@ -183,6 +204,9 @@ struct Worker<'s> {
     examiner: Examiner<'s>,
     hash: Hash,
     go: Go<'s>,
+    present: &'s Present<'s>,
+    /// Objects that were found to be there: most entries of a tree are those of the one before.
+    found: Vec<Short>,
     gathered: Gathered,
     /// What did not fit into this thread's share of the memory.
     large: HashSet<ObjectId>,
@@ -194,8 +218,10 @@ struct Worker<'s> {
 }
 
 impl<'s> Worker<'s> {
-    fn new(readers: &'s Readers<'s>, hash: Hash, go: Go<'s>, room: u64) -> Self {
+    fn new(readers: &'s Readers<'s>, hash: Hash, go: Go<'s>, present: &'s Present<'s>, room: u64) -> Self {
         Self {
+            present,
+            found: vec![Short::default(); FOUND],
             readers,
             examiner: readers.options.examiner(readers.detector),
             hash,
@@ -264,6 +290,20 @@ impl<'s> Worker<'s> {
         });
     }
 
+    /// Notes an object if it is in no store.
+    fn look_for(&mut self, id: &oid) {
+        let short = Short::of(id);
+        let place = &mut self.found[short.place(FOUND)];
+        if *place == short {
+            return;
+        }
+        if self.present.has(id) {
+            *place = short;
+        } else if self.gathered.missing.len() < MAX_MISSING {
+            self.gathered.missing.insert(id.to_owned());
+        }
+    }
+
     fn tree(&mut self, id: &oid, bytes: &[u8]) {
         let mut is_named = false;
         self.examiner.text(bytes, &mut |_| is_named = true);
@@ -272,6 +312,11 @@ impl<'s> Worker<'s> {
                 let gathered = &mut self.gathered;
                 let in_what = || InWhat::Name(entry.name.to_vec());
                 self.examiner.text(entry.name, &mut |seen| gathered.take(id, in_what(), seen));
+            }
+        }
+        for entry in facts::entries(bytes, self.hash) {
+            if entry.kind != EntryKind::Module {
+                self.look_for(entry.id);
             }
         }
         let Go::Edges(wanted) = self.go else { return };
@@ -350,5 +395,9 @@ impl Gathered {
 const HEAVY: u32 = 1_000;
 /// Loose objects of more bytes are read in a stream.
 const LARGE_LOOSE: u64 = 16 << 20;
+/// Objects each thread remembers to be there, of eight bytes.
+const FOUND: usize = 1 << 15;
+/// Missing objects that are told apart.
+const MAX_MISSING: usize = 10_000;
 /// Kept by each thread until it is known where in history they are; about 200 bytes each.
 const MAX_SIGHTS: usize = 250_000;
