@@ -30,6 +30,8 @@ pub mod serve;
 pub mod sidecar;
 #[cfg(feature = "edge")]
 pub mod sign;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 #[cfg(feature = "layer")]
 pub mod layer;

@@ -21,6 +21,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("store", 1),
     ("scan", 1),
     ("sign", 1),
+    ("tls", 1),
     ("key", 0),
 ];
 
@@ -64,6 +65,11 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("gix_object", &["scan"]),
     ("gix_pack", &["scan"]),
     ("libdeflater", &["scan"]),
+    ("rustls", &["tls"]),
+    ("rustls_native_certs", &["tls"]),
+    ("tokio_rustls", &["tls"]),
+    ("x509_parser", &["tls"]),
+    ("rcgen", &["tls"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),

@@ -1,0 +1,36 @@
+//! What a client's certificate says of it.
+
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::FromDer;
+
+/// Who a client proved to be by a certificate an authority signed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PeerCertificate {
+    names: Vec<String>,
+}
+
+impl PeerCertificate {
+    /// Reads a certificate whose signature was verified; names it cannot be known by are left out.
+    pub fn from_der(der: &[u8]) -> Self {
+        let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Self::default() };
+        let mut names = vec![format!("subject:{}", certificate.subject())];
+        let common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());
+        names.extend(common.map(|name| format!("cn:{name}")));
+        if let Ok(Some(alternatives)) = certificate.subject_alternative_name() {
+            names.extend(alternatives.value.general_names.iter().filter_map(|name| match name {
+                GeneralName::DNSName(name) => Some(format!("dns:{}", name.to_ascii_lowercase())),
+                GeneralName::RFC822Name(name) => Some(format!("email:{name}")),
+                GeneralName::URI(name) => Some(format!("uri:{name}")),
+                _ => None,
+            }));
+        }
+        Self { names }
+    }
+
+    /// Returns every name it gives, with its kind: `subject:CN=a, O=b`, `cn:a`, `dns:a.example.com`,
+    /// `email:a@example.com`, `uri:spiffe://example.com/a`.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
