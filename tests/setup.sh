@@ -33,6 +33,9 @@ if [ "$purpose" != build ]; then
   want rg ripgrep
   python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3-venv)
 fi
+if [ "$purpose" = test ]; then
+  want promtool prometheus     # checks metrics and alert rules
+fi
 if [ "$purpose" = bench ]; then
   want wrk wrk
   want h2load nghttp2-client

@@ -18,9 +18,10 @@ use super::ui::Voice;
 
 /// Run the gateway
 ///
-/// Standard output gets a line for each request, for people on a terminal and as JSON elsewhere;
-/// --json has JSON always. SIGTERM stops it once the requests in work are done; SIGHUP and a change of
-/// the file read the configuration anew, and a bad one leaves the old one in force.
+/// Standard output gets a line for each request, for people on a terminal and as JSON elsewhere, or the
+/// file does that [access_log] of kgate.toml names; --json has JSON always. SIGTERM stops it once the
+/// requests in work are done; SIGHUP and a change of the file read the configuration anew, and a bad one
+/// leaves the old one in force; SIGUSR1 opens the log's file anew.
 #[derive(Args)]
 pub(super) struct Serve {
     /// Serve beside another `kgate serve` on the same data directory; rates then count per process
@@ -67,6 +68,8 @@ fn failure(error: &ServeError) -> Failure {
             "stop it first, or pass --shared to serve beside it: rates then count in each process alone",
         ),
         ServeError::Bind(error) => bind(error),
+        ServeError::AccessLog { .. } => Failure::cannot(error.to_string())
+            .help("set `file` in [access_log] to one that this user may write, or leave it out for stdout"),
         ServeError::BindAdmin { source, .. } => Failure::cannot(error.to_string()).help_maybe(in_use(source)),
         ServeError::Sign(error) => sign_failure(error),
         ServeError::NoSigningKey(missing) => no_signing_key(missing),

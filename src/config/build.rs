@@ -97,6 +97,9 @@ impl<'t> Builder<'t> {
         let listen_section = table("listen", "listen");
         let server_section = table("server", "server");
         let usage = usage(&table("usage", "usage"));
+        let access_log_section = table("access_log", "access_log");
+        let sample = access_log_section.section("sample", "access_log.sample");
+        let access_log = super::access_log::access_log(self, &access_log_section, sample.as_ref());
 
         let data_dir = self.path_of(&top, "data_dir");
         let sidecar = top.section("sidecar", "sidecar").map(|section| self.sidecar(&section));
@@ -160,6 +163,7 @@ impl<'t> Builder<'t> {
             sidecar,
             server,
             identity_headers,
+            access_log,
             usage,
             leaks,
             key_types,

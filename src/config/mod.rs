@@ -5,6 +5,7 @@
 //! default, the check for unknown names and `docs/config.md`. Reads files and the variables the file
 //! names, but no clock.
 
+mod access_log;
 mod build;
 mod data_dir;
 mod headers;
@@ -25,6 +26,7 @@ use crate::key::{KeyTypes, Networks, Peppers};
 use crate::policy::{FailedAuth, PlanSpec, Rules};
 use crate::store::Retention;
 
+pub use access_log::{AccessLog, LogFormat, Rotation, Sample};
 pub use data_dir::data_dir_alone;
 pub use headers::{IdentityHeader, IdentityHeaders, canonical_name};
 pub use leaks::{Leaks, OnAlert};
@@ -48,6 +50,8 @@ pub struct Config {
     pub server: Server,
     /// What the headers that tell a backend who calls are called.
     pub identity_headers: IdentityHeaders,
+    /// Where lines of requests go.
+    pub access_log: AccessLog,
     /// How long counts of requests are kept.
     pub usage: Retention,
     /// Who may report leaked keys.

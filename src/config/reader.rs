@@ -72,6 +72,11 @@ impl<'t> Section<'t> {
         self.fields.contains_key(name)
     }
 
+    /// Says whether a field is the word `off`.
+    pub(super) fn is_off(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(|value| value.get_ref().as_str() == Some("off"))
+    }
+
     /// Returns where the value of a field stands, or the table if it is not given.
     pub(super) fn span_of(&self, name: &str) -> Range<usize> {
         self.fields.get(name).map_or_else(|| self.span.clone(), Spanned::span)

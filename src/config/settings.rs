@@ -103,6 +103,16 @@ const TABLES: &[(&str, &str, &str)] = &[
         "How many failed authentications are taken from one source address, IPv6 by /64, before it gets 429 whatever it brings: `failed_auth = { rate = \"60/min\", exempt = [\"192.0.2.0/24\"] }`, or `failed_auth = \"off\"`. Addresses of `trusted_proxies` and of `sidecar.fronts` are exempt, as they stand for many. See [security.md](security.md).",
     ),
     (
+        "access_log",
+        "`[access_log]`",
+        "Where a line for each request goes. What is in it: [seeing.md](seeing.md).",
+    ),
+    (
+        "access_log.sample",
+        "`sample` of `[access_log]`",
+        "A table: `sample = { allow = 100 }` writes every hundredth line of requests that were let through, and all others. Lines that stand for several say so: `\"one_in\": 100`. Counts of keys and metrics are always of all.",
+    ),
+    (
         "usage",
         "`[usage]`",
         "How long `kgate usage` can look back. Each key in use makes a row per bucket, route and outcome: finer buckets cost more room.",
@@ -166,6 +176,7 @@ settings! {
         "listen" "table" none "See `[listen]`.";
         "sidecar" "table" none "See `[sidecar]`.";
         "server" "table" none "See `[server]`.";
+        "access_log" "table" none "See `[access_log]`.";
         "usage" "table" none "See `[usage]`.";
         "leaks" "table" none "See `[leaks]`.";
         "identity_headers" "table" none "See `[identity_headers]`.";
@@ -209,6 +220,19 @@ settings! {
         "rate" "rate" "60/min" "How often one address may fail.";
         "burst" "number" none "How many failures at once; without it, the number in `rate`.";
         "exempt" "list of networks" "[]" "Who is not limited: offices, monitors, and whatever else many share.";
+    }
+    "access_log" {
+        "file" "path" none "The file lines go to, made with mode 0600; without it, standard output. Opened anew on SIGUSR1 and SIGHUP.";
+        "format" "`auto` | `json` | `text` | `off`" "auto" "`auto` is for people on a terminal and JSON elsewhere.";
+        "max_size" "size or `off`" "100MiB" "A file that would grow beyond is put aside as `FILE.1`, the one before as `FILE.2`, and so on.";
+        "max_age" "duration or `off`" "off" "A file older than this is put aside likewise, with the next line.";
+        "keep" "number" "7" "How many files put aside are kept.";
+        "sample" "table" "{}" "How many lines are written; see `sample` below.";
+    }
+    "access_log.sample" {
+        "allow" "number" "1" "One in so many lines of requests that were let through; 0 is none.";
+        "deny" "number" "1" "Of those that were refused.";
+        "error" "number" "1" "Of those that failed: caps, the backend, the store.";
     }
     "usage" {
         "keep_minutes" "duration" "2h" "Counts by the minute; at least an hour.";

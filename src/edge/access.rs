@@ -79,6 +79,8 @@ pub struct AccessLine<'a> {
     pub verify: Duration,
     /// Of that, the backend, to the first byte of its answer.
     pub upstream_time: Option<Duration>,
+    /// How many requests like it this line stands for: 1 unless lines are sampled.
+    pub one_in: u32,
 }
 
 impl AccessLine<'_> {
@@ -110,6 +112,9 @@ impl AccessLine<'_> {
         json.number(",\"total_us\":", Some(micros(self.total)));
         json.number(",\"verify_us\":", Some(micros(self.verify)));
         json.number(",\"upstream_us\":", self.upstream_time.map(micros));
+        if self.one_in != 1 {
+            json.number(",\"one_in\":", Some(u64::from(self.one_in)));
+        }
         out.extend_from_slice(b"}\n");
     }
 
@@ -332,6 +337,7 @@ mod tests {
             total: Duration::from_micros(1250),
             verify: Duration::from_micros(2),
             upstream_time: None,
+            one_in: 1,
         }
     }
 

@@ -1,8 +1,8 @@
 //! How refusals and failures are counted, whatever front they came through.
 
 use super::Failure;
-use crate::metrics::Verdict;
-use crate::policy::Class;
+use crate::metrics::{EndedKey, LimitKind, Refusal, Verdict};
+use crate::policy::{Class, Denial, Reason};
 
 /// Returns how a refusal by the engine is counted.
 pub const fn denied_as(class: &Class<'_>) -> Verdict {
@@ -23,5 +23,22 @@ pub const fn failed_as(failure: Failure) -> Verdict {
         Failure::Overloaded => Verdict::Overloaded,
         Failure::Unavailable | Failure::Internal => Verdict::Unavailable,
         _ => Verdict::BadRequest,
+    }
+}
+
+/// Returns what else is counted of a refusal by the engine.
+pub fn refusal_of(denial: &Denial) -> Refusal<'_> {
+    let class = denial.class();
+    Refusal {
+        is_failed_authentication: matches!(class, Class::Unauthorized { credential_sent: true }),
+        ended: match denial.reason() {
+            Reason::Revoked => Some(EndedKey::Revoked),
+            Reason::Expired(_) => Some(EndedKey::Expired),
+            _ => None,
+        },
+        limit: match class {
+            Class::Limited(state) => Some((state.name, LimitKind::of(&state.limit))),
+            _ => None,
+        },
     }
 }

@@ -22,7 +22,7 @@ pub use account::{ACCOUNT, Account, Counts, NoQuestion, Question};
 pub use answer::{Answer, Answers, Failure};
 pub use client::{client_address, is_trusted};
 #[cfg(feature = "gateway")]
-pub use count::{denied_as, failed_as};
+pub use count::{denied_as, failed_as, refusal_of};
 pub use identity::{Head, Identification, Sent};
 pub use jwt::{NoSigningKey, Unsigned, unsigned};
 pub use request_id::{RequestId, X_REQUEST_ID, trace_is_sound};

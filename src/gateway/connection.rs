@@ -245,6 +245,7 @@ impl Words {
             total: Duration::ZERO,
             verify: Duration::ZERO,
             upstream_time: None,
+            one_in: 1,
         });
     }
 }

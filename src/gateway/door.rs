@@ -22,10 +22,10 @@ use super::forward;
 use super::framing::Framing;
 use super::wire::{Peer, Wire};
 use crate::edge::{
-    AccessLine, Answer, Failure, RequestId, X_REQUEST_ID, client_address, is_trusted, redacted,
+    AccessLine, Answer, Failure, RequestId, X_REQUEST_ID, client_address, is_trusted, redacted, refusal_of,
     without_tokens,
 };
-use crate::metrics::UpstreamFault;
+use crate::metrics::{Finished, Refusal, UpstreamFault};
 use crate::policy::{Attributes, Decision, Engine, Now};
 use crate::verify::GRANTS_A_REQUEST;
 
@@ -522,8 +522,9 @@ impl ProxyHttp for Door {
         exchange.cut = exchange.live.take().and_then(|live| live.end());
         let status = session.response_written().map_or(0, |sent| sent.status.as_u16());
         let total = Duration::from_nanos(self.mono().saturating_sub(exchange.began.mono));
-        let series = &exchange.setup.series;
         let reason = exchange.reason();
+        let decision = (exchange.judged_at > 0)
+            .then(|| Duration::from_nanos(exchange.judged_at.saturating_sub(exchange.began.mono)));
         let (route, key, consumer) = match &exchange.stage {
             Stage::Forwarding(forwarding) => {
                 let permit = forwarding.permit();
@@ -535,26 +536,26 @@ impl ProxyHttp for Door {
                 )
             }
             Stage::Denied(denial) => {
-                if let Some(reason) = reason {
-                    series.refused(reason);
-                }
                 (denial.route(), denial.key_id(), denial.consumer().map(|consumer| consumer.record().id))
             }
-            Stage::Fresh => {
-                if let Some(reason) = reason {
-                    series.refused(reason);
-                }
-                (None, None, None)
-            }
+            Stage::Fresh => (None, None, None),
         };
-        let shadow = match &exchange.stage {
-            Stage::Forwarding(forwarding) => forwarding.permit().shadowed(),
-            Stage::Denied(_) | Stage::Fresh => None,
+        let (shadow, refusal) = match &exchange.stage {
+            Stage::Forwarding(forwarding) => (forwarding.permit().shadowed(), Refusal::default()),
+            Stage::Denied(denial) => (None, refusal_of(denial)),
+            Stage::Fresh => (None, Refusal::default()),
         };
-        if let Some(limit) = shadow {
-            series.shadowed(limit);
-        }
-        series.finished(route.map(|(index, _)| index), exchange.counted_as(), status, total);
+        let is_forwarded = matches!(exchange.stage, Stage::Forwarding(_));
+        exchange.setup.series.finished(&Finished {
+            route: route.map(|(index, _)| index),
+            verdict: exchange.counted_as(),
+            status,
+            total,
+            decision,
+            reason: reason.filter(|_| !is_forwarded),
+            refusal,
+            shadow,
+        });
         exchange.in_flight = None;
 
         let head = session.req_header();
@@ -581,8 +582,9 @@ impl ProxyHttp for Door {
             bytes_in: exchange.received,
             bytes_out: session.body_bytes_sent() as u64,
             total,
-            verify: Duration::from_nanos(exchange.judged_at.saturating_sub(exchange.began.mono)),
+            verify: decision.unwrap_or_default(),
             upstream_time,
+            one_in: 1,
         };
         self.gateway.sink.record(&line);
     }

@@ -195,6 +195,7 @@ impl Drop for Exchange {
             total: since(self.began.mono),
             verify: Duration::from_nanos(self.judged_at.saturating_sub(self.began.mono)),
             upstream_time: None,
+            one_in: 1,
         });
     }
 }

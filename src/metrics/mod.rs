@@ -7,7 +7,7 @@
 
 mod table;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus::core::Collector;
@@ -15,6 +15,8 @@ use prometheus::{
     Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry, TextEncoder,
 };
+
+use crate::key::Limit;
 
 pub use table::{Kind, Metric, TABLE, reference};
 
@@ -172,12 +174,99 @@ impl AlertResult {
     }
 }
 
+/// What a limit counts; a label of `kgate_limit_refusals_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LimitKind {
+    /// Requests in a time.
+    Rate,
+    /// Requests in a window of the calendar.
+    Quota,
+    /// Requests in work at once.
+    Concurrent,
+}
+
+impl LimitKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Rate, Self::Quota, Self::Concurrent];
+
+    /// Returns what a limit counts.
+    pub const fn of(limit: &Limit) -> Self {
+        match limit {
+            Limit::Rate { .. } => Self::Rate,
+            Limit::Quota(_) => Self::Quota,
+            Limit::Concurrent(_) => Self::Concurrent,
+        }
+    }
+
+    /// Returns the label's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::Quota => "quota",
+            Self::Concurrent => "concurrent",
+        }
+    }
+}
+
+/// How a key that was used had ended; a label of `kgate_ended_key_uses_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndedKey {
+    /// It had been revoked.
+    Revoked,
+    /// Its time was over.
+    Expired,
+}
+
+impl EndedKey {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Revoked, Self::Expired];
+
+    /// Returns the label's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// What was dropped, and why: the labels of `kgate_dropped_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Drops {
+    /// Access lines that came faster than they were written.
+    LinesFull,
+    /// Access lines that could not be written.
+    LinesFailed,
+    /// Uses of keys that came faster than they were counted.
+    UsesFull,
+    /// Uses of keys that could not be written to the usage file.
+    UsesFailed,
+}
+
+impl Drops {
+    /// Everything that can be dropped.
+    pub const ALL: [Self; 4] = [Self::LinesFull, Self::LinesFailed, Self::UsesFull, Self::UsesFailed];
+
+    /// Returns the values of `queue` and `cause`.
+    pub const fn labels(self) -> [&'static str; 2] {
+        match self {
+            Self::LinesFull => ["access_log", "full"],
+            Self::LinesFailed => ["access_log", "failed"],
+            Self::UsesFull => ["usage", "full"],
+            Self::UsesFailed => ["usage", "failed"],
+        }
+    }
+}
+
 /// All series of one process. Cheap to share; made once and kept across reloads.
 pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
-    responses: IntCounterVec,
     durations: HistogramVec,
+    decisions: Histogram,
+    failed_authentications: IntCounterVec,
+    ended_uses: [IntCounter; EndedKey::ALL.len()],
+    limit_refusals: IntCounterVec,
     refusals: IntCounterVec,
     shadow_refusals: IntCounterVec,
     grants: [IntCounter; 2],
@@ -193,10 +282,12 @@ pub struct Metrics {
     ready: IntGauge,
     revision: IntGauge,
     age: Gauge,
+    lag: Gauge,
     keys: IntGauge,
+    expiring: [IntGauge; EXPIRING.len()],
     refreshes: IntCounter,
     unavailable: IntCounter,
-    log_dropped: IntCounter,
+    dropped: [IntCounter; Drops::ALL.len()],
     reloads: IntCounterVec,
     alerts: IntCounterVec,
     alert_keys_ended: IntCounterVec,
@@ -209,8 +300,12 @@ pub struct SnapshotFacts {
     pub revision: u64,
     /// How long ago it was last proven current.
     pub age: Duration,
+    /// For how long the store has been ahead of it.
+    pub lag: Duration,
     /// How many keys it holds.
     pub keys: u64,
+    /// How many of them end within each span of [`EXPIRING`].
+    pub expiring: [u64; EXPIRING.len()],
     /// How often it was refreshed since the start.
     pub refreshes: u64,
     /// How many grants of quotas were made since the start, and how many attempts failed.
@@ -233,14 +328,21 @@ impl Metrics {
         let build = gauges(&registry, "kgate_build_info");
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let grants = counters(&registry, "kgate_quota_grants_total");
+        let ended = counters(&registry, "kgate_ended_key_uses_total");
+        let expiring = gauges(&registry, "kgate_keys_expiring");
+        let dropped = counters(&registry, "kgate_dropped_total");
         Self {
             requests: counters(&registry, "kgate_requests_total"),
-            responses: counters(&registry, "kgate_responses_total"),
-            durations: histograms(&registry, "kgate_request_duration_seconds"),
+            durations: histograms(&registry, "kgate_request_duration_seconds", &BUCKETS),
+            decisions: histograms(&registry, "kgate_decision_duration_seconds", &DECISION_BUCKETS)
+                .with_label_values::<&str>(&[]),
+            failed_authentications: counters(&registry, "kgate_failed_authentications_total"),
+            ended_uses: EndedKey::ALL.map(|kind| ended.with_label_values(&[kind.as_str()])),
+            limit_refusals: counters(&registry, "kgate_limit_refusals_total"),
             refusals: counters(&registry, "kgate_refusals_total"),
             shadow_refusals: counters(&registry, "kgate_shadow_refusals_total"),
             grants: ["ok", "failed"].map(|result| grants.with_label_values(&[result])),
-            upstream_durations: histograms(&registry, "kgate_upstream_response_seconds"),
+            upstream_durations: histograms(&registry, "kgate_upstream_response_seconds", &BUCKETS),
             upstream_errors: counters(&registry, "kgate_upstream_errors_total"),
             upstream_retries: counters(&registry, "kgate_upstream_retries_total"),
             upstream_down: gauges(&registry, "kgate_upstream_servers_down"),
@@ -254,14 +356,13 @@ impl Metrics {
             cut: counter(&registry, "kgate_requests_cut_total"),
             ready: gauge(&registry, "kgate_ready"),
             revision: gauge(&registry, "kgate_snapshot_revision"),
-            age: registered(
-                &registry,
-                Gauge::with_opts(opts("kgate_snapshot_age_seconds")).expect("a valid name"),
-            ),
+            age: seconds(&registry, "kgate_snapshot_age_seconds"),
+            lag: seconds(&registry, "kgate_snapshot_lag_seconds"),
+            expiring: EXPIRING.map(|(_, within)| expiring.with_label_values(&[within])),
             keys: gauge(&registry, "kgate_snapshot_keys"),
             refreshes: counter(&registry, "kgate_snapshot_refreshes_total"),
             unavailable: counter(&registry, "kgate_snapshot_unavailable_total"),
-            log_dropped: counter(&registry, "kgate_access_log_dropped_total"),
+            dropped: Drops::ALL.map(|drops| dropped.with_label_values(&drops.labels())),
             reloads: counters(&registry, "kgate_config_reloads_total"),
             alerts: counters(&registry, "kgate_leak_alerts_total"),
             alert_keys_ended: counters(&registry, "kgate_leak_alert_keys_ended_total"),
@@ -282,6 +383,10 @@ impl Metrics {
             no_route: self.route("-"),
             routes: routes.into_iter().map(|name| self.route(name)).collect(),
             upstreams: upstreams.into_iter().map(|name| self.upstream(name)).collect(),
+            requests: self.requests.clone(),
+            decisions: self.decisions.clone(),
+            ended_uses: self.ended_uses.clone(),
+            limit_refusals: self.limit_refusals.clone(),
             refusals: self.refusals.clone(),
             shadow_refusals: self.shadow_refusals.clone(),
             in_flight: self.in_flight.clone(),
@@ -289,12 +394,16 @@ impl Metrics {
     }
 
     fn route(&self, name: &str) -> RouteSeries {
-        let requests = |v: &Verdict| self.requests.with_label_values(&[name, v.as_str()]);
-        RouteSeries {
-            verdicts: Verdict::ALL.iter().map(requests).collect(),
-            classes: CLASSES.iter().map(|class| self.responses.with_label_values(&[name, class])).collect(),
+        let series = RouteSeries {
+            name: name.to_owned(),
+            requests: (0..Verdict::ALL.len() * CODE_COUNT).map(|_| OnceLock::new()).collect(),
+            failed_authentications: self.failed_authentications.with_label_values(&[name]),
             duration: self.durations.with_label_values(&[name]),
-        }
+        };
+        // What every route has sooner or later is there from the start, so that its rate can be told.
+        series.requests(&self.requests, Verdict::Allowed, 200);
+        series.requests(&self.requests, Verdict::Unauthorized, 401);
+        series
     }
 
     fn upstream(&self, name: &str) -> UpstreamSeries {
@@ -306,6 +415,13 @@ impl Metrics {
                 .collect(),
             retries: self.upstream_retries.with_label_values(&[name]),
             down: self.upstream_down.with_label_values(&[name]),
+        }
+    }
+
+    /// Makes the series of limits, so that a rate can be told from the first refusal on.
+    pub fn expect_limits<'n>(&self, limits: impl IntoIterator<Item = (&'n str, LimitKind)>) {
+        for (name, kind) in limits {
+            self.limit_refusals.with_label_values(&[name, kind.as_str()]);
         }
     }
 
@@ -321,9 +437,10 @@ impl Metrics {
         self.connection_faults[fault as usize].inc();
     }
 
-    /// Counts access lines that were dropped because the writer could not keep up.
-    pub fn access_log_dropped(&self, lines: u64) {
-        self.log_dropped.inc_by(lines);
+    /// Takes over how much was dropped since the start; called before [`Metrics::render`].
+    pub fn set_dropped(&self, drops: Drops, total: u64) {
+        let counter = &self.dropped[drops as usize];
+        counter.inc_by(total.saturating_sub(counter.get()));
     }
 
     /// Counts a request that was cut because its key stopped working.
@@ -354,6 +471,10 @@ impl Metrics {
         self.revision.set(gauge(facts.revision));
         self.keys.set(gauge(facts.keys));
         self.age.set(facts.age.as_secs_f64());
+        self.lag.set(facts.lag.as_secs_f64());
+        for (held, count) in self.expiring.iter().zip(facts.expiring) {
+            held.set(gauge(count));
+        }
         for (counter, total) in self.grants.iter().zip([facts.grants.0, facts.grants.1]) {
             counter.inc_by(total.saturating_sub(counter.get()));
         }
@@ -373,41 +494,79 @@ impl Metrics {
     pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 }
 
+/// A finished request, as it is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Finished<'a> {
+    /// The route, by its index in the configuration; `None` where none was found.
+    pub route: Option<usize>,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// The status that was answered; 0 if nothing was sent, since the client had gone.
+    pub status: u16,
+    /// From the request head to the end of the answer.
+    pub total: Duration,
+    /// From the request head to the verdict, if there was one.
+    pub decision: Option<Duration>,
+    /// Why it was refused, if it was: a word of the program, never of the request.
+    pub reason: Option<&'static str>,
+    /// What else is known of the refusal.
+    pub refusal: Refusal<'a>,
+    /// The limit in shadow mode that would have refused it.
+    pub shadow: Option<&'a str>,
+}
+
+/// What is counted of a refusal beside its reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refusal<'a> {
+    /// Whether a credential was sent that does not work.
+    pub is_failed_authentication: bool,
+    /// How its key had ended, if that is why.
+    pub ended: Option<EndedKey>,
+    /// The limit that refused it, a name of the configuration.
+    pub limit: Option<(&'a str, LimitKind)>,
+}
+
 /// The series of one configuration: counting is an atomic add.
 pub struct Series {
     no_route: RouteSeries,
     routes: Vec<RouteSeries>,
     upstreams: Vec<UpstreamSeries>,
+    requests: IntCounterVec,
+    decisions: Histogram,
+    ended_uses: [IntCounter; EndedKey::ALL.len()],
+    limit_refusals: IntCounterVec,
     refusals: IntCounterVec,
     shadow_refusals: IntCounterVec,
     in_flight: IntGauge,
 }
 
 impl Series {
-    /// Counts a finished request: its verdict, the class of its status and how long it took.
+    /// Counts a finished request.
     ///
-    /// `route` is `None` where none was found. A status outside 100–599 (nothing was sent, since the
-    /// client had gone) counts as no class.
-    pub fn finished(&self, route: Option<usize>, verdict: Verdict, status: u16, took: Duration) {
-        let series = route.and_then(|i| self.routes.get(i)).unwrap_or(&self.no_route);
-        series.verdicts[verdict.index()].inc();
-        if let Some(class) = usize::from(status / 100).checked_sub(1).and_then(|i| series.classes.get(i)) {
-            class.inc();
+    /// Reasons and limits are looked up here, at some 100 ns each: which there are is known only to
+    /// whoever refuses.
+    pub fn finished(&self, request: &Finished<'_>) {
+        let series = request.route.and_then(|i| self.routes.get(i)).unwrap_or(&self.no_route);
+        series.requests(&self.requests, request.verdict, request.status).inc();
+        series.duration.observe(request.total.as_secs_f64());
+        if let Some(decision) = request.decision {
+            self.decisions.observe(decision.as_secs_f64());
         }
-        series.duration.observe(took.as_secs_f64());
-    }
-
-    /// Counts why a request was refused. The reason is a word of the program, never of the request.
-    ///
-    /// Looked up here, at some 100 ns: which reasons there are is known only to whoever refuses.
-    pub fn refused(&self, reason: &'static str) {
-        self.refusals.with_label_values(&[reason]).inc();
-    }
-
-    /// Counts a request that a limit in shadow mode would have refused. The name is one of the
-    /// configuration.
-    pub fn shadowed(&self, limit: &str) {
-        self.shadow_refusals.with_label_values(&[limit]).inc();
+        if let Some(reason) = request.reason {
+            self.refusals.with_label_values(&[reason]).inc();
+        }
+        if request.refusal.is_failed_authentication {
+            series.failed_authentications.inc();
+        }
+        if let Some(ended) = request.refusal.ended {
+            self.ended_uses[ended as usize].inc();
+        }
+        if let Some((limit, kind)) = request.refusal.limit {
+            self.limit_refusals.with_label_values(&[limit, kind.as_str()]).inc();
+        }
+        if let Some(limit) = request.shadow {
+            self.shadow_refusals.with_label_values(&[limit]).inc();
+        }
     }
 
     /// Returns the series of an upstream, by its index in the configuration.
@@ -422,9 +581,32 @@ impl Series {
 }
 
 struct RouteSeries {
-    verdicts: Vec<IntCounter>,
-    classes: Vec<IntCounter>,
+    name: String,
+    /// By verdict and code. Most never come, and what never came is no series.
+    requests: Vec<OnceLock<IntCounter>>,
+    failed_authentications: IntCounter,
     duration: Histogram,
+}
+
+impl RouteSeries {
+    /// Returns the counter of a verdict and a code: found without a lock but the first time.
+    fn requests(&self, all: &IntCounterVec, verdict: Verdict, status: u16) -> &IntCounter {
+        let (code, name) = code_of(status);
+        self.requests[verdict.index() * CODE_COUNT + code]
+            .get_or_init(|| all.with_label_values(&[&*self.name, verdict.as_str(), name]))
+    }
+}
+
+/// Returns a code's place among all codes and the label's value.
+fn code_of(status: u16) -> (usize, &'static str) {
+    if let Ok(place) = CODES.binary_search_by_key(&status, |(code, _)| *code) {
+        return (place, CODES[place].1);
+    }
+    let other = match status / 100 {
+        class @ 1..=5 => usize::from(class),
+        _ => 0,
+    };
+    (CODES.len() + other, OTHER_CODES[other])
 }
 
 /// The series of one upstream.
@@ -496,13 +678,97 @@ fn gauges(registry: &Registry, name: &str) -> IntGaugeVec {
     registered(registry, IntGaugeVec::new(opts(name), row(name).labels).expect("valid names"))
 }
 
-fn histograms(registry: &Registry, name: &str) -> HistogramVec {
+fn seconds(registry: &Registry, name: &str) -> Gauge {
+    registered(registry, Gauge::with_opts(opts(name)).expect("a valid name"))
+}
+
+fn histograms(registry: &Registry, name: &str, buckets: &[f64]) -> HistogramVec {
     let row = row(name);
-    let opts = HistogramOpts::new(row.name, row.help).buckets(BUCKETS.to_vec());
+    let opts = HistogramOpts::new(row.name, row.help).buckets(buckets.to_vec());
     registered(registry, HistogramVec::new(opts, row.labels).expect("valid names"))
 }
 
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// Status codes that are counted one by one, in order: a backend must not choose how many series there
+/// are.
+const CODES: [(u16, &str); 49] = [
+    (101, "101"),
+    (200, "200"),
+    (201, "201"),
+    (202, "202"),
+    (203, "203"),
+    (204, "204"),
+    (205, "205"),
+    (206, "206"),
+    (207, "207"),
+    (301, "301"),
+    (302, "302"),
+    (303, "303"),
+    (304, "304"),
+    (307, "307"),
+    (308, "308"),
+    (400, "400"),
+    (401, "401"),
+    (402, "402"),
+    (403, "403"),
+    (404, "404"),
+    (405, "405"),
+    (406, "406"),
+    (408, "408"),
+    (409, "409"),
+    (410, "410"),
+    (411, "411"),
+    (412, "412"),
+    (413, "413"),
+    (414, "414"),
+    (415, "415"),
+    (416, "416"),
+    (417, "417"),
+    (421, "421"),
+    (422, "422"),
+    (423, "423"),
+    (424, "424"),
+    (425, "425"),
+    (426, "426"),
+    (428, "428"),
+    (429, "429"),
+    (431, "431"),
+    (451, "451"),
+    (499, "499"),
+    (500, "500"),
+    (501, "501"),
+    (502, "502"),
+    (503, "503"),
+    (504, "504"),
+    (507, "507"),
+];
+
+/// All others, by class; the first is none, since the client had gone.
+const OTHER_CODES: [&str; 6] = ["-", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+const CODE_COUNT: usize = CODES.len() + OTHER_CODES.len();
+
+/// The spans within which keys that expire are counted, and the label's value.
+pub const EXPIRING: [(Duration, &str); 3] = [
+    (Duration::from_hours(24), "1d"),
+    (Duration::from_hours(7 * 24), "7d"),
+    (Duration::from_hours(30 * 24), "30d"),
+];
+
+/// Seconds. A decision takes some microseconds; one that waited for a changed store, up to 50 ms.
+const DECISION_BUCKETS: [f64; 12] = [
+    0.000_002_5,
+    0.000_005,
+    0.000_01,
+    0.000_025,
+    0.000_05,
+    0.000_1,
+    0.000_25,
+    0.001,
+    0.005,
+    0.025,
+    0.05,
+    0.1,
+];
 
 /// Seconds. From a quarter millisecond, which is what a gateway on the same host adds, to beyond the
 /// default time-out of a backend.
@@ -512,24 +778,69 @@ const BUCKETS: [f64; 12] = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 mod tests {
     use super::*;
 
+    fn finished(route: Option<usize>, verdict: Verdict, status: u16) -> Finished<'static> {
+        Finished {
+            route,
+            verdict,
+            status,
+            total: Duration::ZERO,
+            decision: None,
+            reason: None,
+            refusal: Refusal::default(),
+            shadow: None,
+        }
+    }
+
+    #[test]
+    fn a_backend_does_not_choose_how_many_series_there_are() {
+        let metrics = Metrics::new();
+        let series = metrics.series(["r"], ["u"]);
+        for status in 0..=u16::MAX {
+            series.finished(&finished(Some(0), Verdict::Allowed, status));
+        }
+        let text = metrics.render();
+        let lines =
+            text.lines().filter(|line| line.starts_with("kgate_requests_total{") && line.contains("\"r\""));
+        assert_eq!(lines.count(), CODE_COUNT + 1, "and the 401 that is there from the start");
+        assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(CODES.iter().all(|(code, name)| code.to_string() == *name));
+    }
+
     #[test]
     fn what_is_counted_is_rendered_under_its_labels() {
         let metrics = Metrics::new();
         let series = metrics.series(["products"], ["catalog"]);
-        series.finished(Some(0), Verdict::Allowed, 200, Duration::from_millis(3));
-        series.finished(None, Verdict::NotFound, 404, Duration::from_micros(20));
-        series.finished(Some(7), Verdict::BadRequest, 400, Duration::ZERO);
-        series.refused("unknown_key");
+        series.finished(&Finished {
+            total: Duration::from_millis(3),
+            decision: Some(Duration::from_micros(4)),
+            ..finished(Some(0), Verdict::Allowed, 200)
+        });
+        series.finished(&finished(None, Verdict::NotFound, 404));
+        series.finished(&finished(Some(7), Verdict::BadRequest, 400));
+        series.finished(&finished(Some(0), Verdict::Allowed, 299));
+        series.finished(&finished(Some(0), Verdict::Allowed, 0));
+        let revoked = Refusal { is_failed_authentication: true, ended: Some(EndedKey::Revoked), limit: None };
+        let denied = finished(Some(0), Verdict::Unauthorized, 401);
+        series.finished(&Finished { reason: Some("unknown_key"), refusal: revoked, ..denied });
+        let limited = Refusal { limit: Some(("month", LimitKind::Quota)), ..Refusal::default() };
+        series.finished(&Finished { refusal: limited, ..finished(Some(0), Verdict::Limited, 429) });
         series.upstream(0).unwrap().failed(UpstreamFault::Timeout);
         let text = metrics.render();
         for line in [
-            "kgate_requests_total{route=\"products\",verdict=\"allowed\"} 1",
-            "kgate_requests_total{route=\"-\",verdict=\"not_found\"} 1",
-            "kgate_requests_total{route=\"-\",verdict=\"bad_request\"} 1",
-            "kgate_responses_total{class=\"2xx\",route=\"products\"} 1",
+            "kgate_requests_total{code=\"200\",route=\"products\",verdict=\"allowed\"} 1",
+            "kgate_requests_total{code=\"2xx\",route=\"products\",verdict=\"allowed\"} 1",
+            "kgate_requests_total{code=\"-\",route=\"products\",verdict=\"allowed\"} 1",
+            "kgate_requests_total{code=\"404\",route=\"-\",verdict=\"not_found\"} 1",
+            "kgate_requests_total{code=\"400\",route=\"-\",verdict=\"bad_request\"} 1",
+            "kgate_requests_total{code=\"401\",route=\"-\",verdict=\"unauthorized\"} 0",
+            "kgate_failed_authentications_total{route=\"products\"} 1",
+            "kgate_ended_key_uses_total{kind=\"revoked\"} 1",
+            "kgate_ended_key_uses_total{kind=\"expired\"} 0",
+            "kgate_limit_refusals_total{kind=\"quota\",limit=\"month\"} 1",
+            "kgate_decision_duration_seconds_bucket{le=\"0.000005\"} 1",
             "kgate_refusals_total{reason=\"unknown_key\"} 1",
             "kgate_upstream_errors_total{fault=\"timeout\",upstream=\"catalog\"} 1",
-            "kgate_request_duration_seconds_bucket{route=\"products\",le=\"0.005\"} 1",
+            "kgate_request_duration_seconds_bucket{route=\"products\",le=\"0.005\"} 5",
         ] {
             assert!(text.contains(line), "{line} is missing from\n{text}");
         }
@@ -547,14 +858,21 @@ mod tests {
         for (index, fault) in ConnectionFault::ALL.iter().enumerate() {
             assert_eq!(*fault as usize, index);
         }
+        for (index, drops) in Drops::ALL.iter().enumerate() {
+            assert_eq!(*drops as usize, index);
+        }
+        for (index, ended) in EndedKey::ALL.iter().enumerate() {
+            assert_eq!(*ended as usize, index);
+        }
     }
 
     #[test]
     fn every_metric_of_the_table_is_registered() {
         let metrics = Metrics::new();
         let series = metrics.series(["r"], ["u"]);
-        series.refused("reason");
-        series.shadowed("limit");
+        let refusal = Refusal { limit: Some(("limit", LimitKind::Rate)), ..Refusal::default() };
+        let all = finished(None, Verdict::Limited, 429);
+        series.finished(&Finished { reason: Some("limited"), refusal, shadow: Some("limit"), ..all });
         metrics.leak_alert("github", AlertResult::Taken, 1);
         metrics.reloaded(true);
         let text = metrics.render();

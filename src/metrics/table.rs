@@ -43,20 +43,38 @@ pub const TABLE: &[Metric] = &[
     metric(
         Counter,
         "kgate_requests_total",
-        &["route", "verdict"],
-        "Requests by route and verdict; route \"-\" is none.",
-    ),
-    metric(
-        Counter,
-        "kgate_responses_total",
-        &["route", "class"],
-        "Responses sent to clients, by class of status (2xx, 4xx, ...).",
+        &["route", "verdict", "code"],
+        "Requests by route, verdict and status code; route \"-\" is none, code \"-\" a client that left.",
     ),
     metric(
         Histogram,
         "kgate_request_duration_seconds",
         &["route"],
         "Time from the request head to the end of the response.",
+    ),
+    metric(
+        Histogram,
+        "kgate_decision_duration_seconds",
+        &[],
+        "Time from the request head to the verdict: key, route, scopes and limits, and waiting for a changed store.",
+    ),
+    metric(
+        Counter,
+        "kgate_failed_authentications_total",
+        &["route"],
+        "Requests with a credential that does not work, whatever is wrong with it (401).",
+    ),
+    metric(
+        Counter,
+        "kgate_ended_key_uses_total",
+        &["kind"],
+        "Requests with a key that had been revoked or had expired: somebody still has it.",
+    ),
+    metric(
+        Counter,
+        "kgate_limit_refusals_total",
+        &["limit", "kind"],
+        "Requests refused by a limit (429), by its name and by what it limits.",
     ),
     metric(
         Counter,
@@ -123,7 +141,19 @@ pub const TABLE: &[Metric] = &[
         &[],
         "How long ago the snapshot was last refreshed; it is compared with the store at every request.",
     ),
+    metric(
+        Gauge,
+        "kgate_snapshot_lag_seconds",
+        &[],
+        "For how long the store has been ahead of the snapshot; 0 while they agree.",
+    ),
     metric(Gauge, "kgate_snapshot_keys", &[], "Keys in the snapshot."),
+    metric(
+        Gauge,
+        "kgate_keys_expiring",
+        &["within"],
+        "Keys that work now and expire within that time, without those that have a successor.",
+    ),
     metric(
         Counter,
         "kgate_snapshot_refreshes_total",
@@ -138,9 +168,9 @@ pub const TABLE: &[Metric] = &[
     ),
     metric(
         Counter,
-        "kgate_access_log_dropped_total",
-        &[],
-        "Access lines dropped because their writer could not keep up.",
+        "kgate_dropped_total",
+        &["queue", "cause"],
+        "What a queue had no room for, or what could not be delivered and was given up; requests go on.",
     ),
     metric(
         Counter,
@@ -181,10 +211,20 @@ pub fn reference() -> String {
         "\n## Values of labels\n\n\
          - `route`, `upstream`, `limit`: names from `kgate.toml`; `-` is a request no route matched.\n\
          - `verdict`: {}.\n- `fault` of an upstream: {}.\n- `fault` of a connection: {}.\n\
-         - `class`: `1xx`, `2xx`, `3xx`, `4xx`, `5xx`.\n- `result`: `ok`, `failed`.\n",
+         - `code`: {}.\n- `kind` of an ended key: {}.\n- `kind` of a limit: {}.\n\
+         - `queue` and `cause`: {}.\n- `within`: {}.\n- `result`: `ok`, `failed`.\n\n{REST}",
         values(super::Verdict::ALL.iter().map(|v| v.as_str()).collect()),
         values(super::UpstreamFault::ALL.iter().map(|v| v.as_str()).collect()),
         values(super::ConnectionFault::ALL.iter().map(|v| v.as_str()).collect()),
+        values(super::CODES.iter().map(|(_, name)| *name).chain(super::OTHER_CODES).collect()),
+        values(super::EndedKey::ALL.iter().map(|v| v.as_str()).collect()),
+        values(super::LimitKind::ALL.iter().map(|v| v.as_str()).collect()),
+        super::Drops::ALL
+            .iter()
+            .map(|drops| format!("`{}` with `{}`", drops.labels()[0], drops.labels()[1]))
+            .collect::<Vec<_>>()
+            .join(", "),
+        values(super::EXPIRING.iter().map(|(_, name)| *name).collect()),
     );
     page
 }
@@ -201,4 +241,11 @@ not here.
 
 | name | kind | labels | what it tells |
 |---|---|---|---|
+";
+
+const REST: &str = "\
+## A dashboard and alerts
+
+[dashboards/kgate.json](dashboards/kgate.json) is a dashboard for Grafana, [alerts/kgate.yml](alerts/kgate.yml) are alert rules
+for Prometheus; both are explained in [seeing.md](seeing.md).
 ";

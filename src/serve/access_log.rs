@@ -1,17 +1,22 @@
 //! The access log, off the request path: a request renders its line into a bounded buffer, one thread
-//! writes it out. When the reader of the log cannot keep up, lines are dropped and counted; a request
-//! never waits.
+//! writes it out. When the reader of the log cannot keep up, or its disk is full, lines are dropped and
+//! counted; a request never waits.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::Notice;
+use super::log_file::LogFile;
 use super::usage::Use;
-use crate::edge::{AccessLine, AccessSink};
+use crate::config::Sample;
+use crate::edge::{AccessLine, AccessSink, Verdict};
+use crate::key::Timestamp;
+use crate::verify::wall;
 
 /// How lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,12 +38,16 @@ const USES: usize = 64 << 10;
 /// How long lines gather before they are written: one write for many lines.
 const GATHER: Duration = Duration::from_millis(20);
 
+/// Lost lines are told of once in this time.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+
 /// Takes lines from every worker.
 pub(super) struct AccessLog {
     format: AccessFormat,
+    sampling: Sampling,
     queue: Mutex<Queue>,
     filled: Condvar,
-    dropped: AtomicU64,
+    lost: Lost,
 }
 
 #[derive(Default)]
@@ -46,31 +55,80 @@ struct Queue {
     lines: Vec<u8>,
     uses: Vec<Use>,
     is_closed: bool,
+    wants_reopen: bool,
+}
+
+/// What was lost since the start.
+#[derive(Default)]
+struct Lost {
+    full: AtomicU64,
+    failed: AtomicU64,
+    uses: AtomicU64,
+}
+
+/// What was dropped since the start, by what there was no room for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Dropped {
+    /// Lines, since the queue was full.
+    pub(super) full: u64,
+    /// Lines that could not be written.
+    pub(super) failed: u64,
+    /// Uses of keys.
+    pub(super) uses: u64,
+}
+
+/// Where lines end up.
+pub(super) enum Output {
+    /// Standard output, or what a program that embeds the server gave.
+    Stream(Box<dyn Write + Send>),
+    /// A file of our own.
+    File(LogFile),
+}
+
+/// What the writer took out of the queue.
+struct Batch {
+    uses: Vec<Use>,
+    is_closed: bool,
+    wants_reopen: bool,
 }
 
 impl AccessLog {
-    pub(super) fn new(format: AccessFormat) -> Arc<Self> {
-        Arc::new(Self { format, queue: Mutex::default(), filled: Condvar::new(), dropped: AtomicU64::new(0) })
+    pub(super) fn new(format: AccessFormat, sample: Sample) -> Arc<Self> {
+        Arc::new(Self {
+            format,
+            sampling: Sampling::new(sample),
+            queue: Mutex::default(),
+            filled: Condvar::new(),
+            lost: Lost::default(),
+        })
     }
 
-    /// Starts the thread that writes lines to `out` and passes uses to `used`, until closed.
+    /// Puts another share of lines into force.
+    pub(super) fn set_sample(&self, sample: Sample) {
+        self.sampling.set(sample);
+    }
+
+    /// Starts the thread that writes lines to `out`, passes uses to `used` and says what is wrong, until
+    /// closed.
     pub(super) fn spawn_writer(
         self: &Arc<Self>,
-        mut out: Box<dyn Write + Send>,
+        out: Output,
         used: impl Fn(Vec<Use>) + Send + 'static,
+        tell: impl Fn(&Notice) + Send + 'static,
     ) -> io::Result<JoinHandle<()>> {
         let log = Arc::clone(self);
         thread::Builder::new().name("kgate-log".to_owned()).spawn(move || {
             let mut lines = Vec::with_capacity(64 << 10);
+            let mut writer = Writer { out, lost: &log.lost, is_torn: false, told: Told::default(), tell };
             loop {
-                let (batch, is_closed) = log.take(&mut lines);
-                used(batch);
-                // A closed pipe or a full disk: those lines are lost, and counted.
-                if !lines.is_empty() && out.write_all(&lines).and_then(|()| out.flush()).is_err() {
-                    log.dropped.fetch_add(count_lines(&lines), Ordering::Relaxed);
+                let batch = log.take(&mut lines);
+                used(batch.uses);
+                if batch.wants_reopen {
+                    writer.reopen();
                 }
+                writer.write(&lines);
                 lines.clear();
-                if is_closed {
+                if batch.is_closed {
                     return;
                 }
                 thread::sleep(GATHER);
@@ -78,15 +136,19 @@ impl AccessLog {
         })
     }
 
-    /// Waits for something to write and takes all of it. The emptied `lines` take its place, so that
+    /// Waits for something to do and takes all of it. The emptied `lines` take its place, so that
     /// nobody allocates.
-    fn take(&self, lines: &mut Vec<u8>) -> (Vec<Use>, bool) {
+    fn take(&self, lines: &mut Vec<u8>) -> Batch {
         let mut queue = self.lock();
-        while queue.lines.is_empty() && queue.uses.is_empty() && !queue.is_closed {
+        while queue.lines.is_empty() && queue.uses.is_empty() && !queue.is_closed && !queue.wants_reopen {
             queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         std::mem::swap(&mut queue.lines, lines);
-        (std::mem::take(&mut queue.uses), queue.is_closed)
+        Batch {
+            uses: std::mem::take(&mut queue.uses),
+            is_closed: queue.is_closed,
+            wants_reopen: std::mem::take(&mut queue.wants_reopen),
+        }
     }
 
     /// Ends the writer once it wrote what is there.
@@ -95,9 +157,17 @@ impl AccessLog {
         self.filled.notify_all();
     }
 
-    /// Returns how many lines were dropped since the last call.
-    pub(super) fn take_dropped(&self) -> u64 {
-        self.dropped.swap(0, Ordering::Relaxed)
+    /// Has the file opened anew, since it may have been moved.
+    pub(super) fn reopen(&self) {
+        self.lock().wants_reopen = true;
+        self.filled.notify_all();
+    }
+
+    /// Returns what was dropped since the start.
+    pub(super) fn dropped(&self) -> Dropped {
+        // Relaxed: the counts guard no other memory.
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Dropped { full: of(&self.lost.full), failed: of(&self.lost.failed), uses: of(&self.lost.uses) }
     }
 
     fn push(&self, line: &[u8], used: Option<Use>) {
@@ -106,12 +176,14 @@ impl AccessLog {
         if queue.lines.len() + line.len() <= CAPACITY {
             queue.lines.extend_from_slice(line);
         } else {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.lost.full.fetch_add(1, Ordering::Relaxed);
         }
-        if let Some(used) = used
-            && queue.uses.len() < USES
-        {
-            queue.uses.push(used);
+        if let Some(used) = used {
+            if queue.uses.len() < USES {
+                queue.uses.push(used);
+            } else {
+                self.lost.uses.fetch_add(1, Ordering::Relaxed);
+            }
         }
         drop(queue);
         if was_empty {
@@ -142,12 +214,15 @@ impl AccessSink for AccessLog {
                 route
             })
         });
+        let one_in = if self.format == AccessFormat::Off { None } else { self.sampling.takes(line.verdict) };
+        let line = AccessLine { one_in: one_in.unwrap_or(1), ..*line };
         RENDERED.with_borrow_mut(|rendered| {
             rendered.clear();
             match self.format {
+                _ if one_in.is_none() && used.is_none() => return,
+                _ if one_in.is_none() => {}
                 AccessFormat::Human => line.write_human(rendered),
                 AccessFormat::Json => line.write_json(rendered),
-                AccessFormat::Off if used.is_none() => return,
                 AccessFormat::Off => {}
             }
             self.push(rendered, used);
@@ -155,8 +230,145 @@ impl AccessSink for AccessLog {
     }
 }
 
+/// Which lines are written. Exact: of every `n` lines of a verdict, one.
+struct Sampling {
+    one_in: [AtomicU32; 3],
+    seen: [AtomicU64; 3],
+}
+
+impl Sampling {
+    fn new(sample: Sample) -> Self {
+        let sampling = Self { one_in: Default::default(), seen: Default::default() };
+        sampling.set(sample);
+        sampling
+    }
+
+    fn set(&self, sample: Sample) {
+        for (held, one_in) in self.one_in.iter().zip([sample.allow, sample.deny, sample.error]) {
+            held.store(one_in, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns how many lines this one stands for, if it is written.
+    fn takes(&self, verdict: Verdict) -> Option<u32> {
+        let index = match verdict {
+            Verdict::Allow => 0,
+            Verdict::Deny => 1,
+            Verdict::Error => 2,
+        };
+        // Relaxed: neither guards other memory.
+        match self.one_in[index].load(Ordering::Relaxed) {
+            0 => None,
+            1 => Some(1),
+            n => (self.seen[index].fetch_add(1, Ordering::Relaxed) % u64::from(n) == 0).then_some(n),
+        }
+    }
+}
+
+/// Writes lines out, and keeps count of those it could not.
+struct Writer<'l, T> {
+    out: Output,
+    lost: &'l Lost,
+    /// Whether the last write ended within a line.
+    is_torn: bool,
+    told: Told,
+    tell: T,
+}
+
+/// What was said of lost lines.
+#[derive(Default)]
+struct Told {
+    at: Option<Timestamp>,
+    lost: u64,
+    is_failing: bool,
+}
+
+impl<T: Fn(&Notice)> Writer<'_, T> {
+    fn reopen(&mut self) {
+        if let Output::File(file) = &mut self.out
+            && let Err(error) = file.reopen(wall())
+        {
+            (self.tell)(&Notice::Warning(format!("the access log cannot be opened anew: {error}")));
+        }
+        self.is_torn = false;
+    }
+
+    fn write(&mut self, mut lines: &[u8]) {
+        let mut outcome = Ok(());
+        let is_any = !lines.is_empty();
+        while !lines.is_empty() {
+            let (some, rotated) = match &mut self.out {
+                Output::File(file) => {
+                    let some = file.fitting(lines);
+                    (some, file.rotate_for(some, wall()))
+                }
+                Output::Stream(_) => (lines.len(), Ok(())),
+            };
+            // A file that cannot be put aside is still written to.
+            outcome = self.write_all(&lines[..some]).and(rotated).and(outcome);
+            lines = &lines[some..];
+        }
+        if is_any {
+            self.told_of(outcome.err());
+        }
+    }
+
+    /// Writes all of it, or counts the lines that are not whole in the log.
+    fn write_all(&mut self, lines: &[u8]) -> io::Result<()> {
+        let out: &mut dyn Write = match &mut self.out {
+            Output::Stream(out) => out,
+            Output::File(file) => file,
+        };
+        let mut rest = lines;
+        let outcome = loop {
+            if rest.is_empty() {
+                break out.flush();
+            }
+            if self.is_torn {
+                match out.write(b"\n") {
+                    Ok(_) => self.is_torn = false,
+                    Err(error) => break Err(error),
+                }
+            }
+            match out.write(rest) {
+                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+        };
+        if !rest.is_empty() {
+            self.is_torn |= rest.len() < lines.len() && lines[lines.len() - rest.len() - 1] != b'\n';
+            self.lost.failed.fetch_add(count_lines(rest), Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    /// Says what is wrong, at most once a minute, and when it is over.
+    fn told_of(&mut self, error: Option<io::Error>) {
+        let lost = self.lost.full.load(Ordering::Relaxed) + self.lost.failed.load(Ordering::Relaxed);
+        let now = wall();
+        let is_time = self.told.at.is_none_or(|at| now.since(at) >= TELL_EVERY);
+        match error {
+            Some(error) if is_time => {
+                (self.tell)(&Notice::AccessLogFails(error.to_string()));
+                self.told = Told { at: Some(now), lost, is_failing: true };
+            }
+            None if self.told.is_failing => {
+                (self.tell)(&Notice::AccessLogWorks { lost });
+                self.told = Told { lost, is_failing: false, ..self.told };
+            }
+            None if is_time && lost > self.told.lost => {
+                (self.tell)(&Notice::AccessLinesLost { lost: lost - self.told.lost });
+                self.told = Told { at: Some(now), lost, is_failing: false };
+            }
+            _ => {}
+        }
+    }
+}
+
 fn count_lines(bytes: &[u8]) -> u64 {
-    bytes.split(|byte| *byte == b'\n').skip(1).fold(0, |count, _| count + 1)
+    bytes.iter().fold(0, |count, byte| count + u64::from(*byte == b'\n'))
 }
 
 #[cfg(test)]
@@ -187,6 +399,7 @@ mod tests {
             total: Duration::ZERO,
             verify: Duration::ZERO,
             upstream_time: None,
+            one_in: 1,
         }
     }
 
@@ -207,16 +420,17 @@ mod tests {
 
     #[test]
     fn a_stuck_reader_costs_lines_and_never_a_request() {
-        let log = AccessLog::new(AccessFormat::Json);
+        let log = AccessLog::new(AccessFormat::Json, Sample::default());
         let (go, gate) = mpsc::channel();
         let written = Arc::new(Mutex::new(Vec::new()));
-        let writer = log.spawn_writer(Box::new(Stuck(gate, Arc::clone(&written))), |_| {}).unwrap();
+        let out = Output::Stream(Box::new(Stuck(gate, Arc::clone(&written))));
+        let writer = log.spawn_writer(out, |_| {}, |_| {}).unwrap();
         let wide = "x".repeat(4000);
         let total = 3 * CAPACITY / 4000;
         for _ in 0..total {
             log.record(&line(&wide));
         }
-        let dropped = log.take_dropped();
+        let dropped = log.dropped().full;
         assert!(dropped > 0, "the buffer is bounded");
         drop(go);
         log.close();
@@ -227,12 +441,14 @@ mod tests {
 
     #[test]
     fn uses_are_passed_on_even_without_lines() {
-        let log = AccessLog::new(AccessFormat::Off);
+        let log = AccessLog::new(AccessFormat::Off, Sample::default());
         let (sender, noted) = mpsc::channel();
         let writer = log
-            .spawn_writer(Box::new(io::sink()), move |batch| {
-                sender.send(batch.len()).unwrap();
-            })
+            .spawn_writer(
+                Output::Stream(Box::new(io::sink())),
+                move |batch| sender.send(batch.len()).unwrap(),
+                |_| {},
+            )
             .unwrap();
         log.record(&line("a"));
         assert_eq!(noted.recv().unwrap(), 1);
@@ -241,5 +457,67 @@ mod tests {
         log.close();
         writer.join().unwrap();
         assert!(noted.iter().all(|uses| uses == 0));
+    }
+
+    /// A disk with room for so many bytes, and more later.
+    struct Disk(Arc<Mutex<(usize, Vec<u8>)>>);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut disk = self.0.lock().unwrap();
+            let some = bytes.len().min(disk.0);
+            if some == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            disk.0 -= some;
+            disk.1.extend_from_slice(&bytes[..some]);
+            Ok(some)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_costs_whole_lines_that_are_counted_and_told_of() {
+        let lost = Lost::default();
+        let disk = Arc::new(Mutex::new((15, Vec::new())));
+        let said = RefCell::new(Vec::new());
+        let mut writer = Writer {
+            out: Output::Stream(Box::new(Disk(Arc::clone(&disk)))),
+            lost: &lost,
+            is_torn: false,
+            told: Told::default(),
+            tell: |notice: &Notice| said.borrow_mut().push(notice.to_string()),
+        };
+        writer.write(b"first line\nsecond line\nthird line\n");
+        writer.write(b"fourth line\n");
+        assert_eq!(lost.failed.load(Ordering::Relaxed), 3);
+        disk.lock().unwrap().0 = 1000;
+        writer.write(b"fifth line\n");
+        assert_eq!(disk.lock().unwrap().1, b"first line\nseco\nfifth line\n");
+        let said = said.borrow();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].contains("access log") && said[1].contains("3 lines"), "{said:?}");
+    }
+
+    #[test]
+    fn of_sampled_lines_exactly_the_share_is_written_and_every_use_counted() {
+        let log = AccessLog::new(AccessFormat::Json, Sample { allow: 10, deny: 1, error: 0 });
+        for _ in 0..100 {
+            log.record(&line("a"));
+            log.record(&AccessLine { verdict: Verdict::Deny, status: 401, ..line("b") });
+            log.record(&AccessLine { verdict: Verdict::Error, status: 503, ..line("c") });
+        }
+        let queue = log.lock();
+        let text = String::from_utf8(queue.lines.clone()).unwrap();
+        let count = |what: &str| text.lines().filter(|line| line.contains(what)).count();
+        assert_eq!(
+            (count("\"verdict\":\"allow\""), count("\"verdict\":\"deny\""), count("\"error\"")),
+            (10, 100, 0)
+        );
+        assert_eq!(count("\"one_in\":10}"), 10, "a line says what it stands for");
+        assert_eq!(queue.uses.len(), 300);
     }
 }

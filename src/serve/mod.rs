@@ -10,6 +10,7 @@ mod asked;
 mod explain;
 mod limits;
 mod lock;
+mod log_file;
 mod log_filter;
 mod notice;
 mod reload;
@@ -22,7 +23,7 @@ use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::config::{ConfigError, Loaded};
+use crate::config::{AccessLog, ConfigError, Loaded, LogFormat};
 use crate::gateway::{BindError, SetupError};
 use crate::verify;
 
@@ -37,9 +38,9 @@ pub struct ServeOptions {
     pub is_shared: bool,
     /// The data directory, before the configuration's.
     pub data_dir: Option<PathBuf>,
-    /// How access lines look; `None` is for people on a terminal and JSON elsewhere.
+    /// How access lines look, before the configuration.
     pub access_format: Option<AccessFormat>,
-    /// Where access lines go; `None` is stdout.
+    /// Where access lines go, before the configuration.
     pub access_out: Option<Box<dyn Write + Send>>,
     /// Takes what there is to say. Called from several threads.
     pub notify: Box<dyn Fn(&Notice) + Send + Sync>,
@@ -48,7 +49,7 @@ pub struct ServeOptions {
 }
 
 impl Default for ServeOptions {
-    /// Alone, access lines on stdout, silent otherwise.
+    /// Alone, access lines as the configuration says, silent otherwise.
     fn default() -> Self {
         Self {
             is_shared: false,
@@ -62,12 +63,14 @@ impl Default for ServeOptions {
 }
 
 impl ServeOptions {
-    fn access_format(&self) -> AccessFormat {
-        self.access_format.unwrap_or_else(|| {
-            if self.access_out.is_none() && io::stdout().is_terminal() {
-                AccessFormat::Human
-            } else {
-                AccessFormat::Json
+    fn access_format(&self, config: &AccessLog) -> AccessFormat {
+        self.access_format.unwrap_or(match config.format {
+            LogFormat::Json => AccessFormat::Json,
+            LogFormat::Text => AccessFormat::Human,
+            LogFormat::Off => AccessFormat::Off,
+            LogFormat::Auto => {
+                let is_stdout = self.access_out.is_none() && config.file.is_none();
+                if is_stdout && io::stdout().is_terminal() { AccessFormat::Human } else { AccessFormat::Json }
             }
         })
     }
@@ -121,6 +124,14 @@ pub enum ServeError {
     BindAdmin {
         /// The address of the configuration.
         address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file of the access log cannot be opened.
+    #[error("cannot open the access log {}: {source}", .path.display())]
+    AccessLog {
+        /// The file of the configuration.
+        path: PathBuf,
         /// Why not.
         source: io::Error,
     },

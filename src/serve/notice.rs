@@ -46,6 +46,18 @@ pub enum Notice {
         /// Where the request came from.
         from: Option<IpAddr>,
     },
+    /// The access log cannot be written; said once a minute at most. Requests go on.
+    AccessLogFails(String),
+    /// The access log can be written again.
+    AccessLogWorks {
+        /// How many lines were lost since the start.
+        lost: u64,
+    },
+    /// Lines came faster than they could be written; said once a minute at most.
+    AccessLinesLost {
+        /// How many were lost since it was last said.
+        lost: u64,
+    },
     /// Quotas cannot be granted; said every ten seconds at most.
     GrantsFailed(String),
     /// Quotas can be granted again.
@@ -136,6 +148,16 @@ impl fmt::Display for Notice {
                 }
                 f.write_str("; see `kgate audit --alerts`")
             }
+            Self::AccessLogFails(why) => write!(
+                f,
+                "warning: the access log cannot be written, its lines are lost and counted, requests go on: {why}"
+            ),
+            Self::AccessLogWorks { lost } => {
+                write!(f, "the access log is written again; {} lost since the start", lines(*lost))
+            }
+            Self::AccessLinesLost { lost } => {
+                write!(f, "warning: the access log cannot keep up: {} lost", lines(*lost))
+            }
             Self::GrantsFailed(why) => {
                 write!(f, "error: quotas cannot be granted, so keys that used up their grant get 503: {why}")
             }
@@ -170,6 +192,10 @@ impl fmt::Display for Notice {
             Self::Stopped => f.write_str("stopped"),
         }
     }
+}
+
+fn lines(count: u64) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "line")
 }
 
 fn counted(count: usize, what: &str) -> String {

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Address, Config};
+use crate::config::{AccessLog, Address, Config, Sample};
 
 /// The settings that differ and are only read at start.
 pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
@@ -15,10 +15,16 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("server.workers", old.server.workers != new.server.workers),
         ("server.max_connections", old.server.max_connections != new.server.max_connections),
         ("server.keepalive_pool", old.server.keepalive_pool != new.server.keepalive_pool),
+        ("access_log", log_of(old) != log_of(new)),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))
     .collect()
+}
+
+/// What of the access log is only read at start: all but how many lines are written.
+fn log_of(config: &Config) -> AccessLog {
+    AccessLog { sample: Sample::default(), ..config.access_log.clone() }
 }
 
 /// Where other proxies ask.

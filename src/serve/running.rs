@@ -12,10 +12,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::access_log::AccessLog;
+use super::access_log::{AccessLog, Output};
 use super::alerts::Taker;
 use super::asked;
 use super::lock::{ServeLock, Taken};
+use super::log_file::LogFile;
 use super::signing::Signing;
 use super::usage::UsageBook;
 use super::{Notice, ServeError, ServeOptions, explain, limits, reload};
@@ -23,10 +24,10 @@ use crate::admin::{Admin, Handlers, NotReady};
 use crate::config::{Address, Config, Loaded};
 use crate::edge::AccessSink;
 use crate::gateway::{Bound, Gateway, ListenAddress, Listener, Stop};
-use crate::metrics::{Metrics, SnapshotFacts};
+use crate::metrics::{Drops, EXPIRING, LimitKind, Metrics, SnapshotFacts};
 use crate::sidecar::Sidecar;
 use crate::store::LOCK_FILE;
-use crate::verify::{Health, Verifier};
+use crate::verify::{Health, Verifier, wall};
 
 /// A running server. Dropping it cuts everything; [`Running::shutdown`] and [`Running::join`] let what
 /// is being asked finish.
@@ -95,7 +96,8 @@ impl Running {
             (options.notify)(&Notice::Shared);
         }
         let metrics = Arc::new(Metrics::new());
-        let log = AccessLog::new(options.access_format());
+        metrics.expect_limits(limits_of(&config));
+        let log = AccessLog::new(options.access_format(&config.access_log), config.access_log.sample);
         let sink: Arc<dyn AccessSink> = Arc::clone(&log) as _;
         let keys = Arc::clone(signing.keys());
         let (watched, counts) = (Arc::clone(&verifier), Arc::clone(&metrics));
@@ -103,12 +105,15 @@ impl Running {
         let gateway = Gateway::new(&config, Arc::clone(&verifier), Arc::clone(&metrics), sink, keys)?;
         let usage = Arc::new(UsageBook::new(config.usage));
         let usage_thread = usage.spawn(&config.data_dir).map_err(system("the usage thread"))?;
-        let out =
-            options.access_out.take().unwrap_or_else(|| Box::new(io::stdout()) as Box<dyn Write + Send>);
+        let out = open_log(options.access_out.take(), &config)?;
         let notify: Arc<dyn Fn(&Notice) + Send + Sync> = Arc::from(options.notify);
-        let (book, tell) = (Arc::clone(&usage), Arc::clone(&notify));
+        let (book, tell, say) = (Arc::clone(&usage), Arc::clone(&notify), Arc::clone(&notify));
         let log_thread = log
-            .spawn_writer(out, move |uses| book.note(uses).iter().for_each(|notice| tell(notice)))
+            .spawn_writer(
+                out,
+                move |uses| book.note(uses).iter().for_each(|notice| tell(notice)),
+                move |notice| say(notice),
+            )
             .map_err(system("the log thread"))?;
         let tell = Arc::clone(&notify);
         verifier.on_grant_trouble(move |trouble| tell(&Notice::of_grants(trouble)));
@@ -209,6 +214,11 @@ impl Running {
         if let Some(notice) = self.core.signing.look(&self.core.config()) {
             self.notify(&notice);
         }
+    }
+
+    /// Opens the access log's file anew: it may have been moved away.
+    pub fn reopen_log(&self) {
+        self.log.reopen();
     }
 
     /// Stops accepting and lets what is being asked finish. Returns at once; then [`Running::join`].
@@ -357,7 +367,9 @@ impl Core {
             return Notice::ReloadFailed(described(&error));
         }
         self.metrics.reloaded(true);
+        self.metrics.expect_limits(limits_of(&config));
         self.usage.keep_for(config.usage);
+        self.log.set_sample(config.access_log.sample);
         *held = Arc::clone(&config);
         Notice::Reloaded { routes: config.route_names.len(), needs_restart }
     }
@@ -377,12 +389,23 @@ impl Core {
         self.metrics.set_snapshot(SnapshotFacts {
             revision: verifier.revision().unwrap_or_default().0,
             age: verifier.age(),
+            lag: verifier.lag(),
             keys: verifier.counts().0 as u64,
+            expiring: verifier.expiring(EXPIRING.map(|(within, _)| within)),
             refreshes: verifier.refreshes(),
             grants: verifier.grants(),
             ready: self.readiness().is_ok(),
         });
-        self.metrics.access_log_dropped(self.log.take_dropped());
+        let dropped = self.log.dropped();
+        let (uses_full, uses_failed) = self.usage.lost();
+        for (drops, total) in [
+            (Drops::LinesFull, dropped.full),
+            (Drops::LinesFailed, dropped.failed),
+            (Drops::UsesFull, dropped.uses + uses_full),
+            (Drops::UsesFailed, uses_failed),
+        ] {
+            self.metrics.set_dropped(drops, total);
+        }
         self.metrics.render()
     }
 }
@@ -397,6 +420,21 @@ pub(super) fn described(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+fn limits_of(config: &Config) -> impl Iterator<Item = (&str, LimitKind)> {
+    let limits = config.plans.iter().flat_map(|plan| &plan.limits);
+    limits.map(|spec| (spec.name.as_str(), LimitKind::of(&spec.limit)))
+}
+
+/// Opens what access lines go to: what the caller gave, the configuration's file, or standard output.
+fn open_log(given: Option<Box<dyn Write + Send>>, config: &Config) -> Result<Output, ServeError> {
+    if let Some(given) = given {
+        return Ok(Output::Stream(given));
+    }
+    let Some(path) = &config.access_log.file else { return Ok(Output::Stream(Box::new(io::stdout()))) };
+    let file = LogFile::open(path, config.access_log.rotation, wall());
+    file.map(Output::File).map_err(|source| ServeError::AccessLog { path: path.clone(), source })
 }
 
 fn take_lock(config: &Config, is_shared: bool) -> Result<ServeLock, ServeError> {

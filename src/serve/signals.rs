@@ -18,6 +18,7 @@ pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    reopen: Signal,
 }
 
 impl Signals {
@@ -25,18 +26,19 @@ impl Signals {
         let failed = |source| ServeError::System { what: "the signal handlers", source };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let entered = runtime.enter();
-        let (terminate, interrupt, hangup) = (
+        let (terminate, interrupt, hangup, reopen) = (
             signal(SignalKind::terminate()).map_err(failed)?,
             signal(SignalKind::interrupt()).map_err(failed)?,
             signal(SignalKind::hangup()).map_err(failed)?,
+            signal(SignalKind::user_defined1()).map_err(failed)?,
         );
         drop(entered);
-        Ok(Self { runtime, terminate, interrupt, hangup })
+        Ok(Self { runtime, terminate, interrupt, hangup, reopen })
     }
 
     /// Serves until told to end, then drains.
     pub(super) fn serve(self, running: Running) -> Result<(), ServeError> {
-        let Self { runtime, mut terminate, mut interrupt, mut hangup } = self;
+        let Self { runtime, mut terminate, mut interrupt, mut hangup, mut reopen } = self;
         let outcome = runtime.block_on(async {
             let mut file = FileWatch::new(&running.config_path());
             let mut look = tokio::time::interval(LOOK);
@@ -48,8 +50,10 @@ impl Signals {
                     _ = hangup.recv() => {
                         // What the file is like now is what is being read.
                         file.changed();
+                        running.reopen_log();
                         running.reload_and_say();
                     }
+                    _ = reopen.recv() => running.reopen_log(),
                     _ = look.tick() => {
                         running.look_at_signing_keys();
                         if file.changed() {

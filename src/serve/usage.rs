@@ -4,6 +4,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -68,6 +69,8 @@ impl Use {
 #[derive(Default)]
 pub(super) struct UsageBook {
     state: Mutex<State>,
+    /// Requests that were not counted: no room, and not written.
+    lost: (AtomicU64, AtomicU64),
     woken: Condvar,
 }
 
@@ -80,7 +83,14 @@ struct State {
 
 impl UsageBook {
     pub(super) fn new(retention: Retention) -> Self {
-        Self { state: Mutex::new(State { retention, ..State::default() }), woken: Condvar::new() }
+        Self { state: Mutex::new(State { retention, ..State::default() }), ..Self::default() }
+    }
+
+    /// Returns how many requests were not counted since the start: for want of room, and since they could
+    /// not be written.
+    pub(super) fn lost(&self) -> (u64, u64) {
+        // Relaxed: the counts guard no other memory.
+        (self.lost.0.load(Ordering::Relaxed), self.lost.1.load(Ordering::Relaxed))
     }
 
     pub(super) fn keep_for(&self, retention: Retention) {
@@ -109,8 +119,12 @@ impl UsageBook {
     fn run(&self, dir: &Path) {
         loop {
             let (batch, retention, is_closed) = self.wait();
+            let requests = batch.counts.requests();
+            self.lost.0.fetch_add(batch.counts.lost(), Ordering::Relaxed);
             // Lost if it fails: usage is then less than it should be, nothing else.
-            let _ = write(dir, batch, retention);
+            if write(dir, batch, retention).is_err() {
+                self.lost.1.fetch_add(requests, Ordering::Relaxed);
+            }
             if is_closed {
                 return;
             }
@@ -187,6 +201,7 @@ mod tests {
             total: Duration::ZERO,
             verify: Duration::ZERO,
             upstream_time: None,
+            one_in: 1,
         };
         Use::of(&line, |name| Arc::from(name))
     }

@@ -10,10 +10,10 @@ use super::Sidecar;
 use super::setup::Setup;
 use crate::edge::{
     AccessLine, Answer, Failure, Head, NoSigningKey, RequestId, Verdict as Logged, X_REQUEST_ID, denied_as,
-    failed_as, redacted, without_tokens,
+    failed_as, redacted, refusal_of, without_tokens,
 };
 use crate::key::{ConsumerId, KeyId};
-use crate::metrics;
+use crate::metrics::{self, Finished, Refusal};
 use crate::policy::{Attributes, Decision, Denial, Now, Permit};
 
 /// The original request, as a front tells it.
@@ -106,6 +106,7 @@ impl Sidecar {
                     logged: Logged::Allow,
                     counted: metrics::Verdict::Allowed,
                     reason: None,
+                    refusal: Refusal::default(),
                     shadow: permit.shadowed(),
                 };
                 (Verdict::Allowed(Box::new(allowed)), line)
@@ -120,6 +121,7 @@ impl Sidecar {
                     logged: Logged::Deny,
                     counted: denied_as(&denial.class()),
                     reason: Some(denial.reason().code()),
+                    refusal: refusal_of(denial),
                     shadow: None,
                 };
                 (Verdict::Refused(answer), line)
@@ -142,6 +144,7 @@ impl Sidecar {
             logged: Logged::Error,
             counted: failed_as(failure),
             reason: Some(failure.code()),
+            refusal: Refusal::default(),
             shadow: None,
         };
         self.record(setup, question, &line, began);
@@ -150,13 +153,16 @@ impl Sidecar {
 
     fn record(&self, setup: &Setup, question: &Question, line: &Line<'_>, began: Now) {
         let took = Duration::from_nanos(self.verifier.now().mono.saturating_sub(began.mono));
-        setup.series.finished(line.route.map(|(index, _)| index), line.counted, line.status, took);
-        if let Some(reason) = line.reason {
-            setup.series.refused(reason);
-        }
-        if let Some(limit) = line.shadow {
-            setup.series.shadowed(limit);
-        }
+        setup.series.finished(&Finished {
+            route: line.route.map(|(index, _)| index),
+            verdict: line.counted,
+            status: line.status,
+            total: took,
+            decision: (line.logged != Logged::Error).then_some(took),
+            reason: line.reason,
+            refusal: line.refusal,
+            shadow: line.shadow,
+        });
         self.sink.record(&AccessLine {
             time: began.wall,
             request_id: question.id.as_str(),
@@ -177,6 +183,7 @@ impl Sidecar {
             total: took,
             verify: took,
             upstream_time: None,
+            one_in: 1,
         });
     }
 }
@@ -190,6 +197,7 @@ struct Line<'a> {
     logged: Logged,
     counted: metrics::Verdict,
     reason: Option<&'static str>,
+    refusal: Refusal<'a>,
     shadow: Option<&'a str>,
 }
 

@@ -192,6 +192,19 @@ impl Verifier {
         self.shared.clock.elapsed().saturating_sub(*lock(&self.shared.current_at))
     }
 
+    /// Returns for how long the store has been ahead of the snapshot, as the patrol sees it: zero while
+    /// they agree. Requests wait meanwhile, and get 503 when their budget is over.
+    pub fn lag(&self) -> Duration {
+        self.shared.lag()
+    }
+
+    /// Returns for each of `spans` how many keys work now and end within it, leaving out those that have a
+    /// successor.
+    pub fn expiring<const N: usize>(&self, spans: [Duration; N]) -> [u64; N] {
+        let snapshot = self.shared.snapshot.load();
+        snapshot.as_ref().map_or([0; N], |s| s.engine.index().expiring(self.now().wall, spans))
+    }
+
     /// Returns the time of both clocks.
     #[inline]
     pub fn now(&self) -> Now {
@@ -497,6 +510,14 @@ impl Shared {
         match &*lock(&self.damaged) {
             Some(damaged) => Health::Unready(damaged.clone()),
             None => Health::Ready,
+        }
+    }
+
+    fn lag(&self) -> Duration {
+        let tag = self.snapshot.load().as_ref().map(|snapshot| snapshot.tag);
+        match *lock(&self.behind_since) {
+            Some((of, since)) if Some(of) == tag => self.clock.elapsed().saturating_sub(since),
+            _ => Duration::ZERO,
         }
     }
 

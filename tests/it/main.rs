@@ -35,6 +35,7 @@ mod promises;
 mod scan;
 mod scan_archives;
 mod scan_hostile;
+mod seeing;
 mod tokens;
 mod usage;
 mod vectors;

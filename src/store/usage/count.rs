@@ -151,6 +151,11 @@ impl Counts {
         self.cells.is_empty()
     }
 
+    /// Returns how many requests were counted.
+    pub fn requests(&self) -> u64 {
+        self.cells.values().sum()
+    }
+
     /// Returns how many requests there was no room for.
     pub fn lost(&self) -> u64 {
         self.lost
