@@ -28,6 +28,7 @@ complete -c kgate -n "__fish_kgate_needs_command" -l config -d 'Configuration fi
 complete -c kgate -n "__fish_kgate_needs_command" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_needs_command" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_needs_command" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_needs_command" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -58,6 +59,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand init" -l config -d 'Configur
 complete -c kgate -n "__fish_kgate_using_subcommand init" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand init" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand init" -s y -l yes -d 'Take defaults instead of asking'
 complete -c kgate -n "__fish_kgate_using_subcommand init" -l json -d 'Short for --format json'
@@ -67,6 +69,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand demo" -l config -d 'Configur
 complete -c kgate -n "__fish_kgate_using_subcommand demo" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand demo" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand demo" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand demo" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -75,6 +78,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand serve" -l config -d 'Configu
 complete -c kgate -n "__fish_kgate_using_subcommand serve" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand serve" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand serve" -l shared -d 'Serve beside another `kgate serve` on the same data directory; rates then count per process'
 complete -c kgate -n "__fish_kgate_using_subcommand serve" -l json -d 'Short for --format json'
@@ -84,6 +88,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand check" -l config -d 'Configu
 complete -c kgate -n "__fish_kgate_using_subcommand check" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand check" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand check" -l strict -d 'Let warnings fail, too'
 complete -c kgate -n "__fish_kgate_using_subcommand check" -l json -d 'Short for --format json'
@@ -96,6 +101,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand explain" -l config -d 'Confi
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -104,6 +110,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_see
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -121,10 +128,12 @@ complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_su
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l plan -d 'Its plan, one of the configuration\'s; the default plan otherwise' -r
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l meta -d 'Metadata, which may be forwarded to backends; repeatable' -r
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l tag -d 'Label for lists and bulk acts, never forwarded; repeatable' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -138,6 +147,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_su
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -146,6 +156,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_su
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -158,10 +169,12 @@ complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_su
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l unset-meta -d 'Metadata to remove; repeatable' -r
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l tag -d 'Label to add; repeatable' -r
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l untag -d 'Label to remove; repeatable' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -171,6 +184,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_su
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -180,6 +194,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_su
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -189,6 +204,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_su
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l dry-run -d 'Only say which keys would be revoked'
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -s y -l yes -d 'Do not ask'
@@ -207,6 +223,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_sub
 complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -235,10 +252,12 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l plan -d 'A plan of its own, instead of its consumer\'s' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l meta -d 'Metadata, over its consumer\'s; repeatable' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l count -d 'Create this many alike; JSON is then an array' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -259,6 +278,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l never-rotated -d 'Only those that were never rotated: neither made by a rotation nor replaced'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l json -d 'Short for --format json'
@@ -269,6 +289,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l digests -d 'Write digests and status'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l details -d 'Add identifiers, names and key types, and the consumers\' names'
@@ -279,6 +300,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -290,10 +312,12 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l not-before -d 'When it begins to work; `never` is no time to begin and means at once' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l meta -d 'Metadata to add or replace; repeatable' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l unset-meta -d 'Metadata to remove; repeatable' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l any-ip -d 'Let it be used from anywhere'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l json -d 'Short for --format json'
@@ -306,6 +330,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -315,6 +340,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -323,6 +349,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -339,6 +366,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l stdin -d 'Identifiers or the keys themselves on standard input, one a line'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l dry-run -d 'Only say what would be revoked'
@@ -351,6 +379,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -360,15 +389,18 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -s q -l quiet -d 'Print results, warnings and errors only'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l revoked-before -d 'Those revoked before this: 1y ago, a date, or an RFC 3339 time' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l dry-run -d 'Only say which would be removed'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -s y -l yes -d 'Do not ask'
@@ -383,6 +415,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -446,6 +479,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_se
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -458,6 +492,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_s
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l pre-commit -d 'The hook before a commit, which looks at what is staged'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l pre-receive -d 'The hook of a server before a push is accepted, which looks at what it brings'
@@ -469,6 +504,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_s
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l pre-commit -d 'The hook before a commit, which looks at what is staged'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l pre-receive -d 'The hook of a server before a push is accepted, which looks at what it brings'
@@ -479,6 +515,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_s
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l pre-commit -d 'The hook before a commit, which looks at what is staged'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l pre-receive -d 'The hook of a server before a push is accepted, which looks at what it brings'
@@ -512,6 +549,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand usage" -l config -d 'Configu
 complete -c kgate -n "__fish_kgate_using_subcommand usage" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand usage" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand usage" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand usage" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -520,6 +558,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -535,6 +574,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -545,6 +585,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -553,6 +594,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -561,6 +603,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -569,6 +612,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l force -d 'Even if it is the one that signs'
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l json -d 'Short for --format json'
@@ -580,26 +624,42 @@ complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from help" -f -a "jwks" -d 'Print the public parts as a JSON Web Key Set, for backends that cannot reach the admin listener'
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove a signing key for good: backends refuse its tokens once they fetch the key set anew'
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c kgate -n "__fish_kgate_using_subcommand audit" -s n -l last -d 'Only the last rows; all with 0' -r
-complete -c kgate -n "__fish_kgate_using_subcommand audit" -l subject -d 'Only rows about this key or consumer' -r
-complete -c kgate -n "__fish_kgate_using_subcommand audit" -l action -d 'Only rows of this action, such as key.revoked, or of all that begin so, such as key' -r
-complete -c kgate -n "__fish_kgate_using_subcommand audit" -l actor -d 'Only rows by this user' -r
-complete -c kgate -n "__fish_kgate_using_subcommand audit" -l since -d 'Only rows since then: 24h ago, a date, or an RFC 3339 time' -r
-complete -c kgate -n "__fish_kgate_using_subcommand audit" -l expect-head -d 'A head that --verify printed before, of a log that must still contain it' -r
-complete -c kgate -n "__fish_kgate_using_subcommand audit" -l config -d 'Configuration file' -r -F
-complete -c kgate -n "__fish_kgate_using_subcommand audit" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
-complete -c kgate -n "__fish_kgate_using_subcommand audit" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -s n -l last -d 'Only the last rows; all with 0' -r
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l key -d 'Only rows about this key' -r
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l consumer -d 'Only rows about this consumer: identifier, external id or unambiguous name' -r
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l action -d 'Only rows of this action, such as key.revoked, or of all that begin so, such as key' -r
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l actor -d 'Only rows by this user' -r
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l since -d 'Only rows since then: 24h ago, a date, or an RFC 3339 time' -r
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
-complete -c kgate -n "__fish_kgate_using_subcommand audit" -l alerts -d 'Show uses of keys that had ended instead: one row a key and day, the latest first'
-complete -c kgate -n "__fish_kgate_using_subcommand audit" -l verify -d 'Check the whole chain instead; exit code 1 if it was changed'
-complete -c kgate -n "__fish_kgate_using_subcommand audit" -l json -d 'Short for --format json'
-complete -c kgate -n "__fish_kgate_using_subcommand audit" -s q -l quiet -d 'Print results, warnings and errors only'
-complete -c kgate -n "__fish_kgate_using_subcommand audit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l alerts -d 'Show uses of keys that had ended instead: one row a key and day, the latest first'
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -s f -l follow -d 'Go on and show new rows as they come, until interrupted; as JSON, one a line'
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -f -a "verify" -d 'Check the whole chain: changed rows, missing rows, a log cut short'
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -l head -d 'A head that was printed, logged or sent before, of a log that must still contain it' -r
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Check the whole chain: changed rows, missing rows, a log cut short'
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -l overwrite -d 'Replace the file if it exists'
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -l json -d 'Short for --format json'
@@ -609,6 +669,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand restore" -l config -d 'Confi
 complete -c kgate -n "__fish_kgate_using_subcommand restore" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand restore" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand restore" -l dry-run -d 'Only say what would be done'
 complete -c kgate -n "__fish_kgate_using_subcommand restore" -s y -l yes -d 'Do not ask'
@@ -619,6 +680,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l config -d 'Config
 complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l migrate -d 'Back an older store up and bring it to this version\'s format'
 complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l accept-older-store -d 'Say what would be lost by going on with a store that is older than the one last served, and go on'
@@ -630,6 +692,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand completions" -l config -d 'C
 complete -c kgate -n "__fish_kgate_using_subcommand completions" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand completions" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand completions" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand completions" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -639,6 +702,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand man" -l config -d 'Configura
 complete -c kgate -n "__fish_kgate_using_subcommand man" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand man" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand man" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand man" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -690,3 +754,4 @@ complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcom
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from signing-key" -f -a "list" -d 'List the signing keys, and which of them signs'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from signing-key" -f -a "jwks" -d 'Print the public parts as a JSON Web Key Set, for backends that cannot reach the admin listener'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from signing-key" -f -a "remove" -d 'Remove a signing key for good: backends refuse its tokens once they fetch the key set anew'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "verify" -d 'Check the whole chain: changed rows, missing rows, a log cut short'

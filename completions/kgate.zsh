@@ -19,6 +19,7 @@ _kgate() {
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -44,6 +45,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '-y[Take defaults instead of asking]' \
 '--yes[Take defaults instead of asking]' \
@@ -60,6 +62,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -74,6 +77,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--shared[Serve beside another \`kgate serve\` on the same data directory; rates then count per process]' \
 '(--format)--json[Short for --format json]' \
@@ -89,6 +93,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--strict[Let warnings fail, too]' \
 '(--format)--json[Short for --format json]' \
@@ -107,6 +112,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -123,6 +129,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -146,10 +153,12 @@ _arguments "${_arguments_options[@]}" : \
 '--plan=[Its plan, one of the configuration'\''s; the default plan otherwise]:PLAN:_default' \
 '*--meta=[Metadata, which may be forwarded to backends; repeatable]:KEY=VALUE:_default' \
 '*--tag=[Label for lists and bulk acts, never forwarded; repeatable]:TAG:_default' \
+'--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -169,6 +178,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -183,6 +193,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -202,10 +213,12 @@ _arguments "${_arguments_options[@]}" : \
 '*--unset-meta=[Metadata to remove; repeatable]:KEY:_default' \
 '*--tag=[Label to add; repeatable]:TAG:_default' \
 '*--untag=[Label to remove; repeatable]:TAG:_default' \
+'--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -222,6 +235,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -238,6 +252,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -254,6 +269,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--dry-run[Only say which keys would be revoked]' \
 '-y[Do not ask]' \
@@ -324,6 +340,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -352,10 +369,12 @@ _arguments "${_arguments_options[@]}" : \
 '--plan=[A plan of its own, instead of its consumer'\''s]:PLAN:_default' \
 '*--meta=[Metadata, over its consumer'\''s; repeatable]:KEY=VALUE:_default' \
 '--count=[Create this many alike; JSON is then an array]:N:_default' \
+'--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -378,6 +397,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--never-rotated[Only those that were never rotated\: neither made by a rotation nor replaced]' \
 '(--format)--json[Short for --format json]' \
@@ -394,6 +414,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--digests[Write digests and status]' \
 '--details[Add identifiers, names and key types, and the consumers'\'' names]' \
@@ -410,6 +431,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -428,10 +450,12 @@ _arguments "${_arguments_options[@]}" : \
 '--not-before=[When it begins to work; \`never\` is no time to begin and means at once]:WHEN:_default' \
 '*--meta=[Metadata to add or replace; repeatable]:KEY=VALUE:_default' \
 '*--unset-meta=[Metadata to remove; repeatable]:KEY:_default' \
+'--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--any-ip[Let it be used from anywhere]' \
 '(--format)--json[Short for --format json]' \
@@ -451,6 +475,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -467,6 +492,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -481,6 +507,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -503,6 +530,7 @@ closure\:"Its holder left"))' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--consumer --tag)--stdin[Identifiers or the keys themselves on standard input, one a line]' \
 '--dry-run[Only say what would be revoked]' \
@@ -523,6 +551,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -539,6 +568,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -551,10 +581,12 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 (prune)
 _arguments "${_arguments_options[@]}" : \
 '--revoked-before=[Those revoked before this\: 1y ago, a date, or an RFC 3339 time]:WHEN:_default' \
+'--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--dry-run[Only say which would be removed]' \
 '-y[Do not ask]' \
@@ -576,6 +608,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -715,6 +748,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -737,6 +771,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--pre-receive)--pre-commit[The hook before a commit, which looks at what is staged]' \
 '--pre-receive[The hook of a server before a push is accepted, which looks at what it brings]' \
@@ -755,6 +790,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--pre-receive)--pre-commit[The hook before a commit, which looks at what is staged]' \
 '--pre-receive[The hook of a server before a push is accepted, which looks at what it brings]' \
@@ -771,6 +807,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--pre-receive)--pre-commit[The hook before a commit, which looks at what is staged]' \
 '--pre-receive[The hook of a server before a push is accepted, which looks at what it brings]' \
@@ -848,6 +885,7 @@ time\:"A minute, hour or day, as --since allows"))' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -863,6 +901,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -886,6 +925,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -902,6 +942,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -916,6 +957,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -930,6 +972,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -944,6 +987,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--force[Even if it is the one that signs]' \
 '(--format)--json[Short for --format json]' \
@@ -1002,18 +1046,44 @@ esac
 _arguments "${_arguments_options[@]}" : \
 '-n+[Only the last rows; all with 0]:N:_default' \
 '--last=[Only the last rows; all with 0]:N:_default' \
-'--subject=[Only rows about this key or consumer]:ID:_default' \
+'--key=[Only rows about this key]:KEY:_default' \
+'(--key)--consumer=[Only rows about this consumer\: identifier, external id or unambiguous name]:CONSUMER:_default' \
 '--action=[Only rows of this action, such as key.revoked, or of all that begin so, such as key]:ACTION:_default' \
 '--actor=[Only rows by this user]:USER:_default' \
 '--since=[Only rows since then\: 24h ago, a date, or an RFC 3339 time]:WHEN:_default' \
-'--expect-head=[A head that --verify printed before, of a log that must still contain it]:COUNT:HASH:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
-'(--verify --action --actor)--alerts[Show uses of keys that had ended instead\: one row a key and day, the latest first]' \
-'--verify[Check the whole chain instead; exit code 1 if it was changed]' \
+'(--action --actor -f --follow)--alerts[Show uses of keys that had ended instead\: one row a key and day, the latest first]' \
+'-f[Go on and show new rows as they come, until interrupted; as JSON, one a line]' \
+'--follow[Go on and show new rows as they come, until interrupted; as JSON, one a line]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+":: :_kgate__subcmd__audit_commands" \
+"*::: :->audit" \
+&& ret=0
+
+    case $state in
+    (audit)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-audit-command-$line[1]:"
+        case $line[1] in
+            (verify)
+_arguments "${_arguments_options[@]}" : \
+'--head=[A head that was printed, logged or sent before, of a log that must still contain it]:[COUNT:]HASH:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
 '--quiet[Print results, warnings and errors only]' \
@@ -1021,12 +1091,41 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__audit__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-audit-help-command-$line[1]:"
+        case $line[1] in
+            (verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
 (backup)
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--overwrite[Replace the file if it exists]' \
 '(--format)--json[Short for --format json]' \
@@ -1043,6 +1142,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--dry-run[Only say what would be done]' \
 '-y[Do not ask]' \
@@ -1061,6 +1161,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--accept-older-store)--migrate[Back an older store up and bring it to this version'\''s format]' \
 '--accept-older-store[Say what would be lost by going on with a store that is older than the one last served, and go on]' \
@@ -1079,6 +1180,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -1097,6 +1199,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -1328,7 +1431,23 @@ esac
 ;;
 (audit)
 _arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__help__subcmd__audit_commands" \
+"*::: :->audit" \
 && ret=0
+
+    case $state in
+    (audit)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-help-audit-command-$line[1]:"
+        case $line[1] in
+            (verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
 ;;
 (backup)
 _arguments "${_arguments_options[@]}" : \
@@ -1390,8 +1509,34 @@ _kgate_commands() {
 }
 (( $+functions[_kgate__subcmd__audit_commands] )) ||
 _kgate__subcmd__audit_commands() {
-    local commands; commands=()
+    local commands; commands=(
+'verify:Check the whole chain\: changed rows, missing rows, a log cut short' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
     _describe -t commands 'kgate audit commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__audit__subcmd__help_commands] )) ||
+_kgate__subcmd__audit__subcmd__help_commands() {
+    local commands; commands=(
+'verify:Check the whole chain\: changed rows, missing rows, a log cut short' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate audit help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__audit__subcmd__help__subcmd__help_commands] )) ||
+_kgate__subcmd__audit__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate audit help help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__audit__subcmd__help__subcmd__verify_commands] )) ||
+_kgate__subcmd__audit__subcmd__help__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate audit help verify commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__audit__subcmd__verify_commands] )) ||
+_kgate__subcmd__audit__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate audit verify commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__backup_commands] )) ||
 _kgate__subcmd__backup_commands() {
@@ -1553,8 +1698,15 @@ _kgate__subcmd__help_commands() {
 }
 (( $+functions[_kgate__subcmd__help__subcmd__audit_commands] )) ||
 _kgate__subcmd__help__subcmd__audit_commands() {
-    local commands; commands=()
+    local commands; commands=(
+'verify:Check the whole chain\: changed rows, missing rows, a log cut short' \
+    )
     _describe -t commands 'kgate help audit commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__audit__subcmd__verify_commands] )) ||
+_kgate__subcmd__help__subcmd__audit__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help audit verify commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__help__subcmd__backup_commands] )) ||
 _kgate__subcmd__help__subcmd__backup_commands() {

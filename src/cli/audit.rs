@@ -1,6 +1,9 @@
 //! `kgate audit`
 
-use clap::Args;
+use std::thread;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::key::{KeyRecord, Timestamp};
@@ -9,26 +12,31 @@ use crate::store::{Action, AlertRow, AuditHead, AuditReport, AuditRow, Store, Su
 use super::failure::{Answer, Failure, Outcome};
 use super::lookup;
 use super::session::Session;
-use super::ui::{Cell, Item, Object, Tone};
+use super::ui::{Cell, Item, List, Object, Tone};
 use super::values::{Past, counted, to_the_second};
 use super::view::{Field, named, time};
 
 /// What `audit` prints of a row.
 pub(super) const AUDIT_ROW: &[Field] = &[
     ("number", "its number, from 1, without gaps"),
-    ("at", "time"),
+    ("at", "time it was asked for"),
+    (
+        "effective_at",
+        "time it takes effect: that of the end of the grace period for a rotated key, else `at`",
+    ),
     ("actor", "who: the operating-system user, or the admin key's or portal user's name"),
     ("via", "through which door: `cli`, `admin`, `portal`, `library` or `system`"),
     ("action", "what, for example `key.revoked`"),
     ("subjects", "array of the identifiers of the consumers and keys it touched"),
     ("details", "object; what else is known of the action"),
     ("note", "why, in the actor's words, or null"),
+    ("previous", "hash of the row before it, in hexadecimal"),
 ];
 
-/// What `audit --verify` prints.
+/// What `audit verify` prints.
 pub(super) const AUDIT_REPORT: &[Field] = &[
     ("rows", "how many rows were read"),
-    ("head", "number and hash of the last row, `COUNT:HASH`, for --expect-head"),
+    ("head", "number and hash of the last row, `COUNT:HASH`, for --head"),
     ("faults", "array of sentences; empty if the log is whole"),
 ];
 
@@ -47,16 +55,44 @@ pub(super) const ALERT: &[Field] = &[
 
 /// Show who did what, when and why
 ///
-/// Each row carries the hash of the row before it. Keep the head that --verify prints somewhere else,
-/// and nobody can rewrite the log unseen: pass it again with --expect-head.
+/// Each row carries the hash of the row before it, and a row is written in the same commit as what it
+/// tells of. Keep the head that `kgate audit verify` prints somewhere else, and nobody can rewrite the
+/// log unseen: pass it again with --head. Export with `--format jsonl -n 0`.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Audit {
+    #[command(subcommand)]
+    check: Option<Check>,
+    #[command(flatten)]
+    rows: Rows,
+}
+
+#[derive(Subcommand)]
+enum Check {
+    Verify(Verify),
+}
+
+/// Check the whole chain: changed rows, missing rows, a log cut short
+///
+/// The exit code is 1 if something is wrong with it.
+#[derive(Args)]
+struct Verify {
+    /// A head that was printed, logged or sent before, of a log that must still contain it
+    #[arg(long, value_name = "[COUNT:]HASH")]
+    head: Option<String>,
+}
+
+#[derive(Args)]
+struct Rows {
     /// Only the last rows; all with 0
     #[arg(long, short = 'n', value_name = "N", default_value_t = 100)]
     last: usize,
-    /// Only rows about this key or consumer
-    #[arg(long, value_name = "ID")]
-    subject: Option<String>,
+    /// Only rows about this key
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Only rows about this consumer: identifier, external id or unambiguous name
+    #[arg(long, value_name = "CONSUMER", conflicts_with = "key")]
+    consumer: Option<String>,
     /// Only rows of this action, such as key.revoked, or of all that begin so, such as key
     #[arg(long)]
     action: Option<String>,
@@ -67,29 +103,35 @@ pub(super) struct Audit {
     #[arg(long, value_name = "WHEN")]
     since: Option<Past>,
     /// Show uses of keys that had ended instead: one row a key and day, the latest first
-    #[arg(long, conflicts_with_all = ["verify", "action", "actor"])]
+    #[arg(long, conflicts_with_all = ["action", "actor", "follow"])]
     alerts: bool,
-    /// Check the whole chain instead; exit code 1 if it was changed
-    #[arg(long)]
-    verify: bool,
-    /// A head that --verify printed before, of a log that must still contain it
-    #[arg(long, value_name = "COUNT:HASH", requires = "verify")]
-    expect_head: Option<String>,
+    /// Go on and show new rows as they come, until interrupted; as JSON, one a line
+    #[arg(long, short)]
+    follow: bool,
 }
 
 pub(super) fn run(args: &Audit, session: &Session) -> Outcome {
     let store = session.store()?;
-    if args.verify {
+    if let Some(Check::Verify(args)) = &args.check {
         return verify(args, &store, session);
     }
+    let args = &args.rows;
     let filter = Filter::new(args, &store, session.now())?;
     if args.alerts {
         return alerts(args, &filter, &store, session);
     }
+    // What comes while the first rows are printed is new.
+    let seen = store.audit_head()?.count;
     let rows = filter.collect(&store, args.last)?;
-    let mut list = session.ui.list();
-    for row in &rows {
+    drop(store);
+    let as_lines = session.ui.as_lines();
+    let ui = if args.follow { &as_lines } else { &session.ui };
+    let mut list = ui.list();
+    for row in rows.iter().filter(|row| !args.follow || row.number <= seen) {
         list.row(row)?;
+    }
+    if args.follow {
+        return follow(seen, &filter, list, session);
     }
     if list.end()? == 0 {
         session.ui.status("no rows");
@@ -97,7 +139,32 @@ pub(super) fn run(args: &Audit, session: &Session) -> Outcome {
     Ok(Answer::Yes)
 }
 
-fn alerts(args: &Audit, filter: &Filter<'_>, store: &Store, session: &Session) -> Outcome {
+/// How often `--follow` looks.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Prints new rows until interrupted. The store is opened anew for each look: a handle that stays open
+/// holds locks.
+fn follow(mut seen: u64, filter: &Filter<'_>, mut list: List<'_>, session: &Session) -> Outcome {
+    loop {
+        list.pause()?;
+        thread::sleep(LOOK);
+        let mut rows = Vec::new();
+        let store = session.store()?;
+        store.audit(seen + 1, &mut |row| {
+            rows.push(row);
+            true
+        })?;
+        drop(store);
+        for row in rows {
+            seen = row.number;
+            if filter.passes(&row) {
+                list.row(&row)?;
+            }
+        }
+    }
+}
+
+fn alerts(args: &Rows, filter: &Filter<'_>, store: &Store, session: &Session) -> Outcome {
     let Some(usage) = session.usage() else {
         return Err(Failure::cannot("the usage file cannot be read").help("run `kgate doctor`"));
     };
@@ -115,8 +182,8 @@ fn alerts(args: &Audit, filter: &Filter<'_>, store: &Store, session: &Session) -
     Ok(Answer::Yes)
 }
 
-fn verify(args: &Audit, store: &Store, session: &Session) -> Outcome {
-    let expected = args.expect_head.as_deref().map(parse_head).transpose()?;
+fn verify(args: &Verify, store: &Store, session: &Session) -> Outcome {
+    let expected = args.head.as_deref().map(Expected::parse).transpose()?;
     let report = store.verify_audit()?;
     session.ui.show(&report)?;
     if !report.faults.is_empty() {
@@ -126,49 +193,69 @@ fn verify(args: &Audit, store: &Store, session: &Session) -> Outcome {
         ))
         .help("compare it with a backup: the rows before the first fault are whole"));
     }
-    if let Some(expected) = expected
-        && hash_of_row(store, report.head, expected.count)? != Some(expected.hash)
-    {
-        return Err(Failure::no(format!("row {} of the audit log is not the one expected", expected.count))
-            .help(
-                "the log was rewritten, or the store replaced by an older one, since that head was noted",
-            ));
+    if let Some(expected) = expected {
+        expected.must_be_in(store, report.head)?;
     }
     session.ui.status(format!("the audit log is whole: {}", counted(report.rows, "row")));
     Ok(Answer::Yes)
 }
 
-/// Returns the hash of a row: the head's, or what the row after it says of it.
-fn hash_of_row(store: &Store, head: AuditHead, number: u64) -> Result<Option<[u8; 32]>, Failure> {
-    if number >= head.count {
-        return Ok((number == head.count).then_some(head.hash));
+/// A head that was noted before.
+struct Expected {
+    count: Option<u64>,
+    hash: [u8; 32],
+}
+
+impl Expected {
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let parse = || {
+            let (count, hash) = match text.split_once(':') {
+                Some((count, hash)) => (Some(count.parse().ok()?), hash),
+                None => (None, text),
+            };
+            let mut bytes = [0; 32];
+            if hash.len() != 64 || !hash.is_ascii() {
+                return None;
+            }
+            for (byte, pair) in bytes.iter_mut().zip(hash.as_bytes().chunks(2)) {
+                *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+            }
+            Some(Self { count, hash: bytes })
+        };
+        parse().ok_or_else(|| {
+            Failure::cannot(format!(
+                "`{text}` is not a head as `kgate audit verify` prints it: COUNT:HASH, or the hash alone"
+            ))
+        })
     }
-    let mut hash = None;
-    store.audit(number + 1, &mut |row| {
-        hash = Some(row.previous);
-        false
-    })?;
-    Ok(hash)
+
+    /// Looks for the row with this hash in a log that is whole.
+    fn must_be_in(&self, store: &Store, head: AuditHead) -> Result<(), Failure> {
+        let mut found = (head.hash == self.hash).then_some(head.count);
+        store.audit(1, &mut |row| {
+            // Each row says of the one before it.
+            if row.previous == self.hash {
+                found = Some(row.number - 1);
+            }
+            found.is_none()
+        })?;
+        match (found, self.count) {
+            (Some(number), count) if count.is_none_or(|count| count == number) => Ok(()),
+            (_, Some(count)) if count > head.count => Err(Failure::no(format!(
+                "the audit log was cut short: it had {} when that head was noted and has {}",
+                counted(count, "row"),
+                head.count
+            ))
+            .help("an older store was put in its place, or rows were removed: compare it with a backup")),
+            _ => Err(Failure::no("the audit log is not the one that head was noted of").help(
+                "the log was rewritten, or the store replaced by an older one, since that head was noted",
+            )),
+        }
+    }
 }
 
 fn head_text(head: AuditHead) -> String {
     format!("{}:{}", head.count, hex(&head.hash))
-}
-
-fn parse_head(text: &str) -> Result<AuditHead, Failure> {
-    let parse = || {
-        let (count, hash) = text.split_once(':')?;
-        let mut bytes = [0; 32];
-        if hash.len() != 64 || !hash.is_ascii() {
-            return None;
-        }
-        for (byte, pair) in bytes.iter_mut().zip(hash.as_bytes().chunks(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-        }
-        Some(AuditHead { count: count.parse().ok()?, hash: bytes })
-    };
-    parse()
-        .ok_or_else(|| Failure::cannot(format!("`{text}` is not a head as --verify prints it: COUNT:HASH")))
 }
 
 struct Filter<'a> {
@@ -179,17 +266,18 @@ struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    fn new(args: &'a Audit, store: &Store, now: Timestamp) -> Result<Self, Failure> {
-        let subject = match args.subject.as_deref() {
-            None => None,
-            // A key may be pruned and a consumer deleted: their rows are still here.
-            Some(text) => Some(match text.parse() {
-                Ok(key) => Subject::Key(key),
-                Err(_) => match text.parse() {
-                    Ok(consumer) => Subject::Consumer(consumer),
-                    Err(_) => Subject::Consumer(lookup::consumer(store, text)?.id),
-                },
+    fn new(args: &'a Rows, store: &Store, now: Timestamp) -> Result<Self, Failure> {
+        // A key may be pruned and a consumer deleted: their rows are still here.
+        let subject = match (args.key.as_deref(), args.consumer.as_deref()) {
+            (Some(text), _) => Some(match lookup::parse_key_id(text)? {
+                Some(key) => Subject::Key(key),
+                None => Subject::Key(lookup::key(store, text)?.id),
             }),
+            (None, Some(text)) => Some(match text.parse() {
+                Ok(consumer) => Subject::Consumer(consumer),
+                Err(_) => Subject::Consumer(lookup::consumer(store, text)?.id),
+            }),
+            (None, None) => None,
         };
         Ok(Self {
             subject,
@@ -294,12 +382,14 @@ impl Item for AuditRow {
         let values = [
             json!(self.number),
             time(self.at),
+            time(effective_at(self)),
             json!(self.actor.user),
             json!(via(self.actor.via)),
             json!(self.action.name()),
             json!(subjects),
             details(&self.action),
             json!(self.note),
+            json!(hex(&self.previous)),
         ];
         Object(named(AUDIT_ROW, values))
     }
@@ -344,6 +434,14 @@ impl Item for AuditReport {
             vec![("rows", Cell::plain(self.rows.to_string())), ("head", Cell::plain(head_text(self.head)))];
         rows.extend(self.faults.iter().map(|fault| ("fault", Cell::toned(fault.to_string(), Tone::Bad))));
         rows
+    }
+}
+
+/// When a row takes effect.
+fn effective_at(row: &AuditRow) -> Timestamp {
+    match row.action {
+        Action::KeyRotated { until: Some(until), .. } => until,
+        _ => row.at,
     }
 }
 

@@ -92,7 +92,7 @@ fn print(report: &Report, session: &Session) -> Result<(), Failure> {
     match session.ui.format() {
         Format::Table if report.is_empty() => Ok(()),
         Format::Table => session.ui.lines(&report.to_string()),
-        Format::Json | Format::Csv => {
+        Format::Json | Format::Jsonl | Format::Csv => {
             let mut list = session.ui.list();
             for problem in report.problems() {
                 let (line, column) = report.line_and_column(problem);

@@ -210,7 +210,7 @@ const FORMS: &[(&str, &str, &[view::Field])] = &[
     ("A hash", "`key rehash-status` prints an array of these.", key::REHASH),
     ("An alert", "`audit --alerts` prints an array of these.", audit::ALERT),
     ("An audit row", "`audit` prints an array of these.", audit::AUDIT_ROW),
-    ("A check of the audit log", "`audit --verify`.", audit::AUDIT_REPORT),
+    ("A check of the audit log", "`audit verify`.", audit::AUDIT_REPORT),
     ("A backup", "`backup`.", backup::BACKUP),
     ("A restored backup", "`restore`.", restore::RESTORE),
     ("A check of the directory", "`doctor` prints an array of these.", doctor::CHECK),

@@ -19,7 +19,7 @@ use super::ui::Voice;
 /// Run the gateway
 ///
 /// Standard output gets a line for each request, for people on a terminal and as JSON elsewhere, or the
-/// file does that [access_log] of kgate.toml names; --json has JSON always. SIGTERM stops it once the
+/// file does that kgate.toml names; --json has JSON always. SIGTERM stops it once the
 /// requests in work are done; SIGHUP and a change of the file read the configuration anew, and a bad one
 /// leaves the old one in force; SIGUSR1 opens the log's file anew.
 #[derive(Args)]

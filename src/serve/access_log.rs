@@ -260,7 +260,7 @@ impl Sampling {
         match self.one_in[index].load(Ordering::Relaxed) {
             0 => None,
             1 => Some(1),
-            n => (self.seen[index].fetch_add(1, Ordering::Relaxed) % u64::from(n) == 0).then_some(n),
+            n => self.seen[index].fetch_add(1, Ordering::Relaxed).is_multiple_of(u64::from(n)).then_some(n),
         }
     }
 }
@@ -325,8 +325,8 @@ impl<T: Fn(&Notice)> Writer<'_, T> {
                 break out.flush();
             }
             if self.is_torn {
-                match out.write(b"\n") {
-                    Ok(_) => self.is_torn = false,
+                match out.write_all(b"\n") {
+                    Ok(()) => self.is_torn = false,
                     Err(error) => break Err(error),
                 }
             }

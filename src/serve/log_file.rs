@@ -166,9 +166,9 @@ mod tests {
         assert_eq!(log.fitting(lines.as_bytes()), 100);
         log.write_all(b"half a file of fifty-two bytes and a bit, in one line\n").unwrap();
         assert_eq!(log.fitting(lines.as_bytes()), 40);
-        let long = "x".repeat(70) + "\n" + &lines;
-        assert_eq!(log.fitting(long.as_bytes()), 91, "for the next file");
-        assert_eq!(log.fitting(("x".repeat(150) + "\nrest\n").as_bytes()), 151, "too long for any");
+        let wide = "x".repeat(70) + "\n" + &lines;
+        assert_eq!(log.fitting(wide.as_bytes()), 91, "for the next file");
+        assert_eq!(log.fitting(("x".repeat(150) + "\nrest\n").as_bytes()), 151, "too wide for any");
     }
 
     #[test]

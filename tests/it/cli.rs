@@ -396,7 +396,7 @@ fn pruning_removes_revoked_keys_and_keeps_their_reasons_in_the_audit_log() {
     );
     assert_eq!(ids(&home.json(&["key", "list"])), [kept]);
     assert_eq!(home.run(&["key", "show", &id]).code, 1);
-    let rows = home.json(&["audit", "--subject", &id]);
+    let rows = home.json(&["audit", "--key", &id]);
     let actions: Vec<&str> = rows.as_array().unwrap().iter().map(|r| r["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["key.issued", "key.revoked", "key.pruned"]);
     assert_eq!(rows[1]["note"], "ticket 7");
@@ -590,20 +590,31 @@ fn a_backup_comes_back_without_reviving_what_was_revoked() {
 fn the_audit_chain_is_checked_against_a_head_kept_elsewhere() {
     let home = Home::new();
     home.key(&[]);
-    let head = text(&home.json(&["audit", "--verify"])["head"]);
+    let head = text(&home.json(&["audit", "verify"])["head"]);
     home.key(&[]);
-    home.ok(&["audit", "--verify", "--expect-head", &head]);
+    home.ok(&["audit", "verify", "--head", &head]);
     let mut wrong = head.clone();
     let last = wrong.pop().unwrap();
     wrong.push(if last == '0' { '1' } else { '0' });
-    let said = home.run(&["audit", "--verify", "--expect-head", &wrong]);
+    let said = home.run(&["audit", "verify", "--head", &wrong]);
     assert_eq!(said.code, 1, "{}", said.stderr);
-    assert_eq!(home.run(&["audit", "--verify", "--expect-head", "junk"]).code, 2);
+    assert_eq!(home.run(&["audit", "verify", "--head", "junk"]).code, 2);
     let rows = home.json(&["audit", "--last", "2", "--action", "key"]);
     assert_eq!(rows.as_array().unwrap().len(), 2);
     assert_eq!(
         fields(&rows[0]),
-        BTreeSet::from(["number", "at", "actor", "via", "action", "subjects", "details", "note"])
+        BTreeSet::from([
+            "number",
+            "at",
+            "effective_at",
+            "actor",
+            "via",
+            "action",
+            "subjects",
+            "details",
+            "note",
+            "previous"
+        ])
     );
 }
 

@@ -31,7 +31,7 @@ fn a_full_disk_is_named_and_loses_nothing() {
          $KGATE key create --consumer Acme --count 2000 > /dev/null; echo \"code $?\";
          rm -f filler;
          $KGATE key list --format csv | head -2 | tail -1 | cut -c1-4;
-         $KGATE audit --verify",
+         $KGATE audit verify",
     );
     assert!(said.stdout.starts_with("code 2\ncode 2\nkey_\n"), "{}\n{}", said.stdout, said.stderr);
     assert!(said.stderr.contains("no space left"), "{}", said.stderr);

@@ -158,7 +158,7 @@ impl Bench {
 
     fn is_whole(&self) {
         self.output(&["doctor"]);
-        self.output(&["audit", "--verify"]);
+        self.output(&["audit", "verify"]);
     }
 
     /// Runs a command that must succeed.

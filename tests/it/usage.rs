@@ -66,7 +66,7 @@ fn what_keys_did_is_counted_and_an_ended_key_raises_an_alert() {
     assert_eq!(alerts.len(), 1);
     assert_eq!(alerts[0]["key_id"], *revoked.record.id.to_string());
     assert_eq!((&alerts[0]["requests"], &alerts[0]["from"]), (&2.into(), &"127.0.0.1".into()));
-    assert!(json(&site, &["audit", "--alerts", "--subject", &used.record.id.to_string()]).is_empty());
+    assert!(json(&site, &["audit", "--alerts", "--key", &used.record.id.to_string()]).is_empty());
 }
 
 #[test]

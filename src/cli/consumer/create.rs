@@ -31,6 +31,9 @@ pub(in crate::cli) struct Create {
     /// Label for lists and bulk acts, never forwarded; repeatable
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
+    /// Why, for the audit log
+    #[arg(long)]
+    note: Option<String>,
 }
 
 pub(super) fn run(args: &Create, session: &Session) -> Outcome {
@@ -51,7 +54,7 @@ pub(super) fn run(args: &Create, session: &Session) -> Outcome {
         other = consumer.ok().filter(|consumer| consumer.name == new.name).map(|consumer| consumer.id);
         other.is_none()
     })?;
-    let made = store.create_consumer(&new, &session.act(None), &mut rand::rng())?;
+    let made = store.create_consumer(&new, &session.act(args.note.as_deref()), &mut rand::rng())?;
     session.ui.status(format!("created consumer {}", made.name));
     if let Some(other) = other {
         session.ui.warn(format!(
@@ -60,7 +63,7 @@ pub(super) fn run(args: &Create, session: &Session) -> Outcome {
     }
     match session.ui.format() {
         Format::Table => session.ui.line(&made.id.to_string())?,
-        Format::Json | Format::Csv => session.ui.show(&made)?,
+        Format::Json | Format::Jsonl | Format::Csv => session.ui.show(&made)?,
     }
     Ok(Answer::Yes)
 }

@@ -38,6 +38,9 @@ pub(in crate::cli) struct Update {
     /// Label to remove; repeatable
     #[arg(long = "untag", value_name = "TAG")]
     untags: Vec<String>,
+    /// Why, for the audit log
+    #[arg(long)]
+    note: Option<String>,
 }
 
 pub(super) fn run(args: &Update, session: &Session) -> Outcome {
@@ -51,7 +54,7 @@ pub(super) fn run(args: &Update, session: &Session) -> Outcome {
     }
     let store = session.store_mut()?;
     let consumer = lookup::consumer(&store, &args.consumer)?;
-    let outcome = store.update_consumer(consumer.id, &edit, &session.act(None))?;
+    let outcome = store.update_consumer(consumer.id, &edit, &session.act(args.note.as_deref()))?;
     let word = if outcome.changed { "updated" } else { "unchanged:" };
     session.ui.status(format!("{word} {} ({})", outcome.record.id, outcome.record.name));
     session.ui.show_to_programs(&outcome.record)?;

@@ -50,6 +50,9 @@ pub(in crate::cli) struct Create {
     /// Create this many alike; JSON is then an array
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
     count: Option<u64>,
+    /// Why, for the audit log
+    #[arg(long)]
+    note: Option<String>,
 }
 
 pub(super) fn run(args: &Create, session: &Session) -> Outcome {
@@ -58,7 +61,7 @@ pub(super) fn run(args: &Create, session: &Session) -> Outcome {
     if let Some(plan) = &args.plan {
         consumer::check_plan(session, plan)?;
     }
-    let act = session.act(None);
+    let act = session.act(args.note.as_deref());
     let now = act.at;
     let default_expires =
         key_type.default_expires.map_or(Moment::Never, |span| Moment::In(span.as_duration()));
@@ -106,7 +109,7 @@ pub(super) fn print_one(ui: &Ui, issued: &Issued, now: Timestamp) -> Result<(), 
     let view = NewKeyView { key: &issued.record, token: &issued.token, now };
     let printed = match ui.format() {
         Format::Table => ui.line(issued.token.expose()),
-        Format::Json | Format::Csv => ui.show(&view),
+        Format::Json | Format::Jsonl | Format::Csv => ui.show(&view),
     };
     printed.and_then(|()| ui.flush()).map_err(|failure| {
         let id = issued.record.id;
@@ -171,7 +174,7 @@ fn print_batch(ui: &Ui, list: &mut List<'_>, batch: &[Issued], now: Timestamp) -
     for issued in batch {
         match ui.format() {
             Format::Table => ui.line(issued.token.expose())?,
-            Format::Json | Format::Csv => {
+            Format::Json | Format::Jsonl | Format::Csv => {
                 list.row(&NewKeyView { key: &issued.record, token: &issued.token, now })?;
             }
         }

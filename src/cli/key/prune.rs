@@ -35,6 +35,9 @@ pub(in crate::cli) struct Prune {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+    /// Why, for the audit log
+    #[arg(long)]
+    note: Option<String>,
 }
 
 pub(super) fn run(args: &Prune, session: &Session) -> Outcome {
@@ -53,7 +56,7 @@ pub(super) fn run(args: &Prune, session: &Session) -> Outcome {
             return Ok(Answer::No);
         }
         let bar = session.ui.bar(ids.len() as u64, "removing");
-        let pruned = store.prune(before, &session.act(None), &mut |batch| {
+        let pruned = store.prune(before, &session.act(args.note.as_deref()), &mut |batch| {
             bar.add(batch.len() as u64);
             ControlFlow::Continue(())
         });

@@ -41,6 +41,9 @@ pub(in crate::cli) struct Update {
     /// Metadata to remove; repeatable
     #[arg(long, value_name = "KEY")]
     unset_meta: Vec<String>,
+    /// Why, for the audit log
+    #[arg(long)]
+    note: Option<String>,
 }
 
 pub(super) fn run(args: &Update, session: &Session) -> Outcome {
@@ -55,7 +58,7 @@ pub(super) fn run(args: &Update, session: &Session) -> Outcome {
     }
     let store = session.store_mut()?;
     let key = lookup::key(&store, &args.key)?;
-    let outcome = store.update_key(key.id, &edit, &session.act(None))?;
+    let outcome = store.update_key(key.id, &edit, &session.act(args.note.as_deref()))?;
     let word = if outcome.changed { "updated" } else { "unchanged:" };
     session.ui.status(format!("{word} {}", key.id));
     show_changed(&outcome.record, &store, session)?;

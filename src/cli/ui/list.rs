@@ -35,6 +35,7 @@ impl<'ui> List<'ui> {
                 let lead = if self.printed == 0 { "[\n  " } else { ",\n  " };
                 self.ui.raw(format!("{lead}{}", json_clean(&text)).as_bytes())?;
             }
+            Format::Jsonl => self.ui.object_line(&item.object())?,
             Format::Csv => {
                 let object = item.object();
                 if self.printed == 0 {
@@ -47,13 +48,21 @@ impl<'ui> List<'ui> {
         Ok(())
     }
 
+    /// Lets the rows so far leave, before a wait for more. JSON must be asked for by the line.
+    pub(in crate::cli) fn pause(&mut self) -> Result<(), Failure> {
+        if self.ui.format == Format::Table {
+            self.print_page()?;
+        }
+        self.ui.flush()
+    }
+
     /// Ends the list and returns how many rows it had.
     pub(in crate::cli) fn end(mut self) -> Result<u64, Failure> {
         match self.ui.format {
             Format::Table => self.print_page()?,
             Format::Json if self.printed == 0 => self.ui.raw(b"[]\n")?,
             Format::Json => self.ui.raw(b"\n]\n")?,
-            Format::Csv => {}
+            Format::Jsonl | Format::Csv => {}
         }
         Ok(self.printed)
     }

@@ -32,6 +32,8 @@ pub(super) enum Format {
     Table,
     /// For programs: an object, or an array with one element a line.
     Json,
+    /// For programs that read line by line: one object a line.
+    Jsonl,
     /// For spreadsheets: a heading, then a line each.
     Csv,
 }
@@ -223,6 +225,7 @@ impl Ui {
     pub(super) fn show(&self, item: &impl Item) -> Result<(), Failure> {
         match self.format {
             Format::Json => self.object(&item.object()),
+            Format::Jsonl => self.object_line(&item.object()),
             Format::Csv => {
                 let object = item.object();
                 self.raw(csv_heading(&object).as_bytes())?;
@@ -252,6 +255,7 @@ impl Ui {
         match self.format {
             Format::Table => Ok(()),
             Format::Json => self.object(object),
+            Format::Jsonl => self.object_line(object),
             Format::Csv => {
                 self.raw(csv_heading(object).as_bytes())?;
                 self.raw(csv_line(object).as_bytes())
@@ -268,6 +272,18 @@ impl Ui {
     pub(super) fn object(&self, object: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(object).expect("these values have a JSON form");
         self.raw(format!("{}\n", json_clean(&text)).as_bytes())
+    }
+
+    /// Prints one JSON object on one line.
+    pub(super) fn object_line(&self, object: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(object).expect("these values have a JSON form");
+        self.raw(format!("{}\n", json_clean(&text)).as_bytes())
+    }
+
+    /// Returns the same with a list's JSON by the line, for a list without an end.
+    pub(super) fn as_lines(&self) -> Self {
+        let format = if self.format == Format::Json { Format::Jsonl } else { self.format };
+        Self::new(format, self.voice.talk)
     }
 
     /// Begins a list.

@@ -35,7 +35,7 @@ fn every_change_has_one_row_whenever_its_command_is_killed() {
             acknowledged.push(name);
         }
     }
-    assert!(acknowledged.len() < kills as usize, "something was killed");
+    assert!(acknowledged.len() < usize::try_from(kills).unwrap(), "something was killed");
 
     let store = site.store();
     let mut rows: HashMap<String, u32> = HashMap::new();
