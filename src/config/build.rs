@@ -15,8 +15,9 @@ use super::reader::{At, Section, shown};
 use super::report::did_you_mean;
 use super::secret::Readers;
 use super::{
-    Address, Config, IdentityHeader, IdentityHeaders, Jwt, JwtAlgorithm, Listen, Loaded, RateHeaders, Report,
-    RequestIdTrust, Secret, Server, Sidecar, TrustedProxies, Upstream,
+    Address, Config, Forward, IdentityHeader, IdentityHeaders, Jwt, JwtAlgorithm, Listen, Loaded,
+    RateHeaders, Report, RequestIdTrust, Secret, Server, Sidecar, TIMEOUTS, TrustedProxies, Upstream,
+    balance, forward,
 };
 use crate::key::{
     Format, KeyType, KeyTypes, Kind, Limit, Networks, Pepper, Peppers, Prefix, Quota, Rate, Requirement,
@@ -156,6 +157,9 @@ impl<'t> Builder<'t> {
                 return None;
             }
         };
+        let keys: Vec<String> = rules.credential_headers().iter().map(|name| canonical_name(name)).collect();
+        let forwards: Vec<_> = routes.iter().map(|route| (route.section, &route.forward)).collect();
+        forward::check_against_credentials(&route_sections, &forwards, &keys);
         Some(Config {
             path: path.to_owned(),
             data_dir: data_dir?,
@@ -170,7 +174,8 @@ impl<'t> Builder<'t> {
             peppers,
             plans,
             upstreams,
-            route_names: routes.into_iter().map(|route| route.spec.name).collect(),
+            route_names: routes.iter().map(|route| route.spec.name.clone()).collect(),
+            forwards: routes.into_iter().map(|route| route.forward).collect(),
             rules: Arc::new(rules),
         })
     }
@@ -378,16 +383,22 @@ impl<'t> Builder<'t> {
         if given.is_empty() && section.has("servers") {
             section.error(section.span_of("servers"), "`servers` names no address", None);
         }
-        let mut servers = Vec::new();
+        let mut written = Vec::new();
         for text in &given {
             let Some(address) = self.address(section, text) else { continue };
             match &address {
                 Address::Tcp(at) if at.port() == 0 || at.ip().is_unspecified() => {
                     section.error(text.span.clone(), format!("nobody can connect to `{at}`"), None);
                 }
-                _ => servers.push(address),
+                _ if written.iter().any(|(_, other)| *other == address) => {
+                    let hint = "give it a weight in `weights` if it is to take more".to_owned();
+                    section.error(text.span.clone(), format!("`{address}` is listed twice"), Some(hint));
+                }
+                _ => written.push((text.value, address)),
             }
         }
+        let weights = balance::weights(section, &written);
+        let servers: Vec<Address> = written.into_iter().map(|(_, address)| address).collect();
         let shared_secret = self.secret(section, "shared_secret_file");
         if let Some(secret) = &shared_secret
             && !secret.expose().iter().all(u8::is_ascii_graphic)
@@ -444,12 +455,17 @@ impl<'t> Builder<'t> {
         Upstream {
             name,
             servers,
+            weights,
+            balance: balance::balance(section),
+            health: balance::health(section),
+            ejection: balance::ejection(section, EMPTY.get_or_init(DeTable::new)),
             shared_secret,
             jwt,
             hmac_secret,
             forward_metadata,
             connect_timeout: section.duration("connect_timeout", TIMEOUTS),
             response_timeout: section.duration("response_timeout", TIMEOUTS),
+            total_timeout: section.duration_if_given("total_timeout", TIMEOUTS),
             idle_timeout: section.duration("idle_timeout", TIMEOUTS),
         }
     }
@@ -846,6 +862,7 @@ fn identity_headers(top: &Section<'_>) -> IdentityHeaders {
 /// A route, and which section it came from.
 struct Route {
     spec: RouteSpec,
+    forward: Forward,
     section: usize,
 }
 
@@ -864,7 +881,7 @@ fn routes(
     let mut seen = BTreeSet::new();
     let route = |(number, section)| {
         let spec = route(section, &key_types, &upstreams, plans, headers, &tokens, &mut seen)?;
-        Some(Route { spec, section: number })
+        Some(Route { spec, forward: forward::forward(section, headers, &tokens), section: number })
     };
     sections.iter().enumerate().filter_map(route).collect()
 }
@@ -1079,9 +1096,6 @@ static EMPTY: std::sync::OnceLock<DeTable<'static>> = std::sync::OnceLock::new()
 
 /// The shortest secret that does not weaken HMAC-SHA-256, in bytes (RFC 2104 §3).
 const SECRET_LEN: usize = 32;
-
-/// Zero would end everything at once; more than a day is as good as none.
-const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
 
 /// Half of it passes between two looks, and what lasts is dropped half a second later.
 const CUT_WITHIN: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_hours(1);

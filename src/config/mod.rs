@@ -6,8 +6,10 @@
 //! names, but no clock.
 
 mod access_log;
+mod balance;
 mod build;
 mod data_dir;
+mod forward;
 mod headers;
 mod leaks;
 mod reader;
@@ -27,7 +29,9 @@ use crate::policy::{FailedAuth, PlanSpec, Rules};
 use crate::store::Retention;
 
 pub use access_log::{AccessLog, LogFormat, Rotation, Sample};
+pub use balance::{Balance, Ejection, HealthCheck};
 pub use data_dir::data_dir_alone;
+pub use forward::{Forward, HeaderEdits, RewrittenPrefix};
 pub use headers::{IdentityHeader, IdentityHeaders, canonical_name};
 pub use leaks::{Leaks, OnAlert};
 pub use report::{Problem, Report, Severity};
@@ -66,6 +70,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// The names of the routes, in the order of their indices.
     pub route_names: Vec<String>,
+    /// How each route forwards, in the same order.
+    pub forwards: Vec<Forward>,
     /// Routes, plans, key types and peppers, compiled for the engine.
     pub rules: Arc<Rules>,
 }
@@ -195,8 +201,16 @@ pub enum RateHeaders {
 pub struct Upstream {
     /// Its name.
     pub name: String,
-    /// Its servers, taken in turn; at least one.
+    /// Its servers; at least one.
     pub servers: Vec<Address>,
+    /// What share of the requests each of them takes, in their order; at least 1.
+    pub weights: Vec<u32>,
+    /// Whose turn it is among them.
+    pub balance: Balance,
+    /// How they are asked whether they are well, if they are.
+    pub health: Option<HealthCheck>,
+    /// When one is passed over because requests to it fail; `None` is never.
+    pub ejection: Option<Ejection>,
     /// Sent as `X-Kgate-Secret`, so that the backend can tell kgate from others who reach it.
     pub shared_secret: Option<Secret>,
     /// How to tell the backend who calls by a signed token, if at all.
@@ -209,6 +223,8 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// From the end of the request to the first byte of the answer, and between two pieces of it.
     pub response_timeout: Duration,
+    /// From the choice of a server to the end of the answer; `None` is no limit.
+    pub total_timeout: Option<Duration>,
     /// How long an idle connection is kept for the next request.
     pub idle_timeout: Duration,
 }
@@ -287,3 +303,6 @@ impl Config {
         build::build(path, text).map_err(ConfigError::Invalid)
     }
 }
+
+/// Zero would end everything at once; more than a day is as good as none.
+const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);

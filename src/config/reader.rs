@@ -149,7 +149,7 @@ impl<'t> Section<'t> {
 
     /// Reads a size in bytes, as a number or as text with a unit, that must be in `range`.
     pub(super) fn size(&self, name: &str, range: RangeInclusive<u64>) -> u64 {
-        let default = default_of(self.table, name).and_then(parse_size).expect("a size has a default");
+        let default = default_of(self.table, name).and_then(parse_size).unwrap_or_default();
         let Some(value) = self.fields.get(name) else { return default };
         let size = match value.get_ref() {
             DeValue::Integer(digits) => {
@@ -188,6 +188,20 @@ impl<'t> Section<'t> {
             format!("`{name}` must be from {} to {}", Span::from(*range.start()), Span::from(*range.end()));
         self.error(span.span, message, None);
         default
+    }
+
+    /// Reads a duration that has no default, if it is given.
+    pub(super) fn duration_if_given(&self, name: &str, range: RangeInclusive<Duration>) -> Option<Duration> {
+        if !self.has(name) {
+            return None;
+        }
+        let span = self.parsed::<Span>(name)?;
+        let duration = span.value.as_duration();
+        if !range.contains(&duration) {
+            let (least, most) = (Span::from(*range.start()), Span::from(*range.end()));
+            self.error(span.span, format!("`{name}` must be from {least} to {most}"), None);
+        }
+        Some(duration)
     }
 
     pub(super) fn texts(&self, name: &str) -> Vec<At<&'t str>> {
@@ -237,6 +251,25 @@ impl<'t> Section<'t> {
     /// Reads a table whose names are the user's own, with texts as values.
     pub(super) fn pairs(&self, name: &str) -> Vec<(At<&'t str>, At<&'t str>)> {
         self.entries(name).filter_map(|(key, value)| Some((key, self.as_text(name, value)?))).collect()
+    }
+
+    /// Reads a table whose names are the user's own, with numbers in `range` as values.
+    pub(super) fn numbers(&self, name: &str, range: RangeInclusive<u64>) -> Vec<(At<&'t str>, u64)> {
+        let number = |key: &At<&str>, value: &Spanned<DeValue<'_>>| {
+            let DeValue::Integer(digits) = value.get_ref() else {
+                self.wrong_type(name, value, "a table of numbers");
+                return None;
+            };
+            let number = u64::from_str_radix(&digits.as_str().replace('_', ""), digits.radix()).ok();
+            let number = number.filter(|number| range.contains(number));
+            if number.is_none() {
+                let message =
+                    format!("`{}` must be from {} to {}", shown(key.value), range.start(), range.end());
+                self.error(value.span(), message, None);
+            }
+            number
+        };
+        self.entries(name).filter_map(|(key, value)| Some((key.clone(), number(&key, value)?))).collect()
     }
 
     /// Reads a table whose names are the user's own, with tables as values.

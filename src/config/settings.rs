@@ -140,6 +140,16 @@ const TABLES: &[(&str, &str, &str)] = &[
     ),
     ("upstream", "`[[upstream]]`", "A backend: one or more servers that speak HTTP/1.1."),
     (
+        "upstream.health",
+        "`health` of an upstream",
+        "A table: `health = { path = \"/healthz\" }`. Where it is given, a server that fails the questions gets no requests until it answers well again. If all fail, all get requests: an answer may still come, and a refusal would help nobody.",
+    ),
+    (
+        "upstream.ejection",
+        "`ejection` of an upstream",
+        "Requests tell about servers, too: one to which `failures` in a row fail is passed over for a while, unless no other is left. Which are is in `kgate_upstream_server_up` of `/metrics` and in `kgate status`.",
+    ),
+    (
         "upstream.jwt",
         "`jwt` of an upstream",
         "A table: `jwt = { algorithm = \"ES256\", audience = \"products\" }`; all defaults are `jwt = {}`. Requests that brought a key get a token; what it says and how a backend checks it is in [verify-backend.md](verify-backend.md).",
@@ -148,6 +158,16 @@ const TABLES: &[(&str, &str, &str)] = &[
         "route",
         "`[[route]]`",
         "Which requests go where, and what they need. The most specific route wins, whatever the order. A route with only a name, a path and an upstream takes any valid key.",
+    ),
+    (
+        "route.request_headers",
+        "`request_headers` of a route",
+        "`request_headers = { remove = [\"Cookie\"], set = { X-Api-Version = \"2\" } }`. Made in the order of the table. What says who calls, what carries keys, and what frames or routes a request is not to be edited.",
+    ),
+    (
+        "route.response_headers",
+        "`response_headers` of a route",
+        "`response_headers = { set = { Cache-Control = \"no-store\" }, remove = [\"Server\"] }`.",
     ),
 ];
 
@@ -276,14 +296,32 @@ settings! {
     }
     "upstream" {
         "name" "text" required "What routes call it.";
-        "servers" "list of addresses" required "Taken in turn; one that cannot be reached is skipped for a while.";
+        "servers" "list of addresses" required "Its servers. A name is looked up every 10 seconds, and every address it has is a server.";
+        "balance" "`round-robin` | `least-in-flight` | `by-key` | `by-consumer`" "round-robin" "Whose turn it is: the next one's; the one's with the fewest requests in work; the same one's for every request of a key, or of a consumer. The last two move only the requests of a server that comes or goes; requests without a key go round.";
+        "weights" "table" none "What share a server takes, from 1 to 100; without it, 1: `{ \"127.0.0.1:9000\" = 3 }`.";
+        "health" "table" none "Ask its servers whether they are well; see `health` below.";
+        "ejection" "table or `off`" "{}" "Pass over a server to which requests fail; see `ejection` below.";
         "shared_secret_file" "path" none "A file with a secret sent as `X-Kgate-Secret`, by which the backend knows kgate.";
         "jwt" "table" none "Tell the backend who calls by a signed token, too; see `jwt` below.";
         "hmac_secret_file" "path" none "A file with a secret under which every request to the backend carries a code over its method, target, time, id and identity headers: `X-Kgate-Signature`. See `docs/verify-backend.md`.";
         "forward_metadata" "list of texts" "[]" "Which metadata is forwarded, as `X-Consumer-Meta-…`.";
         "connect_timeout" "duration" "2s" "For a connection to a server; more is 504.";
         "response_timeout" "duration" "60s" "From the end of the request to the first byte of the answer, and between two pieces of it; more is 504.";
+        "total_timeout" "duration" none "From the choice of a server to the end of the answer; without it, an answer may go on as long as it goes on. More is 504, or the end of the connection if the answer had begun. Not for upgraded connections.";
         "idle_timeout" "duration" "60s" "How long an idle connection is kept for reuse. Keep it below the backend's own.";
+    }
+    "upstream.health" {
+        "path" "text" required "What is asked for with `GET`; an answer of 200 to 399 is a good one.";
+        "host" "host" none "The `Host` of the question; without it, the server's address.";
+        "interval" "duration" "5s" "From one question to the next.";
+        "timeout" "duration" "2s" "For the head of the answer; not longer than `interval`.";
+        "healthy" "number" "2" "How many good answers in a row bring a server back.";
+        "unhealthy" "number" "3" "How many bad ones in a row take it out.";
+    }
+    "upstream.ejection" {
+        "failures" "number" "3" "How many requests in a row must fail: no connection, a connection that breaks, no answer in time, no HTTP.";
+        "lasts" "duration" "5s" "How long it is passed over. Then one request is let through; if that fails, it lasts as long again.";
+        "server_errors" "true | false" "false" "Whether answers of 500 to 599 are failures, too.";
     }
     "upstream.jwt" {
         "header" "header" "X-Kgate-Token" "The header that carries the token.";
@@ -308,5 +346,22 @@ settings! {
         "plan" "plan" none "A plan for everybody who uses it, beside the key's and the consumer's.";
         "cost" "number" "1" "How much a request is charged to rates and quotas; 0 is nothing.";
         "strict_path" "true | false" "true" "`false` lets ambiguous spellings of a path through, as they are. Dot segments never pass.";
+        "rewrite_prefix" "path" none "What the backend sees in the place of what stands before the first wildcard of `path`: with `path = \"/v1/products/**\"` and `rewrite_prefix = \"/catalog\"`, `/v1/products/7` becomes `/catalog/7`.";
+        "rewrite_host" "host" none "The `Host` the backend gets; without it, the client's. `X-Forwarded-Host` has the client's in any case.";
+        "request_headers" "table" none "Edits of the request's header; see `request_headers` below.";
+        "response_headers" "table" none "Edits of the answer's header, likewise. Refusals are not edited.";
+        "response_timeout" "duration" none "Instead of the upstream's.";
+        "total_timeout" "duration" none "Instead of the upstream's.";
+        "max_body" "size" none "Instead of the server's. A request that turns out longer than its route allows has been charged to limits.";
+    }
+    "route.request_headers" {
+        "remove" "list of texts" "[]" "Names of fields to take away.";
+        "set" "table" none "Fields to put in the place of all of their name: `{ X-Api-Version = \"2\" }`.";
+        "add" "table" none "Fields to put beside those of their name.";
+    }
+    "route.response_headers" {
+        "remove" "list of texts" "[]" "Names of fields to take away.";
+        "set" "table" none "Fields to put in the place of all of their name.";
+        "add" "table" none "Fields to put beside those of their name.";
     }
 }

@@ -188,6 +188,14 @@ impl Account<'_> {
         })
     }
 
+    /// The path and query as the backend gets them, with the route's prefix rewritten.
+    fn forwarded_target(&self, passage: &Passage) -> String {
+        let matched = passage.target.as_deref().unwrap_or(self.target);
+        let forward = self.explanation.route.and_then(|index| self.config.forwards.get(index));
+        let rewritten = forward.and_then(|forward| forward.prefix.as_ref()?.replaced_in(matched.as_bytes()));
+        rewritten.map_or_else(|| matched.to_owned(), |target| String::from_utf8_lossy(&target).into_owned())
+    }
+
     fn forward(&self, passage: &Passage) -> Value {
         let upstream = self.config.upstreams.get(passage.upstream);
         let servers: Vec<String> =
@@ -206,7 +214,7 @@ impl Account<'_> {
             "upstream": upstream.map(|upstream| upstream.name.as_str()),
             "servers": servers,
             "method": self.method,
-            "target": passage.target.as_deref().unwrap_or(self.target),
+            "target": self.forwarded_target(passage),
             "headers": headers,
             "claims": claims,
         })

@@ -184,13 +184,25 @@ impl Door {
         if let Stage::Forwarding(forwarding) = &exchange.stage
             && let Some((upstream, series)) = exchange.upstream()
         {
-            if let Some(server) = forwarding.server {
-                series.set_down(upstream.is_down(server, self.mono()));
+            let now = self.mono();
+            if let Some(down) = forwarding.server.as_deref().and_then(|server| upstream.failed(server, now)) {
+                series.set_down(down);
             }
-            if forwarding.attempts == 1 {
+            if forwarding.attempts == 1 && upstream.may_retry(series.answers(), now) {
                 series.retried();
                 error.set_retry(true);
             }
+        }
+    }
+
+    /// Notes that the server of this request answered.
+    fn answered(&self, exchange: &Exchange, status: u16) {
+        if let (Stage::Forwarding(forwarding), Some((upstream, series))) =
+            (&exchange.stage, exchange.upstream())
+            && let Some(server) = forwarding.server.as_deref()
+            && let Some(down) = upstream.answered(server, status, self.mono())
+        {
+            series.set_down(down);
         }
     }
 
@@ -280,6 +292,12 @@ impl ProxyHttp for Door {
         }
         let answer = match &exchange.stage {
             Stage::Forwarding(forwarding) => {
+                let cap = exchange.setup.route(forwarding.permit().route().0).body_bytes;
+                let length = session.req_header().headers.get(CONTENT_LENGTH).and_then(declared_length);
+                if length.is_some_and(|length| length > cap) {
+                    self.fail(session, exchange, Failure::BodyTooLarge).await?;
+                    return Ok(true);
+                }
                 if let Some(wire) = wire_of(session) {
                     wire.live().begin(forwarding.permit().tenure(exchange.client));
                     exchange.live = Some(Arc::clone(wire.live()));
@@ -310,7 +328,8 @@ impl ProxyHttp for Door {
     ) -> Result<()> {
         let Some(body) = body else { return Ok(()) };
         exchange.received += body.len() as u64;
-        if exchange.received > exchange.setup.caps.body_bytes && !session.was_upgraded() {
+        let cap = exchange.route().map_or(exchange.setup.caps.body_bytes, |route| route.body_bytes);
+        if exchange.received > cap && !session.was_upgraded() {
             return Error::e_explain(ErrorType::HTTPStatus(413), "the body is over the cap");
         }
         Ok(())
@@ -329,14 +348,19 @@ impl ProxyHttp for Door {
         let Some(upstream) = setup.upstreams.get(forwarding.permit().upstream()) else {
             return Error::e_explain(ErrorType::InternalError, "the route has no upstream");
         };
-        let server = upstream.choose(now, forwarding.server);
-        forwarding.server = Some(server);
+        let route = setup.route(forwarding.permit().route().0);
         forwarding.attempts += 1;
         forwarding.fault = None;
         if forwarding.attempts == 1 {
             forwarding.chosen_at = now;
+            let total = route.total_timeout.or(upstream.total_timeout).filter(|_| !session.is_upgrade_req());
+            forwarding.until = total.map_or(u64::MAX, |total| now.saturating_add(nanos(total)));
         }
-        if let Ok(mut peer) = upstream.peer(server, now).await {
+        if let Some(server) = upstream.choose(forwarding.permit(), now, forwarding.server.as_deref()) {
+            let mut peer = server.peer();
+            forwarding.server = Some(server);
+            let pause = route.response_timeout.unwrap_or(upstream.response_timeout);
+            peer.options.read_timeout = Some(pause.min(left(forwarding.until, now)));
             if session.is_upgrade_req()
                 && let Some(wire) = wire_of(session)
             {
@@ -347,9 +371,9 @@ impl ProxyHttp for Door {
             }
             return Ok(peer);
         }
-        let mut error = Error::explain(ErrorType::ConnectNoRoute, "the name has no address");
+        let mut error = Error::explain(ErrorType::ConnectNoRoute, "no server has an address");
         error.as_up();
-        self.unreachable(exchange, &mut error);
+        exchange.attempt_failed(UpstreamFault::Connect);
         Err(error)
     }
 
@@ -368,37 +392,16 @@ impl ProxyHttp for Door {
         forward::rewrite(head, version, forwarding, exchange, peer_of(session))
     }
 
-    async fn connected_to_upstream(
-        &self,
-        _session: &mut Session,
-        reused: bool,
-        _peer: &HttpPeer,
-        #[cfg(unix)] _fd: std::os::unix::io::RawFd,
-        _digest: Option<&pingora::protocols::Digest>,
-        exchange: &mut Exchange,
-    ) -> Result<()> {
-        if reused {
-            return Ok(());
-        }
-        if let (Stage::Forwarding(forwarding), Some((upstream, series))) =
-            (&exchange.stage, exchange.upstream())
-            && let Some(server) = forwarding.server
-            && let Some(down) = upstream.is_up(server, self.mono())
-        {
-            series.set_down(down);
-        }
-        Ok(())
-    }
-
     async fn upstream_response_filter(
         &self,
         _session: &mut Session,
         head: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        if head.status.is_informational() {
+        if head.status.is_informational() && head.status != http::StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
         }
+        self.answered(exchange, head.status.as_u16());
         let now = self.mono();
         if let Stage::Forwarding(forwarding) = &mut exchange.stage {
             let took = Duration::from_nanos(now.saturating_sub(forwarding.chosen_at));
@@ -439,6 +442,7 @@ impl ProxyHttp for Door {
             // RFC 9112 §6.1: chunks are not for HTTP/1.0 clients; the end of the connection ends the body.
             parts.headers.remove(TRANSFER_ENCODING);
         }
+        exchange.setup.route(forwarding.permit().route().0).response.apply(&mut parts.headers);
         if let Some(id) = &exchange.id {
             parts.headers.insert(X_REQUEST_ID, id.as_value().clone());
         }
@@ -448,6 +452,28 @@ impl ProxyHttp for Door {
         *head = ResponseHeader::from(parts);
         self.settle_keepalive(session);
         Ok(())
+    }
+
+    /// Ends an answer that takes too long in all. One that only pauses too long is ended by the time-out of
+    /// each read.
+    fn response_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        is_end: bool,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Duration>> {
+        if let Stage::Forwarding(forwarding) = &exchange.stage
+            && forwarding.until != u64::MAX
+            && !is_end
+            && !session.was_upgraded()
+            && self.mono() > forwarding.until
+        {
+            let mut error = Error::explain(ErrorType::ReadTimedout, "the answer takes too long");
+            error.as_up();
+            return Err(error);
+        }
+        Ok(None)
     }
 
     fn fail_to_connect(
@@ -479,6 +505,20 @@ impl ProxyHttp for Door {
             error.retry.decide_reuse(reused);
         } else {
             error.set_retry(false);
+        }
+        let is_stale = error.retry();
+        if let (Stage::Forwarding(forwarding), Some((upstream, series))) =
+            (&exchange.stage, exchange.upstream())
+        {
+            let now = self.mono();
+            if is_stale && (forwarding.attempts > 1 || !upstream.may_retry(series.answers(), now)) {
+                error.set_retry(false);
+            }
+            // That a kept connection had been closed says nothing about the server.
+            let server = forwarding.server.as_deref().filter(|_| !is_stale);
+            if let Some(down) = server.and_then(|server| upstream.failed(server, now)) {
+                series.set_down(down);
+            }
         }
         let will_retry = error.retry();
         exchange.attempt_failed(match error.etype() {
@@ -608,6 +648,15 @@ impl ProxyHttp for Door {
     ) -> bool {
         true
     }
+}
+
+/// Returns how long it is until then; a moment if it is past, since no time at all would be no time-out.
+fn left(until: u64, now: u64) -> Duration {
+    Duration::from_nanos(until.saturating_sub(now)).max(Duration::from_millis(1))
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Returns what to tell the client; `None` where there is nobody to tell.

@@ -9,8 +9,9 @@ use bytes::Bytes;
 
 use super::Gateway;
 use super::live::Live;
+use super::route::Route;
 use super::setup::Setup;
-use super::upstream::{ServerIndex, Upstream};
+use super::upstream::{Chosen, Upstream};
 use crate::edge::{AccessLine, Failure, RequestId, redacted};
 use crate::metrics::{UpstreamFault, UpstreamSeries};
 use crate::policy::{Denial, Identity, Now, Permit};
@@ -55,10 +56,12 @@ pub(super) enum Stage {
 pub(super) struct Forwarding {
     permit: Permit,
     /// The server of this attempt.
-    pub(super) server: Option<ServerIndex>,
+    pub(super) server: Option<Chosen>,
     pub(super) attempts: u32,
     /// When its server was chosen, monotonic nanoseconds.
     pub(super) chosen_at: u64,
+    /// When all of the answer must be there, monotonic nanoseconds; `u64::MAX` is whenever.
+    pub(super) until: u64,
     /// How long the head of the answer took.
     pub(super) answered_in: Option<Duration>,
     /// What went wrong with the last attempt.
@@ -67,7 +70,15 @@ pub(super) struct Forwarding {
 
 impl Forwarding {
     pub(super) fn new(permit: Permit) -> Self {
-        Self { permit, server: None, attempts: 0, chosen_at: 0, answered_in: None, fault: None }
+        Self {
+            permit,
+            server: None,
+            attempts: 0,
+            chosen_at: 0,
+            until: u64::MAX,
+            answered_in: None,
+            fault: None,
+        }
     }
 
     pub(super) fn permit(&self) -> &Permit {
@@ -104,6 +115,12 @@ impl Exchange {
         let Stage::Forwarding(forwarding) = &self.stage else { return None };
         let index = forwarding.permit.upstream();
         self.setup.upstreams.get(index).zip(self.setup.series.upstream(index))
+    }
+
+    /// Returns how its route forwards.
+    pub(super) fn route(&self) -> Option<&Route> {
+        let Stage::Forwarding(forwarding) = &self.stage else { return None };
+        Some(self.setup.route(forwarding.permit.route().0))
     }
 
     /// Notes a failed attempt.

@@ -48,7 +48,17 @@ pub(super) fn rewrite(
     if let Some(id) = &exchange.id {
         headers.insert(X_REQUEST_ID, id.as_value().clone());
     }
-    let target = permit.target().map_or(&exchange.target[..], str::as_bytes);
+    let route = exchange.setup.route(permit.route().0);
+    if let Some(host) = &route.host {
+        headers.insert(HOST, host.clone());
+    }
+    // Before who calls is told, so that no edit could unsay it even if the configuration let one through.
+    route.request.apply(headers);
+    let matched = permit.target().map_or(&exchange.target[..], str::as_bytes);
+    let Some(target) = route.target(matched) else {
+        return pingora::Error::e_explain(pingora::ErrorType::InternalError, "the prefix is another");
+    };
+    let target = &*target;
     let sent = Sent { method: parts.method.as_str(), target, at: exchange.began.wall };
     let identification = &exchange.setup.identification;
     identification

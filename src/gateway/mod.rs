@@ -14,6 +14,7 @@ mod framing;
 mod head;
 mod listen;
 mod live;
+mod route;
 mod setup;
 mod upstream;
 mod wire;
@@ -42,6 +43,7 @@ pub use listen::{BindError, Bound, ListenAddress, Listener};
 use live::Lives;
 use setup::Setup;
 pub use setup::SetupError;
+pub use upstream::{ServerReport, ServerState};
 
 /// How a running worker is told to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -69,6 +71,8 @@ impl Stopped {
 /// What all workers of a process share.
 pub struct Gateway {
     setups: ArcSwap<Setups>,
+    /// Told when there is another configuration.
+    changed: watch::Sender<()>,
     verifier: Arc<Verifier>,
     metrics: Arc<Metrics>,
     sink: Arc<dyn AccessSink>,
@@ -97,9 +101,10 @@ impl Gateway {
         sink: Arc<dyn AccessSink>,
         keys: Arc<Keys>,
     ) -> Result<Arc<Self>, SetupError> {
-        let current = Arc::new(Setup::new(config, &metrics, &keys)?);
+        let current = Arc::new(Setup::new(config, &metrics, &keys, None)?);
         Ok(Arc::new(Self {
             setups: ArcSwap::from_pointee(Setups { current, previous: None }),
+            changed: watch::Sender::new(()),
             verifier,
             metrics,
             sink,
@@ -116,12 +121,25 @@ impl Gateway {
     /// # Errors
     /// [`SetupError`]; the old configuration then goes on.
     pub fn reconfigure(&self, config: &Config) -> Result<(), SetupError> {
-        let current = Arc::new(Setup::new(config, &self.metrics, &self.keys)?);
-        let previous = Some(Arc::clone(&self.setups.load().current));
+        let before = self.setup();
+        let current = Arc::new(Setup::new(config, &self.metrics, &self.keys, Some(&before))?);
+        let previous = Some(before);
         // First here, then there: a permit made under the new rules must find its upstreams.
         self.setups.store(Arc::new(Setups { current, previous }));
         self.verifier.set_rules(Arc::clone(&config.rules));
+        self.changed.send_replace(());
         Ok(())
+    }
+
+    /// Looks after the backends beside requests, on whatever runtime it is polled, until it is dropped: asks
+    /// servers whether they are well, looks names up again. One for the process is enough.
+    pub async fn tend(self: Arc<Self>) {
+        upstream::tend(self).await;
+    }
+
+    /// Returns the upstreams of the configuration in force and how their servers are.
+    pub fn report(&self) -> Vec<(String, Vec<ServerReport>)> {
+        self.setup().upstreams.iter().map(|upstream| (upstream.name.clone(), upstream.report())).collect()
     }
 
     /// Returns how many requests are in work.

@@ -274,6 +274,7 @@ pub struct Metrics {
     upstream_errors: IntCounterVec,
     upstream_retries: IntCounterVec,
     upstream_down: IntGaugeVec,
+    upstream_up: IntGaugeVec,
     connections: IntGauge,
     connections_total: IntCounter,
     connection_faults: Vec<IntCounter>,
@@ -346,6 +347,7 @@ impl Metrics {
             upstream_errors: counters(&registry, "kgate_upstream_errors_total"),
             upstream_retries: counters(&registry, "kgate_upstream_retries_total"),
             upstream_down: gauges(&registry, "kgate_upstream_servers_down"),
+            upstream_up: gauges(&registry, "kgate_upstream_server_up"),
             connections: gauge(&registry, "kgate_connections"),
             connections_total: counter(&registry, "kgate_connections_total"),
             connection_faults: ConnectionFault::ALL
@@ -479,6 +481,15 @@ impl Metrics {
             counter.inc_by(total.saturating_sub(counter.get()));
         }
         self.refreshes.inc_by(facts.refreshes.saturating_sub(self.refreshes.get()));
+    }
+
+    /// Takes over which servers take requests: (upstream, server, whether it does). Called before
+    /// [`Metrics::render`]; servers that are not named are forgotten.
+    pub fn set_servers<'n>(&self, servers: impl IntoIterator<Item = (&'n str, &'n str, bool)>) {
+        self.upstream_up.reset();
+        for (upstream, server, is_up) in servers {
+            self.upstream_up.with_label_values(&[upstream, server]).set(i64::from(is_up));
+        }
     }
 
     /// Renders everything in the Prometheus text format, version 0.0.4.
@@ -621,6 +632,11 @@ impl UpstreamSeries {
     /// Counts an answer: the time from choosing a server to its response header.
     pub fn answered(&self, took: Duration) {
         self.duration.observe(took.as_secs_f64());
+    }
+
+    /// Returns how many answers were counted.
+    pub fn answers(&self) -> u64 {
+        self.duration.get_sample_count()
     }
 
     /// Counts a failed attempt.
@@ -875,6 +891,7 @@ mod tests {
         series.finished(&Finished { reason: Some("limited"), refusal, shadow: Some("limit"), ..all });
         metrics.leak_alert("github", AlertResult::Taken, 1);
         metrics.reloaded(true);
+        metrics.set_servers([("u", "127.0.0.1:9000", true)]);
         let text = metrics.render();
         for metric in TABLE {
             assert!(text.contains(&format!("# TYPE {} ", metric.name)), "{} is missing", metric.name);

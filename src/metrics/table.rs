@@ -116,7 +116,13 @@ pub const TABLE: &[Metric] = &[
         Gauge,
         "kgate_upstream_servers_down",
         &["upstream"],
-        "Servers of an upstream that are being skipped because they could not be reached.",
+        "Addresses of an upstream's servers that are passed over because requests or health checks failed.",
+    ),
+    metric(
+        Gauge,
+        "kgate_upstream_server_up",
+        &["upstream", "server"],
+        "1 while a server of the configuration takes requests, else 0; a name is up while one of its addresses is.",
     ),
     metric(Gauge, "kgate_connections", &[], "Open client connections."),
     metric(Counter, "kgate_connections_total", &[], "Client connections accepted."),
@@ -209,7 +215,7 @@ pub fn reference() -> String {
     let _ = write!(
         page,
         "\n## Values of labels\n\n\
-         - `route`, `upstream`, `limit`: names from `kgate.toml`; `-` is a request no route matched.\n\
+         - `route`, `upstream`, `server`, `limit`: names from `kgate.toml`; `-` is a request no route matched.\n\
          - `verdict`: {}.\n- `fault` of an upstream: {}.\n- `fault` of a connection: {}.\n\
          - `code`: {}.\n- `kind` of an ended key: {}.\n- `kind` of a limit: {}.\n\
          - `queue` and `cause`: {}.\n- `within`: {}.\n- `result`: `ok`, `failed`.\n\n{REST}",

@@ -43,6 +43,7 @@ pub struct Running {
     workers: Vec<JoinHandle<()>>,
     admin_stop: watch::Sender<bool>,
     admin_thread: Option<JoinHandle<()>>,
+    tending: Option<JoinHandle<()>>,
     log: Arc<AccessLog>,
     log_thread: Option<JoinHandle<()>>,
     usage: Arc<UsageBook>,
@@ -142,6 +143,7 @@ impl Running {
             workers: Vec::new(),
             admin_stop,
             admin_thread: None,
+            tending: None,
             log,
             log_thread: Some(log_thread),
             usage,
@@ -160,6 +162,7 @@ impl Running {
         if let Some(listener) = admin {
             running.admin_thread = Some(spawn_admin(&core, listener, admin_stopped)?);
         }
+        running.tending = Some(spawn_tending(&core, stopped)?);
         running.say_started();
         Ok(running)
     }
@@ -293,6 +296,7 @@ impl Running {
         }
         self.admin_stop.send_replace(true);
         join_all(self.admin_thread.take());
+        join_all(self.tending.take());
         self.core.verifier.close();
         self.log.close();
         join_all(self.log_thread.take());
@@ -406,6 +410,11 @@ impl Core {
         ] {
             self.metrics.set_dropped(drops, total);
         }
+        let report = self.gateway.report();
+        let servers = report.iter().flat_map(|(upstream, servers)| {
+            servers.iter().map(|server| (upstream.as_str(), server.server.as_str(), server.is_up()))
+        });
+        self.metrics.set_servers(servers);
         self.metrics.render()
     }
 }
@@ -536,6 +545,25 @@ fn spawn_admin(
         .name("kgate-admin".to_owned())
         .spawn(move || runtime.block_on(admin.serve(stop)))
         .map_err(system("the admin thread"))
+}
+
+/// Looks after the backends until everything is told to end.
+fn spawn_tending(core: &Arc<Core>, mut stop: watch::Receiver<Stop>) -> Result<JoinHandle<()>, ServeError> {
+    let runtime = current_thread().map_err(system("the runtime that looks after backends"))?;
+    let gateway = Arc::clone(&core.gateway);
+    thread::Builder::new()
+        .name("kgate-tend".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = gateway.tend() => {}
+                    _ = stop.wait_for(|stop| *stop == Stop::Now) => {}
+                }
+            });
+            // A resolver that hangs is not waited for.
+            runtime.shutdown_background();
+        })
+        .map_err(system("the thread that looks after backends"))
 }
 
 fn current_thread() -> io::Result<tokio::runtime::Runtime> {

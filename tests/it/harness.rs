@@ -145,6 +145,7 @@ impl Gate {
             Gateway::new(config, Arc::clone(&verifier), Arc::clone(&metrics), sink, Arc::clone(&keys))
                 .unwrap();
 
+        runtime.spawn(Arc::clone(&gateway).tend());
         let (stop, stopped) = watch::channel(Stop::Running);
         let count = config.server.workers.unwrap_or(1);
         let mut address = None;

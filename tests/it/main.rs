@@ -37,6 +37,7 @@ mod scan_archives;
 mod scan_hostile;
 mod seeing;
 mod tokens;
+mod upstreams;
 mod usage;
 mod vectors;
 mod verifiers;

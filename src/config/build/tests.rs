@@ -575,3 +575,98 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn balancing_and_health_are_read_and_their_mistakes_told() {
+    let config = parse(&HEAD.replace(
+        "servers = [\"127.0.0.1:9000\"]\n",
+        "servers = [\"127.0.0.1:9000\", \"unix:/run/b.sock\"]\nbalance = \"by-consumer\"\nweights = { \"unix:/run/b.sock\" = 3 }\n\
+         health = { path = \"/healthz\", interval = \"1s\", timeout = \"500ms\" }\nejection = \"off\"\ntotal_timeout = \"1m\"\n",
+    ))
+    .unwrap_or_else(|report| panic!("{report}"))
+    .config;
+    let upstream = &config.upstreams[0];
+    assert_eq!((upstream.balance, &upstream.weights[..]), (super::super::Balance::ByConsumer, &[1, 3][..]));
+    assert_eq!((upstream.ejection, upstream.total_timeout), (None, Some(Duration::from_mins(1))));
+    let health = upstream.health.as_ref().unwrap();
+    assert_eq!((health.path.as_str(), health.healthy, health.unhealthy), ("/healthz", 2, 3));
+    let upstream =
+        |lines: &str| format!("[[upstream]]\nname = \"b\"\nservers = [\"127.0.0.1:1\"]\n{lines}\n");
+    for (lines, parts) in [
+        ("weights = { \"127.0.0.1:2\" = 3 }", &["4:13", "not among the servers"][..]),
+        ("weights = { \"127.0.0.1:1\" = 0 }", &["4:29", "from 1 to 100"]),
+        ("weights = { \"127.0.0.1:1\" = \"3\" }", &["4:29", "a table of numbers"]),
+        ("health = { path = \"healthz\" }", &["4:19", "cannot be asked for"]),
+        ("health = {}", &["4:10", "`upstream.health` has no `path`"]),
+        ("health = { path = \"/\", timeout = \"9s\" }", &["4:34", "longer than `interval`"]),
+        ("health = { path = \"/\", host = \"a b\" }", &["4:31", "not a host"]),
+        ("ejection = { failures = 0 }", &["4:25", "from 1 to 1000"]),
+        ("total_timeout = \"9d\"", &["4:17", "must be from"]),
+    ] {
+        assert_error(&upstream(lines), parts);
+    }
+    let twice = "[[upstream]]\nname = \"b\"\nservers = [\"127.0.0.1:1\", \"127.0.0.1:1\"]\n";
+    assert_error(twice, &["3:27", "listed twice", "weights"]);
+}
+
+#[test]
+fn a_routes_edits_cannot_touch_who_calls_what_carries_keys_or_framing() {
+    let route = |lines: &str| {
+        format!("[[route]]\nname = \"r\"\npath = \"/v1/**\"\nupstream = \"catalog\"\n{lines}\n")
+    };
+    assert_eq!(
+        errors(&route(
+            "rewrite_prefix = \"/\"\nrewrite_host = \"b.internal:80\"\nmax_body = \"1GiB\"\ntotal_timeout = \"5s\"\n\
+             request_headers = { remove = [\"Cookie\"], set = { X-Version = \"2\" }, add = { Via = \"kgate\" } }\n\
+             response_headers = { remove = [\"Server\"], set = { Cache-Control = \"no-store\" } }"
+        )),
+        [""; 0]
+    );
+    for name in [
+        "X-Consumer-Id",
+        "x-consumer-id",
+        "X-Consumer-Meta-Tier",
+        "X-Key-Id",
+        "X-Kgate-Secret",
+        "X-Kgate-Token",
+        "X-RateLimit-Remaining",
+        "Authorization",
+        "Connection",
+        "Content-Length",
+        "Transfer-Encoding",
+        "X-Forwarded-For",
+        "X-Request-Id",
+        "Host",
+        "Upgrade",
+        "TE",
+    ] {
+        for edit in ["remove = [\"{}\"]", "set = { {} = \"x\" }", "add = { {} = \"x\" }"] {
+            let edit = edit.replace("{}", name);
+            assert_error(&route(&format!("request_headers = {{ {edit} }}")), &["5:", name]);
+        }
+    }
+    for name in ["Content-Length", "Connection", "X-Request-Id", "RateLimit", "X-RateLimit-Reset"] {
+        assert_error(&route(&format!("response_headers = {{ set = {{ {name} = \"x\" }} }}")), &["5:", name]);
+    }
+    // What another route takes keys from, and what identity headers and tokens are called, counts too.
+    let keyed = "key_header = \"X-Api-Key\"\nrequest_headers = { set = { X-Api-Key = \"x\" } }";
+    assert_error(&route(keyed), &["6:", "carries keys"]);
+    let renamed = "[identity_headers]\n\"X-Consumer-Name\" = \"X-User\"\n";
+    assert_error(
+        &(renamed.to_owned() + &route("request_headers = { remove = [\"x-user\"] }")),
+        &["7:", "who calls"],
+    );
+    for (lines, parts) in [
+        ("request_headers = { set = { \"X y\" = \"x\" } }", &["5:", "not a header's name"][..]),
+        ("request_headers = { set = { X = \"a\\nb\" } }", &["5:", "cannot be sent"]),
+        ("request_headers = { set = { X = \"a\", x = \"b\" } }", &["5:", "set twice"]),
+        ("rewrite_prefix = \"catalog\"", &["5:", "cannot take a prefix's place"]),
+        ("rewrite_prefix = \"/a/../b\"", &["5:", "cannot take a prefix's place"]),
+        ("rewrite_prefix = \"/a//b\"", &["5:", "cannot take a prefix's place"]),
+        ("rewrite_prefix = \"/a?b\"", &["5:", "cannot take a prefix's place"]),
+        ("rewrite_prefix = \"/a\"\nstrict_path = false", &["5:", "cannot be rewritten"]),
+        ("rewrite_host = \"a b\"", &["5:", "not a host"]),
+    ] {
+        assert_error(&route(lines), parts);
+    }
+}
