@@ -70,6 +70,9 @@ _kgate() {
             kgate,signing-key)
                 cmd="kgate__subcmd__signing__subcmd__key"
                 ;;
+            kgate,tls)
+                cmd="kgate__subcmd__tls"
+                ;;
             kgate,usage)
                 cmd="kgate__subcmd__usage"
                 ;;
@@ -187,6 +190,9 @@ _kgate() {
             kgate__subcmd__help,signing-key)
                 cmd="kgate__subcmd__help__subcmd__signing__subcmd__key"
                 ;;
+            kgate__subcmd__help,tls)
+                cmd="kgate__subcmd__help__subcmd__tls"
+                ;;
             kgate__subcmd__help,usage)
                 cmd="kgate__subcmd__help__subcmd__usage"
                 ;;
@@ -276,6 +282,9 @@ _kgate() {
                 ;;
             kgate__subcmd__help__subcmd__signing__subcmd__key,rotate)
                 cmd="kgate__subcmd__help__subcmd__signing__subcmd__key__subcmd__rotate"
+                ;;
+            kgate__subcmd__help__subcmd__tls,self-signed)
+                cmd="kgate__subcmd__help__subcmd__tls__subcmd__self__subcmd__signed"
                 ;;
             kgate__subcmd__key,create)
                 cmd="kgate__subcmd__key__subcmd__create"
@@ -421,6 +430,18 @@ _kgate() {
             kgate__subcmd__signing__subcmd__key__subcmd__help,rotate)
                 cmd="kgate__subcmd__signing__subcmd__key__subcmd__help__subcmd__rotate"
                 ;;
+            kgate__subcmd__tls,help)
+                cmd="kgate__subcmd__tls__subcmd__help"
+                ;;
+            kgate__subcmd__tls,self-signed)
+                cmd="kgate__subcmd__tls__subcmd__self__subcmd__signed"
+                ;;
+            kgate__subcmd__tls__subcmd__help,help)
+                cmd="kgate__subcmd__tls__subcmd__help__subcmd__help"
+                ;;
+            kgate__subcmd__tls__subcmd__help,self-signed)
+                cmd="kgate__subcmd__tls__subcmd__help__subcmd__self__subcmd__signed"
+                ;;
             *)
                 ;;
         esac
@@ -428,7 +449,7 @@ _kgate() {
 
     case "${cmd}" in
         kgate)
-            opts="-q -h -V --config --data-dir --format --json --quiet --help --version init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help"
+            opts="-q -h -V --config --data-dir --format --json --quiet --help --version init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1170,7 +1191,7 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__help)
-            opts="init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key audit backup restore doctor completions man help"
+            opts="init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1828,6 +1849,34 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__help__subcmd__signing__subcmd__key__subcmd__rotate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__tls)
+            opts="self-signed"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__tls__subcmd__self__subcmd__signed)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3268,6 +3317,108 @@ _kgate() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "table json jsonl csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__tls)
+            opts="-q -h --config --data-dir --format --json --quiet --help self-signed help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__tls__subcmd__help)
+            opts="self-signed help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__tls__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__tls__subcmd__help__subcmd__self__subcmd__signed)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__tls__subcmd__self__subcmd__signed)
+            opts="-q -h --dir --expires --force --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expires)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
                     return 0
                     ;;
                 *)

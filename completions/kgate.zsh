@@ -1042,6 +1042,74 @@ esac
     ;;
 esac
 ;;
+(tls)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+":: :_kgate__subcmd__tls_commands" \
+"*::: :->tls" \
+&& ret=0
+
+    case $state in
+    (tls)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-tls-command-$line[1]:"
+        case $line[1] in
+            (self-signed)
+_arguments "${_arguments_options[@]}" : \
+'--dir=[Where to write cert.pem and key.pem]:DIR:_files' \
+'--expires=[How long it holds, \`90d\`, \`1y\`]:SPAN:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'--force[Replace files that are there]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::names -- Host names and addresses it is for:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__tls__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-tls-help-command-$line[1]:"
+        case $line[1] in
+            (self-signed)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
 (audit)
 _arguments "${_arguments_options[@]}" : \
 '-n+[Only the last rows; all with 0]:N:_default' \
@@ -1429,6 +1497,26 @@ _arguments "${_arguments_options[@]}" : \
     ;;
 esac
 ;;
+(tls)
+_arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__help__subcmd__tls_commands" \
+"*::: :->tls" \
+&& ret=0
+
+    case $state in
+    (tls)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-help-tls-command-$line[1]:"
+        case $line[1] in
+            (self-signed)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (audit)
 _arguments "${_arguments_options[@]}" : \
 ":: :_kgate__subcmd__help__subcmd__audit_commands" \
@@ -1497,6 +1585,7 @@ _kgate_commands() {
 'leak-rules:Write our prefixes as rules for other scanners' \
 'usage:Show how much keys, consumers and routes were used' \
 'signing-key:Make, rotate and list the keys that sign tokens for backends' \
+'tls:Make certificates to try TLS with' \
 'audit:Show who did what, when and why' \
 'backup:Write a consistent copy of the store to a file, while it is in use' \
 'restore:Merge a backup into the store' \
@@ -1686,6 +1775,7 @@ _kgate__subcmd__help_commands() {
 'leak-rules:Write our prefixes as rules for other scanners' \
 'usage:Show how much keys, consumers and routes were used' \
 'signing-key:Make, rotate and list the keys that sign tokens for backends' \
+'tls:Make certificates to try TLS with' \
 'audit:Show who did what, when and why' \
 'backup:Write a consistent copy of the store to a file, while it is in use' \
 'restore:Merge a backup into the store' \
@@ -1964,6 +2054,18 @@ _kgate__subcmd__help__subcmd__signing-key__subcmd__remove_commands() {
 _kgate__subcmd__help__subcmd__signing-key__subcmd__rotate_commands() {
     local commands; commands=()
     _describe -t commands 'kgate help signing-key rotate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__tls_commands] )) ||
+_kgate__subcmd__help__subcmd__tls_commands() {
+    local commands; commands=(
+'self-signed:Make a certificate nobody vouches for, and its key' \
+    )
+    _describe -t commands 'kgate help tls commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__tls__subcmd__self-signed_commands] )) ||
+_kgate__subcmd__help__subcmd__tls__subcmd__self-signed_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help tls self-signed commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__help__subcmd__usage_commands] )) ||
 _kgate__subcmd__help__subcmd__usage_commands() {
@@ -2308,6 +2410,37 @@ _kgate__subcmd__signing-key__subcmd__remove_commands() {
 _kgate__subcmd__signing-key__subcmd__rotate_commands() {
     local commands; commands=()
     _describe -t commands 'kgate signing-key rotate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__tls_commands] )) ||
+_kgate__subcmd__tls_commands() {
+    local commands; commands=(
+'self-signed:Make a certificate nobody vouches for, and its key' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate tls commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__tls__subcmd__help_commands] )) ||
+_kgate__subcmd__tls__subcmd__help_commands() {
+    local commands; commands=(
+'self-signed:Make a certificate nobody vouches for, and its key' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate tls help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__tls__subcmd__help__subcmd__help_commands] )) ||
+_kgate__subcmd__tls__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate tls help help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__tls__subcmd__help__subcmd__self-signed_commands] )) ||
+_kgate__subcmd__tls__subcmd__help__subcmd__self-signed_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate tls help self-signed commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__tls__subcmd__self-signed_commands] )) ||
+_kgate__subcmd__tls__subcmd__self-signed_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate tls self-signed commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__usage_commands] )) ||
 _kgate__subcmd__usage_commands() {

@@ -22,7 +22,8 @@ if [ "$purpose" != build ]; then
   want git git
   want python3 python3         # an independent reader of the token format; makes archives
   want zstd zstd               # makes archives
-  want openssl openssl         # signs alerts
+  want openssl openssl         # signs alerts, speaks TLS of all ages
+  want curl curl               # speaks HTTP/2, TLS and the PROXY protocol
   want rg ripgrep              # reads our rules
   want node nodejs             # verifies tokens as a backend does
   want npm npm
@@ -76,6 +77,11 @@ if [ "$purpose" = test ]; then
   if ! "$tools/bin/python" -c 'import grpc, kubernetes_validate, yaml' 2>/dev/null; then
     echo "kgate: installing grpcio, kubernetes-validate and PyYAML (PyPI) into $tools" >&2
     "$tools/bin/pip" install -q --disable-pip-version-check grpcio kubernetes-validate pyyaml
+  fi
+  # A client of HTTP/2 that keeps no rule.
+  if ! "$tools/bin/python" -c 'import hyperframe, hpack' 2>/dev/null; then
+    echo "kgate: installing h2, hyperframe and hpack (PyPI) into $tools" >&2
+    "$tools/bin/pip" install -q --disable-pip-version-check h2 hyperframe hpack
   fi
   pypi check-jsonschema check-jsonschema   # SARIF against its schema
   # What the examples of docs/verify-backend.md use: PyJWT, and jose beside it for Node.

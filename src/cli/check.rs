@@ -39,8 +39,13 @@ pub(super) struct Check {
 pub(super) fn run(args: &Check, session: &Session) -> Outcome {
     let path = session.config_path()?;
     match Config::read(&path) {
-        Ok(loaded) => {
+        Ok(mut loaded) => {
+            loaded.note_dates(session.now());
             print(&loaded.warnings, session)?;
+            if loaded.warnings.has_errors() {
+                let message = format!("{} names certificates that clients refuse", path.display());
+                return Err(Failure::cannot(message));
+            }
             let config = &loaded.config;
             check_peppers(config, session)?;
             signing_key::check(config)?;

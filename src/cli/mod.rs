@@ -29,6 +29,7 @@ mod restore;
 mod serve;
 mod session;
 mod signing_key;
+mod tls;
 mod ui;
 mod usage;
 mod values;
@@ -117,6 +118,8 @@ enum Command {
     Usage(usage::UsageArgs),
     #[command(subcommand)]
     SigningKey(signing_key::SigningKeys),
+    #[command(subcommand)]
+    Tls(tls::Tls),
     Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(restore::Restore),
@@ -161,6 +164,7 @@ fn dispatch(command: Command, session: &Session) -> Outcome {
         Command::LeakRules(args) => leak_rules::run(&args, session),
         Command::Usage(args) => usage::run(&args, session),
         Command::SigningKey(command) => signing_key::run(command, session),
+        Command::Tls(command) => tls::run(&command, session),
         Command::Audit(args) => audit::run(&args, session),
         Command::Backup(args) => backup::run(&args, session),
         Command::Restore(args) => restore::run(&args, session),
@@ -191,6 +195,7 @@ const FORMS: &[(&str, &str, &[view::Field])] = &[
     ("A pruning", "`key prune`.", key::PRUNED),
     ("A verdict", "`explain` and `key verify`.", explain::ACCOUNT),
     ("A signing key", "`signing-key create`, `rotate` and `list`.", signing_key::SIGNING_KEY),
+    ("A certificate", "`tls self-signed`.", tls::CERTIFICATE),
     ("A deleted consumer", "`consumer delete`.", consumer::DELETED),
     (
         "A scan",

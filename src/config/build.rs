@@ -11,6 +11,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::headers::{canonical_name, is_header_name, is_reserved};
+use super::listen::Dated;
 use super::reader::{At, Section, shown};
 use super::report::did_you_mean;
 use super::secret::Readers;
@@ -42,12 +43,14 @@ pub(super) fn build(path: &Path, text: &str) -> Result<Loaded, Report> {
         return Err(report);
     }
     let report = RefCell::new(report);
-    let config =
-        Builder { base: path.parent().unwrap_or(Path::new("")), report: &report }.config(path, &root);
+    let base = path.parent().unwrap_or(Path::new(""));
+    let builder = Builder { base, report: &report, dates: RefCell::default() };
+    let config = builder.config(path, &root);
+    let dates = builder.dates.into_inner();
     let mut report = report.into_inner();
     report.sort();
     match config {
-        Some(config) if !report.has_errors() => Ok(Loaded { config, warnings: report }),
+        Some(config) if !report.has_errors() => Ok(Loaded { config, warnings: report, dates }),
         _ => Err(report),
     }
 }
@@ -56,6 +59,8 @@ pub(super) struct Builder<'t> {
     /// The directory relative paths start from.
     base: &'t Path,
     report: &'t RefCell<Report>,
+    /// When the certificates it names hold.
+    pub(super) dates: RefCell<Vec<Dated>>,
 }
 
 /// Names that can be referred to, for look-ups with a hint.
@@ -190,10 +195,11 @@ impl<'t> Builder<'t> {
     }
 
     fn listen(&self, section: &Section<'_>, sidecar: Option<&Sidecar>) -> Listen {
-        if section.texts("proxy").is_empty() && sidecar.is_none() {
+        if section.entries_of("proxy", "listen.proxy").is_empty() && sidecar.is_none() {
             section.error(section.span_of("proxy"), "`proxy` names no address", None);
         }
-        let proxy = self.listeners(section, "proxy");
+        let doors = self.doors(section);
+        let proxy: Vec<_> = doors.iter().map(|door| door.address.clone()).collect();
         let asked = sidecar.map_or(&[][..], |sidecar| &sidecar.listen);
         if let Some(twice) = proxy.iter().find(|address| asked.contains(address) && !is_any_port(address)) {
             section.error(section.span_of("proxy"), format!("the sidecar listens at `{twice}` too"), None);
@@ -211,7 +217,7 @@ impl<'t> Builder<'t> {
         {
             section.error(at.span.clone(), format!("`proxy` listens at `{}` too", at.value), None);
         }
-        Listen { proxy, admin: admin.map(|at| at.value) }
+        Listen { proxy: doors, admin: admin.map(|at| at.value) }
     }
 
     fn sidecar(&self, section: &Section<'_>) -> Sidecar {
@@ -226,16 +232,8 @@ impl<'t> Builder<'t> {
     fn listeners(&self, section: &Section<'_>, name: &str) -> Vec<Address> {
         let mut listeners = Vec::new();
         for text in section.texts(name) {
-            let Some(address) = self.address(section, &text) else { continue };
+            let Some(address) = listen_address(self, section, &text) else { continue };
             match &address {
-                Address::Name(..) => {
-                    let hint = "listen at an address and port, \"127.0.0.1:8080\"".to_owned();
-                    section.error(
-                        text.span.clone(),
-                        format!("`{}` is not an address", shown(text.value)),
-                        Some(hint),
-                    );
-                }
                 Address::Tcp(at) if !at.ip().is_loopback() => {
                     section.warn(
                         text.span.clone(),
@@ -543,15 +541,20 @@ fn server(section: &Section<'_>, plans: &Names) -> Server {
         realm: realm(section),
         default_plan: default_plan.map(|at| at.value.to_owned()),
         max_connections: count("max_connections", 1..=10_000_000),
+        max_connections_per_address: count("max_connections_per_address", 1..=10_000_000),
+        max_requests_per_connection: count("max_requests_per_connection", 1..=1_000_000_000),
+        max_streams: count("max_streams", 1..=10_000),
         max_in_flight: count("max_in_flight", 1..=10_000_000),
         max_header_bytes: bytes("max_header_bytes", 1 << 10..=1 << 20),
         // The `http` crate's map takes 32,768 names.
         max_header_fields: count("max_header_fields", 8..=10_000),
         max_url_bytes: bytes("max_url_bytes", 64..=1 << 20),
         max_body: section.size("max_body", 0..=1 << 50),
+        handshake_timeout: section.duration("handshake_timeout", TIMEOUTS),
         header_timeout: section.duration("header_timeout", TIMEOUTS),
         idle_timeout: section.duration("idle_timeout", TIMEOUTS),
         body_timeout: section.duration("body_timeout", TIMEOUTS),
+        min_body_rate: section.size("min_body_rate", 0..=1 << 30),
         upgrade_idle_timeout: section.duration("upgrade_idle_timeout", TIMEOUTS),
         cut_within: section.duration("cut_within", CUT_WITHIN),
         keepalive_pool: count("keepalive_pool", 0..=1_000_000),
@@ -616,11 +619,28 @@ fn usage(section: &Section<'_>) -> Retention {
 }
 
 /// Says whether the kernel chooses the port.
+/// Reads an address to listen at.
+pub(super) fn listen_address(
+    builder: &Builder<'_>,
+    section: &Section<'_>,
+    text: &At<&str>,
+) -> Option<Address> {
+    match builder.address(section, text)? {
+        Address::Name(..) => {
+            let hint = "listen at an address and port, \"127.0.0.1:8080\"".to_owned();
+            let message = format!("`{}` is not an address", shown(text.value));
+            section.error(text.span.clone(), message, Some(hint));
+            None
+        }
+        address => Some(address),
+    }
+}
+
 fn is_any_port(address: &Address) -> bool {
     matches!(address, Address::Tcp(at) if at.port() == 0)
 }
 
-fn trusted_proxies(section: &Section<'_>, name: &str) -> TrustedProxies {
+pub(super) fn trusted_proxies(section: &Section<'_>, name: &str) -> TrustedProxies {
     let mut trusted = TrustedProxies::default();
     let mut networks = Vec::new();
     for text in section.texts(name) {
@@ -936,11 +956,37 @@ fn route(
         lax_path: !section.flag("strict_path"),
         plan: plan.map(|index| plans.names[index].clone()),
         cost: section.number("cost", 0..=1_000_000).filter(|_| section.has("cost")),
+        client_certificates: client_certificates(section),
         name: name?,
         path: path?.value.to_owned(),
         // What is wrong with it was said; the rest of the route is still to be judged.
         upstream: upstream.or_else(|| (!upstreams.names.is_empty()).then_some(0))?,
     })
+}
+
+/// Reads which client certificates a route takes.
+fn client_certificates(section: &Section<'_>) -> Vec<String> {
+    let listed = section.texts("client_certificates");
+    if listed.is_empty() && section.has("client_certificates") {
+        let span = section.span_of("client_certificates");
+        section.error(
+            span,
+            "`client_certificates` names none",
+            Some("leave it out to ask for none".to_owned()),
+        );
+    }
+    let named = |text: At<&str>| {
+        let (kind, name) = text.value.split_once(':').unwrap_or_default();
+        if !["cn", "dns", "email", "uri", "subject"].contains(&kind) || name.is_empty() {
+            let hint = "write \"cn:NAME\", \"dns:NAME\", \"email:NAME\", \"uri:NAME\" or \"subject:NAME\"";
+            let message = format!("`{}` is no name of a certificate", shown(text.value));
+            section.error(text.span, message, Some(hint.to_owned()));
+            return None;
+        }
+        let is_host = kind == "dns";
+        Some(if is_host { text.value.to_ascii_lowercase() } else { text.value.to_owned() })
+    };
+    listed.into_iter().filter_map(named).collect()
 }
 
 /// Reads where a route takes keys from; `key_header` is short for one header.

@@ -12,6 +12,7 @@ mod data_dir;
 mod forward;
 mod headers;
 mod leaks;
+mod listen;
 mod reader;
 mod report;
 mod secret;
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::key::{KeyTypes, Networks, Peppers};
+use crate::key::{KeyTypes, Networks, Peppers, Timestamp};
 use crate::policy::{FailedAuth, PlanSpec, Rules};
 use crate::store::Retention;
 
@@ -34,6 +35,7 @@ pub use data_dir::data_dir_alone;
 pub use forward::{Forward, HeaderEdits, RewrittenPrefix};
 pub use headers::{IdentityHeader, IdentityHeaders, canonical_name};
 pub use leaks::{Leaks, OnAlert};
+pub use listen::{ListenTls, Listener};
 pub use report::{Problem, Report, Severity};
 pub use secret::{Secret, SecretFault};
 pub use settings::{SETTINGS, Setting, docs};
@@ -77,10 +79,10 @@ pub struct Config {
 }
 
 /// Where the server listens.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Listen {
     /// The gateway; none only where there is a sidecar.
-    pub proxy: Vec<Address>,
+    pub proxy: Vec<Listener>,
     /// Health, readiness and metrics.
     pub admin: Option<SocketAddr>,
 }
@@ -128,6 +130,12 @@ pub struct Server {
     pub default_plan: Option<String>,
     /// Client connections open at once; more wait to be accepted.
     pub max_connections: usize,
+    /// Those of one address, IPv6 by /64; more are closed.
+    pub max_connections_per_address: usize,
+    /// Requests of one connection, after which it is closed.
+    pub max_requests_per_connection: usize,
+    /// Requests at once of one connection of HTTP/2.
+    pub max_streams: usize,
     /// Requests in work at once; more are answered with 503.
     pub max_in_flight: usize,
     /// The request line and all header fields, in bytes.
@@ -138,12 +146,16 @@ pub struct Server {
     pub max_url_bytes: usize,
     /// A request's body, in bytes.
     pub max_body: u64,
+    /// For the PROXY header and the TLS handshake, from the accept on; each.
+    pub handshake_timeout: Duration,
     /// From the first byte of a request to the end of its header.
     pub header_timeout: Duration,
     /// How long a connection may wait for its next request.
     pub idle_timeout: Duration,
     /// The longest pause between two pieces of a request's body, or of an answer to a slow client.
     pub body_timeout: Duration,
+    /// The slowest a request's body may come, in bytes a second once it is some seconds under way; 0 is any.
+    pub min_body_rate: u64,
     /// How long both sides of an upgraded connection (`WebSocket`) may be silent at once.
     pub upgrade_idle_timeout: Duration,
     /// How soon after its key stops working a request under way is cut.
@@ -262,6 +274,24 @@ pub struct Loaded {
     pub config: Config,
     /// Its warnings; maybe none.
     pub warnings: Report,
+    /// When the certificates it names hold.
+    dates: Vec<listen::Dated>,
+}
+
+impl Loaded {
+    /// Adds what is wrong with the dates of certificates at `now`: errors where clients refuse them, warnings
+    /// where they soon will.
+    pub fn note_dates(&mut self, now: Timestamp) {
+        for (dated, (is_error, message)) in self.dates.iter().filter_map(|d| Some((d, d.problem(now)?))) {
+            let hint = "renew it; a changed file is read again, without a restart";
+            if is_error {
+                self.warnings.error(dated.span.clone(), message, Some(hint.to_owned()));
+            } else {
+                self.warnings.warn(dated.span.clone(), message, hint);
+            }
+        }
+        self.warnings.sort();
+    }
 }
 
 /// Why there is no configuration.
@@ -282,6 +312,12 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Returns the files besides its own that it was made from: certificates, keys, authorities.
+    pub fn certificate_files(&self) -> impl Iterator<Item = &Path> {
+        let tls = self.listen.proxy.iter().filter_map(|listener| listener.tls.as_ref());
+        tls.flat_map(|tls| tls.files.iter().map(PathBuf::as_path))
+    }
+
     /// Reads and checks a file. Relative paths in it are relative to it.
     ///
     /// # Errors

@@ -21,6 +21,12 @@ pub(super) struct At<T> {
     pub(super) span: Range<usize>,
 }
 
+/// An element of a list that may have texts and tables.
+pub(super) enum Entry<'t> {
+    Text(At<&'t str>),
+    Table(Section<'t>),
+}
+
 /// One table of the file, read under the names of one table of [`SETTINGS`].
 ///
 /// Every accessor reports what is wrong and returns what the caller can go on with: the default, or
@@ -215,6 +221,22 @@ impl<'t> Section<'t> {
             return Vec::new();
         };
         items.iter().filter_map(|item| self.as_text(name, item)).collect()
+    }
+
+    /// Reads a list of texts, of tables, or of both.
+    pub(super) fn entries_of(&self, name: &str, table: &'static str) -> Vec<Entry<'t>> {
+        let Some(value) = self.fields.get(name) else {
+            return self.texts(name).into_iter().map(Entry::Text).collect();
+        };
+        let DeValue::Array(items) = value.get_ref() else {
+            self.wrong_type(name, value, "a list, [\"…\"]");
+            return Vec::new();
+        };
+        let entry = |item: &'t Spanned<DeValue<'t>>| match item.get_ref() {
+            DeValue::Table(_) => self.as_section(name, item, table).map(Entry::Table),
+            _ => self.as_text(name, item).map(Entry::Text),
+        };
+        items.iter().filter_map(entry).collect()
     }
 
     /// Reads a table inside this one.

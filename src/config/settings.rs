@@ -89,7 +89,22 @@ const TABLES: &[(&str, &str, &str)] = &[
     (
         "listen",
         "`[listen]`",
-        "Where kgate listens. TLS is not terminated: beyond one machine, put a TLS proxy in front.",
+        "Where kgate listens. A change of an address needs a restart; everything else of a listener is reloaded.",
+    ),
+    (
+        "listen.proxy",
+        "An element of `proxy` of `[listen]`",
+        "A table in place of an address says more of a listener: `proxy = [{ address = \"0.0.0.0:443\", tls = { certificate = \"chain.pem\", key = \"key.pem\" } }, { address = \"0.0.0.0:80\", redirect_to_https = 443 }]`, or a `[[listen.proxy]]` each.",
+    ),
+    (
+        "listen.proxy.tls",
+        "`tls` of a listener",
+        "TLS 1.2 with forward secrecy and authenticated ciphers, and TLS 1.3. A file that changes is read again within seconds, and at SIGHUP; open connections go on. A bad file leaves the old ones in force. See [tls.md](tls.md).",
+    ),
+    (
+        "listen.proxy.tls.certificates",
+        "`certificates` of `tls`",
+        "Several certificates; which one a client gets goes by the name it asks for (SNI).",
     ),
     (
         "sidecar",
@@ -207,8 +222,31 @@ settings! {
         "route" "tables" none "See `[[route]]`.";
     }
     "listen" {
-        "proxy" "list of addresses" r#"["127.0.0.1:8080"]"# "The gateway itself.";
+        "proxy" "list of addresses and tables" r#"["127.0.0.1:8080"]"# "The gateway itself; a table in place of an address says more, see below.";
         "admin" "address" none "Health (`/healthz`), readiness (`/readyz`), `/metrics`, `/.well-known/jwks.json` and `POST /explain`. It asks for no credentials: keep it on loopback.";
+    }
+    "listen.proxy" {
+        "address" "address" required "Where it listens.";
+        "tls" "table" none "TLS; without it clear text is spoken. See `tls` below.";
+        "h2c" "true | false" none "Whether HTTP/2 is spoken in clear text, to who begins with it. On a Unix socket it is; elsewhere only where the listener is `trusted`.";
+        "trusted" "true | false" "false" "Whether only machines of yours can connect: needed for `h2c` on a TCP address.";
+        "proxy_protocol" "list of networks" "[]" "Load balancers that begin each connection with a PROXY header, version 1 or 2, which says for whom it is; `\"unix\"` stands for whoever connects through a Unix socket. A connection from one of them without it is closed; from anybody else it is a malformed request.";
+        "redirect_to_https" "number" none "Serves nothing, but sends every request on to `https://` at this port.";
+    }
+    "listen.proxy.tls" {
+        "certificate" "path" none "The chain, PEM: the server's own certificate first, and after each the one that signed it.";
+        "key" "path" none "Its private key, PEM, not encrypted; without it, it is in the same file.";
+        "certificates" "list of tables" none "Several of them instead, each a table with `certificate` and `key`. The first is for clients that name no host, or an unknown one.";
+        "min_version" "`1.2` | `1.3`" "1.2" "The oldest version of TLS spoken.";
+        "http2" "true | false" "true" "Whether HTTP/2 is offered (ALPN), before HTTP/1.1.";
+        "client_certificates" "`off` | `optional` | `required`" "off" "Whether clients are asked for certificates, and let in without.";
+        "client_ca" "path" none "Whose client certificates are good, PEM: one authority or several.";
+        "hsts" "duration" none "Says to browsers, with every answer, to speak only TLS to this host for so long (`Strict-Transport-Security`).";
+        "hsts_subdomains" "true | false" "false" "Whether that holds for all hosts below it, too.";
+    }
+    "listen.proxy.tls.certificates" {
+        "certificate" "path" required "The chain, PEM.";
+        "key" "path" none "Its private key; without it, it is in the same file.";
     }
     "sidecar" {
         "listen" "list of addresses" required "Where it listens: HTTP/1.1, and HTTP/2 in clear text for gRPC.";
@@ -220,14 +258,19 @@ settings! {
         "realm" "text" "kgate" "The realm in `WWW-Authenticate`.";
         "default_plan" "plan" none "The plan of keys that have none and whose consumer has none.";
         "max_connections" "number" "10000" "Client connections open at once; further ones wait.";
+        "max_connections_per_address" "number" "1024" "Those of one address, IPv6 by /64; further ones are closed. Addresses of `trusted_proxies` and of `proxy_protocol` are exempt, as they stand for many.";
+        "max_requests_per_connection" "number" "10000" "Requests of one connection; the last answer closes it.";
+        "max_streams" "number" "100" "Requests at once over one HTTP/2 connection; further ones are refused.";
         "max_in_flight" "number" "4096" "Requests in work at once; further ones get 503.";
         "max_header_bytes" "size" "32KiB" "Request line and header fields together; more is 431.";
         "max_header_fields" "number" "100" "Header fields of a request; more is 431.";
         "max_url_bytes" "size" "8KiB" "The request target; longer is 414.";
         "max_body" "size" "16MiB" "The body of a request; larger is 413.";
+        "handshake_timeout" "duration" "10s" "For a PROXY header, and for a TLS handshake; slower connections are closed.";
         "header_timeout" "duration" "10s" "From the first byte of a request to the end of its header; slower is 408.";
         "idle_timeout" "duration" "60s" "How long a connection may wait for its next request.";
         "body_timeout" "duration" "30s" "The longest pause in a request's body, or of a client taking its answer.";
+        "min_body_rate" "size" "256" "The slowest a request's body may come, in bytes a second, counted while it is waited for and from the tenth second on; slower is 408. 0 takes any.";
         "upgrade_idle_timeout" "duration" "10m" "How long both sides of an upgraded connection (WebSocket) may be silent at once.";
         "cut_within" "duration" "5s" "How soon after its key stops working a request under way (WebSocket, stream, upload) is cut. At least 2s.";
         "keepalive_pool" "number" "256" "Idle connections to backends kept for reuse, in all.";
@@ -345,6 +388,7 @@ settings! {
         "upstream_by_type" "table" none "Another upstream for keys of a type: `{ test = \"sandbox\" }`.";
         "plan" "plan" none "A plan for everybody who uses it, beside the key's and the consumer's.";
         "cost" "number" "1" "How much a request is charged to rates and quotas; 0 is nothing.";
+        "client_certificates" "list of texts" "[]" "Names of client certificates it takes, of which the client's must have one: `cn:NAME`, `dns:NAME`, `email:NAME`, `uri:NAME`, or `subject:CN=…, O=…` whole; anybody else gets 403, before any key is looked at, also on a `public` route. Needs `client_certificates` on the listener.";
         "strict_path" "true | false" "true" "`false` lets ambiguous spellings of a path through, as they are. Dot segments never pass.";
         "rewrite_prefix" "path" none "What the backend sees in the place of what stands before the first wildcard of `path`: with `path = \"/v1/products/**\"` and `rewrite_prefix = \"/catalog\"`, `/v1/products/7` becomes `/catalog/7`.";
         "rewrite_host" "host" none "The `Host` the backend gets; without it, the client's. `X-Forwarded-Host` has the client's in any case.";

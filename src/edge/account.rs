@@ -60,6 +60,7 @@ impl Question {
             host: &self.host,
             target: self.path.as_bytes(),
             client: self.ip,
+            certificate: &[],
             fields: &HeaderMap::new(),
         };
         match self.key_id {

@@ -119,6 +119,7 @@ impl Answers {
                 UNAUTHORIZED.answer(id).with(WWW_AUTHENTICATE, &self.challenge(error))
             }
             Class::Forbidden(Forbidden::Network) => NETWORK.answer(id),
+            Class::Forbidden(Forbidden::Certificate) => CERTIFICATE.answer(id),
             Class::Forbidden(Forbidden::Scope(requirement)) => self.insufficient_scope(requirement, id),
             Class::Limited(limit) => {
                 let problem = match limit.limit {
@@ -226,6 +227,32 @@ impl Answers {
 }
 
 impl Answer {
+    /// Returns the answer as a call of gRPC reads it: HTTP 200, and a status of its own in a head that has no
+    /// body ("trailers only"). What else the headers said stays.
+    #[must_use]
+    pub fn for_grpc(mut self) -> Self {
+        // Nearest in meaning, after gRPC's own table of HTTP statuses (doc/http-grpc-status-mapping.md), which
+        // knows neither the caps nor the limits of a gateway.
+        let code: u8 = match self.status.as_u16() {
+            401 => 16,
+            403 => 7,
+            404 | 405 => 12,
+            408 => 4,
+            413 | 414 | 429 | 431 => 8,
+            400 => 3,
+            500 => 13,
+            _ => 14,
+        };
+        // The title, which needs no escape (gRPC's spec: percent-encoding of all but printable ASCII).
+        let title = self.status.canonical_reason().unwrap_or("refused");
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        self.headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(code)));
+        self.headers.insert(GRPC_MESSAGE, value(title));
+        self.status = StatusCode::OK;
+        self.body.clear();
+        self
+    }
+
     fn with(mut self, name: HeaderName, text: &str) -> Self {
         self.headers.insert(name, value(text));
         self
@@ -276,6 +303,7 @@ problems! {
     BAD_TARGET BAD_REQUEST "ambiguous_path" "Ambiguous path" "The path must be in canonical form: no dot segments, empty segments, parameters, backslashes or encoded separators.";
     UNAUTHORIZED UNAUTHORIZED "unauthorized" "Unauthorized" "A valid API key is required.";
     NETWORK FORBIDDEN "network_not_allowed" "Forbidden" "The API key may not be used from this address.";
+    CERTIFICATE FORBIDDEN "client_certificate" "Forbidden" "A client certificate is required that is taken here.";
     SCOPE FORBIDDEN "insufficient_scope" "Forbidden" "The API key lacks a scope this request needs.";
     NOT_FOUND NOT_FOUND "not_found" "Not found" "There is nothing at this path.";
     METHOD_NOT_ALLOWED METHOD_NOT_ALLOWED "method_not_allowed" "Method not allowed" "The method is not allowed at this path.";
@@ -323,6 +351,8 @@ fn seconds_up(wait: Duration) -> u64 {
 /// How long before its end a key's answers begin to say so.
 const LAST_WEEK: Duration = Duration::from_hours(168);
 
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");

@@ -17,14 +17,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 
+use super::announced::{self, Announced};
 use super::door::Door;
+use super::h2::{self, Shared};
 use super::live::{LAST_WORDS, Live, Lives};
-use super::setup::Setup;
+use super::pipe::Pipe;
+use super::setup::{Listening, Setup};
 use super::wire::{Handback, Peer, Refusals, Socket, Wire};
 use super::{Gateway, Listener, Stop, Stopped};
-use crate::edge::{AccessLine, Answer, Failure, RequestId, Verdict};
+use crate::edge::{AccessLine, Answer, Failure, RequestId, Verdict, is_trusted};
 use crate::key::canonical_ip;
 use crate::metrics::ConnectionFault;
+use crate::tls::{self, peer_certificate};
 
 /// The connections of one listener on one worker.
 pub(super) struct Connections {
@@ -32,6 +36,8 @@ pub(super) struct Connections {
     proxy: Arc<HttpProxy<Door>>,
     draining: watch::Receiver<bool>,
     lives: Arc<Lives>,
+    /// Which listener.
+    number: usize,
 }
 
 impl Connections {
@@ -40,8 +46,9 @@ impl Connections {
         proxy: Arc<HttpProxy<Door>>,
         draining: watch::Receiver<bool>,
         lives: Arc<Lives>,
+        number: usize,
     ) -> Self {
-        Self { gateway, proxy, draining, lives }
+        Self { gateway, proxy, draining, lives, number }
     }
 
     /// Accepts and serves until told to stop, then until the last connection is done.
@@ -97,25 +104,129 @@ impl Connections {
         peer: Peer,
         place: OwnedSemaphorePermit,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let proxy = Arc::clone(&self.proxy);
-        let draining = self.draining.clone();
         let setup = self.gateway.setup();
         let counted = self.gateway.metrics.connection();
-        let limits = setup.wire;
-        let words = Words { setup, gateway: Arc::clone(&self.gateway), client: peer.address };
-        let refusals = Arc::new(words);
-        let entered = self.lives.enter();
+        let door = setup.doors.get(self.number).cloned();
+        let shared = Shared {
+            gateway: Arc::clone(&self.gateway),
+            proxy: Arc::clone(&self.proxy),
+            draining: self.draining.clone(),
+            lives: Arc::clone(&self.lives),
+            setup,
+            peer: Peer { door, ..peer },
+            counted: None,
+        };
         async move {
-            let live = entered.live();
-            let handback = Arc::new(Handback::default());
-            let wire = Wire::new(socket, peer, limits, refusals, Arc::clone(&handback), Arc::clone(live));
-            exchange_all(&proxy, Box::new(wire), &draining, live).await;
-            if let Some((socket, unwritten)) = handback.take() {
-                let _ = tokio::time::timeout(LINGER, linger(socket, &unwritten)).await;
+            match open(socket, shared).await {
+                Some(Opened::Http1(socket, ahead, shared)) => converse_http1(socket, &ahead, shared).await,
+                Some(Opened::Http2(socket, ahead, shared)) => {
+                    let stall = shared.setup.wire.stall_timeout;
+                    h2::converse(Box::new(Pipe::new(socket, ahead, stall)), shared).await;
+                }
+                None => {}
             }
-            drop((counted, place, entered));
+            drop((counted, place));
         }
     }
+}
+
+/// A connection whose protocol is known, what was read of it to know that, and whose it is.
+enum Opened {
+    Http1(Socket, Vec<u8>, Shared),
+    Http2(Socket, Vec<u8>, Shared),
+}
+
+/// Brings a connection to its first request: for whom it is, TLS, which HTTP. `None` if it does not get there.
+async fn open(mut socket: Socket, mut shared: Shared) -> Option<Opened> {
+    let setup = Arc::clone(&shared.setup);
+    let within = setup.caps.handshake_timeout;
+    let fault = |fault| shared.gateway.metrics.connection_fault(fault);
+    let Some(door) = shared.peer.door.clone() else { return Some(Opened::Http1(socket, Vec::new(), shared)) };
+    let announces = is_trusted(shared.peer.address, &door.announcing);
+    if announces {
+        match tokio::time::timeout(within, announced::read(&mut socket)).await {
+            Ok(Ok(Announced::Client(address))) => {
+                shared.peer = Peer { door: shared.peer.door.take(), ..peer(canonical_ip(address)) };
+            }
+            Ok(Ok(Announced::Itself)) => {}
+            // Nobody's address: what is bound to networks is refused.
+            Ok(Ok(Announced::Unknown)) => {
+                shared.peer = Peer { door: shared.peer.door.take(), ..Peer::nobody() };
+            }
+            Ok(Err(_)) | Err(_) => {
+                fault(ConnectionFault::Announcement);
+                return None;
+            }
+        }
+    }
+    // Until it is over, whatever comes of the connection.
+    shared.counted = match shared.peer.address.filter(|a| !stands_for_many(*a, &setup, &door)) {
+        Some(address) => {
+            let counted = shared.gateway.callers.enter(address, setup.caps.connections_per_address);
+            if counted.is_none() {
+                fault(ConnectionFault::AddressCap);
+                return None;
+            }
+            counted
+        }
+        None => None,
+    };
+    let mut is_h2 = false;
+    if let Some(tls) = &door.tls {
+        let Ok(stream) = tls.accept(socket, within).await else {
+            fault(ConnectionFault::Handshake);
+            return None;
+        };
+        shared.peer.is_tls = true;
+        shared.peer.certificate = peer_certificate(&stream).map(Arc::new);
+        is_h2 = tls::is_h2(&stream);
+        socket = Socket::Tls(Box::new(stream));
+    }
+    let mut ahead = Vec::new();
+    if door.h2c {
+        match tokio::time::timeout(setup.wire.head_timeout, greeting(&mut socket, &mut ahead)).await {
+            Ok(Ok(greeted)) => is_h2 = greeted,
+            Ok(Err(_)) => return None,
+            // What came of a head so far is answered as every head that comes too slowly.
+            Err(_) => {}
+        }
+    }
+    Some(if is_h2 { Opened::Http2(socket, ahead, shared) } else { Opened::Http1(socket, ahead, shared) })
+}
+
+/// Reads as far as it takes to tell HTTP/2 from HTTP/1.1 (RFC 9113 §3.4).
+async fn greeting(socket: &mut Socket, ahead: &mut Vec<u8>) -> io::Result<bool> {
+    while ahead.len() < PREFACE.len() {
+        let before = ahead.len();
+        ahead.resize(PREFACE.len(), 0);
+        let read = socket.read(&mut ahead[before..]).await;
+        ahead.truncate(before + *read.as_ref().unwrap_or(&0));
+        if !PREFACE.starts_with(ahead) || read? == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Says whether an address is that of a proxy, whose connections are many clients'.
+fn stands_for_many(address: IpAddr, setup: &Setup, door: &Listening) -> bool {
+    is_trusted(Some(address), &setup.trusted) || is_trusted(Some(address), &door.announcing)
+}
+
+async fn converse_http1(socket: Socket, ahead: &[u8], shared: Shared) {
+    let Shared { gateway, proxy, draining, lives, setup, peer, counted } = shared;
+    let limits = setup.wire;
+    let requests = setup.caps.requests_per_connection;
+    let refusals = Arc::new(Words { setup, gateway, client: peer.address });
+    let entered = lives.enter();
+    let live = entered.live();
+    let handback = Arc::new(Handback::default());
+    let wire = Wire::new(socket, peer, limits, refusals, Arc::clone(&handback), Arc::clone(live));
+    exchange_all(&proxy, Box::new(wire.with_ahead(ahead)), &draining, live, requests).await;
+    if let Some((socket, unwritten)) = handback.take() {
+        let _ = tokio::time::timeout(LINGER, linger(socket, &unwritten)).await;
+    }
+    drop((counted, entered));
 }
 
 /// Runs requests over a connection, one after the other, until it is not to be used again.
@@ -124,8 +235,10 @@ async fn exchange_all(
     wire: Stream,
     draining: &watch::Receiver<bool>,
     live: &Live,
+    requests: u32,
 ) {
     let mut session = session(wire);
+    session.set_keepalive_reuses_remaining(Some(requests.saturating_sub(1)));
     let mut cut = pin!(live.cut());
     loop {
         let mut exchange = proxy.process_new_http(session, draining);
@@ -189,14 +302,14 @@ async fn accept(listener: &Listener) -> io::Result<(Socket, Peer)> {
         },
         Listener::Unix(listener) => {
             let (socket, _) = listener.accept().await?;
-            Ok((Socket::Unix(socket), Peer { address: None, text: None }))
+            Ok((Socket::Unix(socket), Peer::nobody()))
         }
     }
 }
 
 fn peer(address: IpAddr) -> Peer {
     let text = HeaderValue::from_str(&address.to_string()).expect("an address is ASCII");
-    Peer { address: Some(address), text: Some(text) }
+    Peer { address: Some(address), text: Some(text), ..Peer::nobody() }
 }
 
 /// Words refusals of heads as all refusals are worded, and logs them.
@@ -213,7 +326,12 @@ impl Refusals for Words {
             ConnectionFault::HeadTimeout => (Failure::RequestTimeout, "header_too_slow"),
             ConnectionFault::HeadTooLarge => (Failure::HeaderTooLarge, "header_too_large"),
             ConnectionFault::Malformed => (Failure::BadRequest, "malformed_header"),
-            ConnectionFault::Cap | ConnectionFault::Stalled => return Vec::new(),
+            ConnectionFault::Cap
+            | ConnectionFault::Stalled
+            | ConnectionFault::AddressCap
+            | ConnectionFault::Handshake
+            | ConnectionFault::Announcement
+            | ConnectionFault::Abuse => return Vec::new(),
         };
         let id = RequestId::make(&mut rand::rng());
         let answer = self.setup.answers.failure(failure, &id);
@@ -267,6 +385,9 @@ fn wording(answer: &Answer) -> Vec<u8> {
     bytes.extend_from_slice(&answer.body);
     bytes
 }
+
+/// What every connection of HTTP/2 begins with.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How long a client may take to read the last answer and close.
 const LINGER: Duration = Duration::from_secs(2);

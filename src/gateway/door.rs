@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName,
+    HeaderValue, LOCATION, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
+};
 use http::response::Parts;
-use http::{Method, Version};
+use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
+use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::sync::watch;
@@ -20,6 +24,8 @@ use super::Gateway;
 use super::exchange::{Exchange, Forwarding, InFlight, Stage};
 use super::forward;
 use super::framing::Framing;
+use super::h2::Caller;
+use super::live::Live;
 use super::wire::{Peer, Wire};
 use crate::edge::{
     AccessLine, Answer, Failure, RequestId, X_REQUEST_ID, client_address, is_trusted, redacted, refusal_of,
@@ -155,6 +161,7 @@ impl Door {
             host,
             target: &exchange.target,
             client: exchange.client,
+            certificate: peer_of(session).certificate.as_ref().map_or(&[], |shown| shown.names()),
             fields: &head.headers,
         };
         Ok(engine.decide(&attributes, now))
@@ -238,10 +245,21 @@ impl Door {
                 session.set_keepalive(None);
             }
         }
-        let Answer { status, headers, body } = answer;
+        if let Some(caller) = &exchange.caller {
+            caller.answered();
+        }
+        let is_call = session.is_http2() && is_grpc(session.req_header());
+        let Answer { status, headers, body } = if is_call { answer.for_grpc() } else { answer };
         let (mut parts, ()) = http::Response::new(()).into_parts();
         parts.status = status;
         parts.headers = headers;
+        if let Some(hsts) = peer_of(session).door.as_ref().and_then(|door| door.hsts.as_ref()) {
+            parts.headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+        if is_call && let ServerSession::H2(stream) = session.as_mut() {
+            // A head that ends its stream is all there is: trailers only.
+            return stream.write_response_header(Box::new(ResponseHeader::from(parts)), true);
+        }
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         let is_bodiless = body.is_empty() || session.req_header().method == Method::HEAD;
         session.write_response_header(Box::new(ResponseHeader::from(parts)), is_bodiless).await?;
@@ -267,6 +285,10 @@ impl ProxyHttp for Door {
     async fn early_request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<()> {
         if let Some(wire) = wire_of(session) {
             wire.head_is_parsed(framing_of(session.req_header()));
+        } else {
+            // The wire of HTTP/1.1 looks after who stops reading; a stream has only this.
+            session.set_write_timeout(Some(exchange.setup.caps.body_timeout));
+            exchange.caller = caller_of(session).cloned();
         }
         Self::note(session, exchange);
         Ok(())
@@ -279,6 +301,13 @@ impl ProxyHttp for Door {
                 session.set_keepalive(None);
             }
             self.fail(session, exchange, fault).await?;
+            return Ok(true);
+        }
+        if let Some(port) = peer_of(session).door.as_ref().and_then(|door| door.redirect) {
+            let id = exchange.id();
+            let answer = redirection(session.req_header(), &exchange.target, port, &id);
+            let answer = answer.unwrap_or_else(|| exchange.setup.answers.failure(Failure::BadRequest, &id));
+            self.send(session, answer, exchange).await?;
             return Ok(true);
         }
         exchange.in_flight = InFlight::enter(&self.gateway, &exchange.setup);
@@ -298,9 +327,17 @@ impl ProxyHttp for Door {
                     self.fail(session, exchange, Failure::BodyTooLarge).await?;
                     return Ok(true);
                 }
-                if let Some(wire) = wire_of(session) {
-                    wire.live().begin(forwarding.permit().tenure(exchange.client));
-                    exchange.live = Some(Arc::clone(wire.live()));
+                if let Some(live) = live_of(session) {
+                    live.begin(forwarding.permit().tenure(exchange.client));
+                    exchange.live = Some(Arc::clone(live));
+                }
+                if let Some(caller) = &exchange.caller
+                    && !session.is_body_done()
+                {
+                    // A call of gRPC may begin with silence, and the client's half stay open to its end.
+                    let caps = &exchange.setup.caps;
+                    let is_call = is_grpc(session.req_header());
+                    caller.expect_body(if is_call { caps.upgrade_idle_timeout } else { caps.body_timeout });
                 }
                 session.set_read_timeout(Some(exchange.setup.caps.body_timeout));
                 if session.req_header().version == Version::HTTP_10 {
@@ -323,14 +360,24 @@ impl ProxyHttp for Door {
         &self,
         session: &mut Session,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        if let Some(caller) = &exchange.caller {
+            if end { caller.body_is_over() } else { caller.body_moved() }
+        }
         let Some(body) = body else { return Ok(()) };
         exchange.received += body.len() as u64;
         let cap = exchange.route().map_or(exchange.setup.caps.body_bytes, |route| route.body_bytes);
         if exchange.received > cap && !session.was_upgraded() {
             return Error::e_explain(ErrorType::HTTPStatus(413), "the body is over the cap");
+        }
+        if let Some(caller) = &exchange.caller
+            && !end
+            && !is_grpc(session.req_header())
+            && !caller.keeps_pace(exchange.received, exchange.setup.caps.body_rate)
+        {
+            return Error::e_explain(ErrorType::HTTPStatus(408), "the body comes too slowly");
         }
         Ok(())
     }
@@ -445,6 +492,12 @@ impl ProxyHttp for Door {
         exchange.setup.route(forwarding.permit().route().0).response.apply(&mut parts.headers);
         if let Some(id) = &exchange.id {
             parts.headers.insert(X_REQUEST_ID, id.as_value().clone());
+        }
+        if let Some(hsts) = peer_of(session).door.as_ref().and_then(|door| door.hsts.as_ref()) {
+            parts.headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+        if let Some(caller) = &exchange.caller {
+            caller.answered();
         }
         exchange.setup.answers.each_permit_header(forwarding.permit(), exchange.began.wall, |name, value| {
             parts.headers.insert(name, value);
@@ -664,11 +717,19 @@ fn failure_of(error: &Error) -> Option<Failure> {
     if let ErrorType::HTTPStatus(413) = error.etype() {
         return Some(Failure::BodyTooLarge);
     }
+    if let ErrorType::HTTPStatus(408) = error.etype() {
+        return Some(Failure::RequestTimeout);
+    }
     // The wire's own verdicts on a body.
     let cause = error.root_cause().downcast_ref::<io::Error>().map(io::Error::kind);
     match (error.esource(), error.etype()) {
         (ErrorSource::Downstream, ErrorType::ReadError) if cause == Some(io::ErrorKind::InvalidData) => {
             Some(Failure::BadRequest)
+        }
+        (ErrorSource::Downstream, ErrorType::ReadError)
+            if cause == Some(io::ErrorKind::ConnectionAborted) =>
+        {
+            Some(Failure::RequestTimeout)
         }
         (ErrorSource::Downstream, ErrorType::ReadError) if cause == Some(io::ErrorKind::TimedOut) => {
             Some(Failure::GatewayTimeout)
@@ -691,20 +752,30 @@ fn failure_of(error: &Error) -> Option<Failure> {
     }
 }
 
+fn caller_of(session: &Session) -> Option<&Caller> {
+    session.req_header().extensions.get::<Caller>()
+}
+
+fn live_of(session: &Session) -> Option<&Arc<Live>> {
+    wire_of(session).map(Wire::live).or_else(|| caller_of(session).map(Caller::live))
+}
+
 fn wire_of(session: &Session) -> Option<&Wire> {
     // The deref matters: a boxed stream is a stream too.
     session.stream().and_then(|stream| (**stream).as_any().downcast_ref::<Wire>())
 }
 
 fn peer_of(session: &Session) -> &Peer {
-    const NOBODY: &Peer = &Peer { address: None, text: None };
-    wire_of(session).map_or(NOBODY, Wire::peer)
+    static NOBODY: Peer = Peer::nobody();
+    wire_of(session).map(Wire::peer).or_else(|| caller_of(session).map(Caller::peer)).unwrap_or(&NOBODY)
 }
 
 /// Returns the request target as it was sent. Pingora's own copy has lost a fragment, which must be seen
 /// to be refused.
 fn target_of(session: &Session) -> Bytes {
-    let Some(http1) = session.as_http1() else { return Bytes::new() };
+    let Some(http1) = session.as_http1() else {
+        return Bytes::copy_from_slice(session.req_header().raw_path());
+    };
     let raw = http1.get_headers_raw_bytes();
     let begin = raw.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(raw.len());
     let Some(from) = memchr::memchr(b' ', &raw[begin..]).map(|at| begin + at + 1) else {
@@ -712,6 +783,38 @@ fn target_of(session: &Session) -> Bytes {
     };
     let to = memchr::memchr2(b' ', b'\r', &raw[from..]).map_or(raw.len(), |at| from + at);
     raw.slice(from..to)
+}
+
+/// Says whether a request is a call of gRPC, which reads refusals as statuses of its own.
+fn is_grpc(head: &RequestHeader) -> bool {
+    let Some(kind) = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes) else { return false };
+    let rest =
+        kind.get(..GRPC.len()).filter(|begin| begin.eq_ignore_ascii_case(GRPC)).map(|_| &kind[GRPC.len()..]);
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
+}
+
+/// Sends a request on to the same place under TLS; `None` where that cannot be named.
+fn redirection(head: &RequestHeader, target: &[u8], port: u16, id: &RequestId) -> Option<Answer> {
+    let host = head.headers.get(HOST)?.to_str().ok()?;
+    let name = match host.rsplit_once(':') {
+        Some((name, _)) if !host.ends_with(']') => name,
+        _ => host,
+    };
+    let target = std::str::from_utf8(target).ok()?;
+    let is_plain = target.starts_with('/') && target.bytes().all(|b| b.is_ascii_graphic());
+    if name.is_empty() || !is_plain {
+        return None;
+    }
+    let place = if port == 443 {
+        format!("https://{name}{target}")
+    } else {
+        format!("https://{name}:{port}{target}")
+    };
+    let mut headers = HeaderMap::with_capacity(4);
+    headers.insert(LOCATION, HeaderValue::from_str(&place).ok()?);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_REQUEST_ID, id.as_value().clone());
+    Some(Answer { status: StatusCode::PERMANENT_REDIRECT, headers, body: Vec::new() })
 }
 
 /// Returns what body a head says will follow. Where that is in doubt the request is refused and nothing
@@ -783,6 +886,9 @@ fn remove_hop_by_hop(headers: &mut http::HeaderMap) {
 fn blank() -> ResponseHeader {
     ResponseHeader::from(http::Response::new(()).into_parts().0)
 }
+
+/// What the types of gRPC's messages begin with.
+const GRPC: &[u8] = b"application/grpc";
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");

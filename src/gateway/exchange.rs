@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Gateway;
+use super::h2::Caller;
 use super::live::Live;
 use super::route::Route;
 use super::setup::Setup;
@@ -39,6 +40,8 @@ pub(super) struct Exchange {
     pub(super) cut: Option<&'static str>,
     /// Where that is said first.
     pub(super) live: Option<Arc<Live>>,
+    /// Its stream, over HTTP/2.
+    pub(super) caller: Option<Caller>,
 }
 
 /// How far it has come.
@@ -102,6 +105,7 @@ impl Exchange {
             failure: None,
             cut: None,
             live: None,
+            caller: None,
         }
     }
 

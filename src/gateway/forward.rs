@@ -132,7 +132,7 @@ fn forwarded(headers: &mut HeaderMap, peer: &Peer, peer_is_trusted: bool, were_s
         }
     }
     if !(may_be_there && headers.contains_key(X_FORWARDED_PROTO)) {
-        headers.insert(X_FORWARDED_PROTO, HTTP);
+        headers.insert(X_FORWARDED_PROTO, if peer.is_tls { HTTPS } else { HTTP });
     }
     if !(may_be_there && headers.contains_key(X_FORWARDED_HOST))
         && let Some(host) = headers.get(HOST).cloned()
@@ -189,6 +189,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const HTTP: HeaderValue = HeaderValue::from_static("http");
+const HTTPS: HeaderValue = HeaderValue::from_static("https");
 
 /// What only a trusted proxy may say about the client.
 const FORWARDING: [HeaderName; 10] = [
@@ -248,7 +249,7 @@ mod tests {
     }
 
     fn peer(address: &str) -> Peer {
-        Peer { address: address.parse().ok(), text: HeaderValue::from_str(address).ok() }
+        Peer { address: address.parse().ok(), text: HeaderValue::from_str(address).ok(), ..Peer::nobody() }
     }
 
     fn values<'h>(headers: &'h HeaderMap, name: &str) -> Vec<&'h str> {

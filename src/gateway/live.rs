@@ -19,7 +19,8 @@ pub(super) struct Lives {
     next: AtomicU64,
 }
 
-/// What is under way on one connection. One for all its requests, which come one after the other.
+/// What is under way on one connection, or on one stream of HTTP/2. One for all requests of an HTTP/1.1
+/// connection, which come one after the other.
 #[derive(Default)]
 pub(super) struct Live {
     /// `None` between requests, and where no key was asked for.
@@ -75,6 +76,12 @@ impl Live {
     /// Says whether the request under way was cut, and its connection with it.
     pub(super) fn is_cut(&self) -> bool {
         self.cut.get().is_some()
+    }
+
+    /// Ends what is under way, for a reason that has nothing to do with its key.
+    pub(super) fn stop(&self, reason: &'static str) {
+        let _ = self.cut.set(reason);
+        self.told.notify_one();
     }
 
     /// Waits until it is cut.

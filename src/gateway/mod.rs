@@ -5,15 +5,19 @@
 //! is worded by `edge` and sent, or a permit becomes a [`Forwarding`](exchange), without which nothing
 //! is forwarded; `forward` writes the head the backend gets.
 
+mod announced;
+mod callers;
 mod connection;
 mod door;
 pub mod echo;
 mod exchange;
 mod forward;
 mod framing;
+mod h2;
 mod head;
 mod listen;
 mod live;
+mod pipe;
 mod route;
 mod setup;
 mod upstream;
@@ -30,13 +34,14 @@ use pingora::server::configuration::ServerConf;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::config::Config;
+use crate::config::{Address, Config};
 use crate::edge::AccessSink;
 use crate::metrics::Metrics;
 use crate::policy::Rules;
 use crate::sign::Keys;
 use crate::verify::Verifier;
 
+use callers::Callers;
 use connection::Connections;
 use door::Door;
 pub use listen::{BindError, Bound, ListenAddress, Listener};
@@ -81,6 +86,10 @@ pub struct Gateway {
     in_flight: AtomicUsize,
     /// One permit for each connection that may be open.
     places: Arc<Semaphore>,
+    /// The connections of each address.
+    callers: Arc<Callers>,
+    /// Where it listens, in the order of the configuration it was started with.
+    addresses: Vec<Address>,
 }
 
 /// The configuration in force, and the one before it: a request may have been judged by its rules.
@@ -101,7 +110,8 @@ impl Gateway {
         sink: Arc<dyn AccessSink>,
         keys: Arc<Keys>,
     ) -> Result<Arc<Self>, SetupError> {
-        let current = Arc::new(Setup::new(config, &metrics, &keys, None)?);
+        let addresses: Vec<_> = config.listen.proxy.iter().map(|l| l.address.clone()).collect();
+        let current = Arc::new(Setup::new(config, &metrics, &keys, &addresses, None)?);
         Ok(Arc::new(Self {
             setups: ArcSwap::from_pointee(Setups { current, previous: None }),
             changed: watch::Sender::new(()),
@@ -111,19 +121,21 @@ impl Gateway {
             keys,
             in_flight: AtomicUsize::new(0),
             places: Arc::new(Semaphore::new(config.server.max_connections)),
+            callers: Arc::default(),
+            addresses,
         }))
     }
 
     /// Takes over a changed configuration and gives its rules to the verifier. Requests in work are
-    /// finished under the old one. Listeners, workers, the connection cap and the size of the
+    /// finished under the old one. Addresses, workers, the connection cap and the size of the
     /// keep-alive pool need a restart.
     ///
     /// # Errors
     /// [`SetupError`]; the old configuration then goes on.
     pub fn reconfigure(&self, config: &Config) -> Result<(), SetupError> {
-        let before = self.setup();
-        let current = Arc::new(Setup::new(config, &self.metrics, &self.keys, Some(&before))?);
-        let previous = Some(before);
+        let before = Arc::clone(&self.setups.load().current);
+        let current = Setup::new(config, &self.metrics, &self.keys, &self.addresses, Some(&before))?;
+        let (current, previous) = (Arc::new(current), Some(before));
         // First here, then there: a permit made under the new rules must find its upstreams.
         self.setups.store(Arc::new(Setups { current, previous }));
         self.verifier.set_rules(Arc::clone(&config.rules));
@@ -192,7 +204,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Serves connections until told to stop. Returns when none is left: after [`Stop::Draining`] as
+    /// Serves connections until told to stop; `listeners` in the order of the configuration. Returns when none is left: after [`Stop::Draining`] as
     /// soon as the last answer is sent, after [`Stop::Now`] at once. A dropped sender is `Now`.
     pub async fn run(self, listeners: Vec<Listener>, stop: watch::Receiver<Stop>) {
         let mut stop = Stopped(stop);
@@ -202,12 +214,13 @@ impl Worker {
         // Ends with this call.
         let mut watching = JoinSet::new();
         watching.spawn(Arc::clone(&lives).watch(Arc::clone(&self.gateway)));
-        for listener in listeners {
+        for (number, listener) in listeners.into_iter().enumerate() {
             let connections = Connections::new(
                 Arc::clone(&self.gateway),
                 Arc::clone(&self.proxy),
                 self.watched.clone(),
                 Arc::clone(&lives),
+                number,
             );
             loops.spawn(connections.accept_on(listener, Stopped(stopped.clone())));
         }

@@ -3,21 +3,28 @@
 use std::io;
 use std::sync::Arc;
 
+use http::HeaderValue;
+
+use super::h2::H2Limits;
 use super::route::Route;
 use super::upstream::{Upstream, look_up_new_names};
 use super::wire::WireLimits;
-use crate::config::{Config, RequestIdTrust, Server, TrustedProxies};
+use crate::config::{self, Address, Config, RequestIdTrust, TrustedProxies};
 use crate::edge::{Answers, Identification};
 use crate::key::KeyTypes;
 use crate::metrics::{Metrics, Series};
 use crate::policy::{RouteSpec, Rules};
 use crate::sign::Keys;
+use crate::tls::Server;
 
 /// Everything a request needs of a configuration. Never changes.
 pub(super) struct Setup {
     rules: Arc<Rules>,
     pub(super) caps: Caps,
     pub(super) wire: WireLimits,
+    pub(super) h2: H2Limits,
+    /// By listener, in the order they were bound.
+    pub(super) doors: Vec<Arc<Listening>>,
     pub(super) trusted: TrustedProxies,
     pub(super) trust_request_id: RequestIdTrust,
     pub(super) key_types: KeyTypes,
@@ -31,6 +38,21 @@ pub(super) struct Setup {
     pub(super) series: Series,
 }
 
+/// What a listener does with a connection.
+#[derive(Debug)]
+pub(super) struct Listening {
+    /// TLS, and how long a handshake may take.
+    pub(super) tls: Option<Arc<Server>>,
+    /// Whether HTTP/2 is spoken in clear text to who begins with it.
+    pub(super) h2c: bool,
+    /// Who begins each connection by saying for whom it is.
+    pub(super) announcing: TrustedProxies,
+    /// What `Strict-Transport-Security` says.
+    pub(super) hsts: Option<HeaderValue>,
+    /// The port of `https://` every request is sent to instead of being served.
+    pub(super) redirect: Option<u16>,
+}
+
 /// What one request may take.
 pub(super) struct Caps {
     pub(super) head_bytes: usize,
@@ -42,6 +64,11 @@ pub(super) struct Caps {
     pub(super) body_timeout: std::time::Duration,
     pub(super) upgrade_idle_timeout: std::time::Duration,
     pub(super) cut_within: std::time::Duration,
+    pub(super) handshake_timeout: std::time::Duration,
+    pub(super) connections_per_address: usize,
+    pub(super) requests_per_connection: u32,
+    /// Bytes a second.
+    pub(super) body_rate: u64,
 }
 
 /// A configuration cannot be put into force.
@@ -56,11 +83,13 @@ pub struct SetupError {
 }
 
 impl Setup {
-    /// Makes one that knows what `previous` has learned of backends.
+    /// Makes one that knows what `previous` has learned of backends. `addresses` are those that are bound; what
+    /// the configuration no longer has does what it did in `previous`.
     pub(super) fn new(
         config: &Config,
         metrics: &Metrics,
         keys: &Arc<Keys>,
+        addresses: &[Address],
         previous: Option<&Self>,
     ) -> Result<Self, SetupError> {
         let upstreams = config
@@ -79,6 +108,8 @@ impl Setup {
             rules: Arc::clone(&config.rules),
             caps: caps(config),
             wire: wire(&config.server),
+            h2: h2(&config.server),
+            doors: doors(config, addresses, previous),
             trusted: config.server.trusted_proxies.clone(),
             trust_request_id: config.server.trust_request_id,
             key_types: config.key_types.clone(),
@@ -117,6 +148,41 @@ impl Setup {
     }
 }
 
+fn doors(config: &Config, addresses: &[Address], before: Option<&Setup>) -> Vec<Arc<Listening>> {
+    let door = |(at, address): (usize, &Address)| {
+        let listener = config.listen.proxy.iter().find(|listener| listener.address == *address);
+        match (listener, before) {
+            (None, Some(before)) => before.doors.get(at).cloned(),
+            (listener, _) => listener.map(|listener| Arc::new(Listening::new(listener))),
+        }
+    };
+    addresses.iter().enumerate().filter_map(door).collect()
+}
+
+impl Listening {
+    fn new(listener: &config::Listener) -> Self {
+        let hsts = listener.tls.as_ref().and_then(|tls| tls.hsts.as_deref());
+        Self {
+            tls: listener.tls.as_ref().map(|tls| Arc::clone(&tls.server)),
+            h2c: listener.h2c,
+            announcing: listener.proxy_protocol.clone(),
+            hsts: hsts.and_then(|text| HeaderValue::from_str(text).ok()),
+            redirect: listener.redirect,
+        }
+    }
+}
+
+fn h2(server: &config::Server) -> H2Limits {
+    let capped = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    H2Limits {
+        streams: capped(server.max_streams),
+        head_bytes: capped(server.max_header_bytes),
+        requests: capped(server.max_requests_per_connection),
+        idle_timeout: server.idle_timeout,
+        head_timeout: server.header_timeout,
+    }
+}
+
 fn caps(config: &Config) -> Caps {
     let server = &config.server;
     let largest = config.forwards.iter().filter_map(|route| route.max_body).max().unwrap_or(0);
@@ -129,15 +195,20 @@ fn caps(config: &Config) -> Caps {
         body_timeout: server.body_timeout,
         upgrade_idle_timeout: server.upgrade_idle_timeout,
         cut_within: server.cut_within,
+        handshake_timeout: server.handshake_timeout,
+        connections_per_address: server.max_connections_per_address,
+        requests_per_connection: u32::try_from(server.max_requests_per_connection).unwrap_or(u32::MAX),
+        body_rate: server.min_body_rate,
     }
 }
 
-fn wire(server: &Server) -> WireLimits {
+fn wire(server: &config::Server) -> WireLimits {
     WireLimits {
         head_bytes: server.max_header_bytes,
         head_fields: server.max_header_fields,
         head_timeout: server.header_timeout,
         idle_timeout: server.idle_timeout,
         stall_timeout: server.body_timeout,
+        body_rate: server.min_body_rate,
     }
 }

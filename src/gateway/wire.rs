@@ -30,13 +30,17 @@ use tokio::time::{Instant, Sleep};
 use super::framing::Framing;
 use super::head::{Found, Scan};
 use super::live::Live;
+use super::setup::Listening;
 use crate::metrics::ConnectionFault;
+use crate::tls::{PeerCertificate, ServerStream};
 
 /// A client's socket.
 #[derive(Debug)]
 pub(super) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// TLS over one of the others.
+    Tls(Box<ServerStream<Socket>>),
 }
 
 /// What a connection may take, from the configuration at the time it was accepted.
@@ -52,6 +56,8 @@ pub(super) struct WireLimits {
     pub(super) idle_timeout: Duration,
     /// How long a write may make no progress.
     pub(super) stall_timeout: Duration,
+    /// The slowest a body may come, in bytes a second; 0 is any.
+    pub(super) body_rate: u64,
 }
 
 /// Where a connection is in the exchange of messages.
@@ -122,6 +128,31 @@ struct Body {
     silence: Option<Duration>,
     /// Whether the deadline of that is still to be set.
     is_new: bool,
+    pace: Pace,
+}
+
+/// How fast a body comes, by the time that was spent waiting for it: a backend may take its time.
+#[derive(Debug, Default)]
+struct Pace {
+    since: Option<Instant>,
+    waited: Duration,
+    received: u64,
+}
+
+impl Pace {
+    /// Counts what came, or that nothing did. Says whether it is fast enough.
+    fn note(&mut self, came: Poll<usize>, rate: u64) -> bool {
+        match came {
+            Poll::Pending => {
+                self.since.get_or_insert_with(now);
+            }
+            Poll::Ready(bytes) => {
+                self.received += bytes as u64;
+                self.waited += self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+            }
+        }
+        self.waited <= PACE_GRACE || self.received >= rate.saturating_mul(self.waited.as_secs())
+    }
 }
 
 /// Who is at the other end.
@@ -131,6 +162,19 @@ pub(super) struct Peer {
     pub(super) address: Option<IpAddr>,
     /// The address as `X-Forwarded-For` has it.
     pub(super) text: Option<HeaderValue>,
+    /// Whether it speaks TLS.
+    pub(super) is_tls: bool,
+    /// What its certificate says, if it showed one.
+    pub(super) certificate: Option<Arc<PeerCertificate>>,
+    /// What the listener it came through does.
+    pub(super) door: Option<Arc<Listening>>,
+}
+
+impl Peer {
+    /// Whoever is at this address.
+    pub(super) const fn nobody() -> Self {
+        Self { address: None, text: None, is_tls: false, certificate: None, door: None }
+    }
 }
 
 /// Words and counts the answers that are given before a request can be told apart.
@@ -164,7 +208,12 @@ impl Wire {
             end: 0,
             head_end: 0,
             scan: Scan::default(),
-            body: Mutex::new(Body { framing: Framing::NONE, silence: None, is_new: false }),
+            body: Mutex::new(Body {
+                framing: Framing::NONE,
+                silence: None,
+                is_new: false,
+                pace: Pace::default(),
+            }),
             deadline,
             timer: Box::pin(tokio::time::sleep_until(deadline)),
             write: Vec::new(),
@@ -172,6 +221,14 @@ impl Wire {
             stall: None,
             ended: false,
         }
+    }
+
+    /// Takes what was read of the connection before.
+    #[must_use]
+    pub(super) fn with_ahead(mut self, ahead: &[u8]) -> Self {
+        self.read[..ahead.len()].copy_from_slice(ahead);
+        self.end = ahead.len();
+        self
     }
 
     /// Returns who is at the other end.
@@ -221,6 +278,7 @@ impl Wire {
     pub(super) fn next_request(&mut self) -> bool {
         let body = self.body_mut();
         body.silence = None;
+        body.pace = Pace::default();
         if !body.framing.is_done() {
             return false;
         }
@@ -346,7 +404,15 @@ impl Wire {
         let polled = if self.body_mut().framing.is_done() {
             self.poll_behind_body(cx)
         } else {
-            self.poll_more_body(cx, into)
+            let polled = self.poll_more_body(cx, into);
+            let rate = self.limits.body_rate;
+            let body = self.body_mut();
+            let came =
+                if polled.is_ready() { Poll::Ready(into.filled().len() - before) } else { Poll::Pending };
+            if body.framing != Framing::Endless && !body.pace.note(came, rate) {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+            polled
         };
         let Body { silence, is_new, .. } = *self.body_mut();
         let Some(silence) = silence else { return polled };
@@ -564,6 +630,7 @@ impl AsRawFd for Socket {
         match self {
             Self::Tcp(socket) => socket.as_raw_fd(),
             Self::Unix(socket) => socket.as_raw_fd(),
+            Self::Tls(socket) => socket.get_ref().0.as_raw_fd(),
         }
     }
 }
@@ -573,6 +640,7 @@ impl AsyncRead for Socket {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_read(cx, into),
             Self::Unix(socket) => Pin::new(socket).poll_read(cx, into),
+            Self::Tls(socket) => Pin::new(socket).poll_read(cx, into),
         }
     }
 }
@@ -582,6 +650,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_write(cx, bytes),
             Self::Unix(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Self::Tls(socket) => Pin::new(socket).poll_write(cx, bytes),
         }
     }
 
@@ -589,6 +658,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_flush(cx),
             Self::Unix(socket) => Pin::new(socket).poll_flush(cx),
+            Self::Tls(socket) => Pin::new(socket).poll_flush(cx),
         }
     }
 
@@ -596,6 +666,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
             Self::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
+            Self::Tls(socket) => Pin::new(socket).poll_shutdown(cx),
         }
     }
 }
@@ -607,6 +678,9 @@ fn now() -> Instant {
 
 /// How long a client that closed its end is taken for one that waits for an answer.
 const HALF_CLOSED: Duration = Duration::from_secs(5);
+
+/// How long a body is waited for before its pace counts.
+pub(super) const PACE_GRACE: Duration = Duration::from_secs(10);
 
 /// Holds nearly every head. One idle connection costs this much.
 const READ_BUFFER: usize = 4096;

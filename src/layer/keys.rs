@@ -129,6 +129,7 @@ impl Shared {
             host,
             target: target.as_bytes(),
             client: peer.and_then(|peer| client_address(Some(peer), fields, &self.trusted)),
+            certificate: &[],
             fields,
         };
         let verdict = match self.verifier.verify(&attributes).await {

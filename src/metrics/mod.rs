@@ -127,12 +127,29 @@ pub enum ConnectionFault {
     Malformed,
     /// The peer stopped reading or writing in the middle of an exchange.
     Stalled,
+    /// The cap on connections of one address was reached.
+    AddressCap,
+    /// The TLS handshake failed, or took too long.
+    Handshake,
+    /// A load balancer did not say, by the PROXY protocol, for whom the connection is.
+    Announcement,
+    /// Over HTTP/2, more requests were given up than answered.
+    Abuse,
 }
 
 impl ConnectionFault {
     /// Every fault.
-    pub const ALL: [Self; 5] =
-        [Self::Cap, Self::HeadTimeout, Self::HeadTooLarge, Self::Malformed, Self::Stalled];
+    pub const ALL: [Self; 9] = [
+        Self::Cap,
+        Self::HeadTimeout,
+        Self::HeadTooLarge,
+        Self::Malformed,
+        Self::Stalled,
+        Self::AddressCap,
+        Self::Handshake,
+        Self::Announcement,
+        Self::Abuse,
+    ];
 
     /// Returns the label's value.
     pub const fn as_str(self) -> &'static str {
@@ -142,6 +159,10 @@ impl ConnectionFault {
             Self::HeadTooLarge => "head_too_large",
             Self::Malformed => "malformed",
             Self::Stalled => "stalled",
+            Self::AddressCap => "address_cap",
+            Self::Handshake => "handshake",
+            Self::Announcement => "announcement",
+            Self::Abuse => "abuse",
         }
     }
 }

@@ -40,6 +40,9 @@ pub struct Attributes<'a> {
     pub target: &'a [u8],
     /// The client's address, if it has one.
     pub client: Option<IpAddr>,
+    /// Every name of the certificate the client showed, with its kind: `cn:a`, `dns:a.example.com`; none if it
+    /// showed none that an authority vouched for.
+    pub certificate: &'a [String],
     /// The header fields.
     pub fields: &'a (dyn Fields + Sync),
 }
@@ -140,7 +143,8 @@ impl Engine {
             return Err(Reason::UnknownKey);
         }
         let Tenure { client, .. } = *tenure;
-        let request = Attributes { method: "", host: "", target: b"", client, fields: &NoFields };
+        let request =
+            Attributes { method: "", host: "", target: b"", client, certificate: &[], fields: &NoFields };
         let mut walk =
             Walk { engine: self, request: &request, now, spend: Spend::Peek, route: None, log: Silent };
         let consumer = self.index.held(entry.consumer).map(|consumer| consumer.is_enabled);
@@ -454,6 +458,7 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
         }
         self.log.held(Step::Path, || format!("canonical: {}{}", target.path, target.query));
         let route = self.route(matched)?;
+        self.certificate(route)?;
         let target = target.rewritten(self.engine.rules.carriers());
         if self.engine.rules.spec().routes[route].public {
             let upstream = self.engine.rules.spec().routes[route].upstream;
@@ -483,6 +488,19 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
                 Ok(route)
             }
         }
+    }
+
+    /// Refuses whoever showed no certificate a route asks for, before any key is looked at.
+    fn certificate(&mut self, route: usize) -> Result<(), Refusal<'a>> {
+        let taken = &self.engine.rules.spec().routes[route].client_certificates;
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let Some(name) = self.request.certificate.iter().find(|name| taken.contains(name)) else {
+            return Err(Refusal::new(Step::Certificate, Reason::Certificate));
+        };
+        self.log.held(Step::Certificate, || format!("{name} is taken on this route"));
+        Ok(())
     }
 
     /// Refuses an address that failed too often, whatever it brings: nothing of a credential is looked at,
@@ -969,6 +987,7 @@ mod tests {
             host: "h",
             target: target.as_bytes(),
             client: Some(Ipv4Addr::new(10, 1, 2, 3).into()),
+            certificate: &[],
             fields: &fields,
         };
         let explained = engine.explain(&request, now);
@@ -1147,6 +1166,7 @@ mod tests {
                 host: "",
                 target: target.as_bytes(),
                 client: Some(Ipv4Addr::LOCALHOST.into()),
+                certificate: &[],
                 fields: &fields,
             };
             engine.explain_key(&request, id, at(1))
@@ -1250,8 +1270,14 @@ mod tests {
             token.map(|t| ("authorization".to_owned(), format!("Bearer {}", t.expose()).into_bytes()));
         let fields = Headers(fields.into_iter().collect());
         let client = client.map(|address| address.parse().unwrap());
-        let request =
-            Attributes { method: "GET", host: "h", target: target.as_bytes(), client, fields: &fields };
+        let request = Attributes {
+            method: "GET",
+            host: "h",
+            target: target.as_bytes(),
+            client,
+            certificate: &[],
+            fields: &fields,
+        };
         match engine.decide(&request, at(1)) {
             Decision::Deny(denial) => denial.reason().code(),
             _ => "allowed",
@@ -1343,6 +1369,7 @@ mod tests {
                     host: "h",
                     target: b"/",
                     client: client.parse().ok(),
+                    certificate: &[],
                     fields: &fields,
                 };
                 let denial = engine.explain(&request, at(1)).denial.unwrap();
@@ -1391,7 +1418,7 @@ mod tests {
             let engine = engine(vec![]);
             let fields = Headers(vec![("authorization".into(), [b"Bearer ".as_slice(), &value].concat())]);
             for target in [target.clone(), [b"/".as_slice(), &target].concat()] {
-                let request = Attributes { method: &method, host: &host, target: &target, client: None, fields: &fields };
+                let request = Attributes { method: &method, host: &host, target: &target, client: None, certificate: &[], fields: &fields };
                 let now = Now { wall: Timestamp::from_millis(wall), mono };
                 let _ = engine.decide(&request, now);
                 engine.explain(&request, now);

@@ -252,6 +252,7 @@ impl Denial {
             | Reason::KeyTypeOnRoute(_)
             | Reason::PlanMissing(_) => Class::Unauthorized { credential_sent: true },
             Reason::Network(_) => Class::Forbidden(Forbidden::Network),
+            Reason::Certificate => Class::Forbidden(Forbidden::Certificate),
             Reason::Scope => match self.route {
                 Some(route) => Class::Forbidden(Forbidden::Scope(&self.rules.spec().routes[route].scopes)),
                 None => Class::NotFound,
@@ -313,6 +314,8 @@ pub enum Class<'a> {
 pub enum Forbidden<'a> {
     /// It may not be used from this address.
     Network,
+    /// The client showed no certificate that is taken here. Nothing of a key was looked at.
+    Certificate,
     /// It lacks scopes.
     Scope(&'a Requirement),
 }
@@ -361,6 +364,8 @@ pub enum Reason {
     PlanMissing(Box<str>),
     /// Not from this address; `None` where it is unknown.
     Network(Option<IpAddr>),
+    /// The client showed no certificate the route takes.
+    Certificate,
     /// Its scopes do not suffice.
     Scope,
     /// Too often, or too many at once.
@@ -397,6 +402,7 @@ impl Reason {
             | Self::TooManyFailures { .. }
             | Self::NoCredential
             | Self::Network(_)
+            | Self::Certificate
             | Self::Scope
             | Self::Limited { .. } => false,
         }
@@ -424,6 +430,7 @@ impl Reason {
             Self::KeyTypeOnRoute(_) => "key_type_on_route",
             Self::PlanMissing(_) => "plan_missing",
             Self::Network(_) => "network",
+            Self::Certificate => "client_certificate",
             Self::Scope => "scope",
             Self::Limited { allows: Limit::Rate { .. }, .. } => "limited",
             Self::Limited { allows: Limit::Quota(_), .. } => "quota",
@@ -460,6 +467,7 @@ impl fmt::Display for Reason {
             Self::PlanMissing(name) => write!(f, "the plan `{name}` is not configured"),
             Self::Network(Some(address)) => write!(f, "the key may not be used from {address}"),
             Self::Network(None) => f.write_str("the key is bound to networks and the client has no address"),
+            Self::Certificate => f.write_str("the client showed no certificate that the route takes"),
             Self::Scope => f.write_str("the key's scopes do not suffice"),
             Self::Limited { allows: Limit::Concurrent(most), .. } => {
                 write!(f, "{most} requests are in work, as many as may be at once")
@@ -544,6 +552,8 @@ pub enum Step {
     Path,
     /// A route takes it.
     Route,
+    /// The client's certificate is taken there.
+    Certificate,
     /// Its address has not failed too often.
     Address,
     /// Exactly one credential.
@@ -572,6 +582,7 @@ impl Step {
         match self {
             Self::Path => "path",
             Self::Route => "route",
+            Self::Certificate => "certificate",
             Self::Address => "address",
             Self::Credential => "credential",
             Self::Token => "token",

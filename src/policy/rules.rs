@@ -126,6 +126,9 @@ pub struct RouteSpec {
     pub plan: Option<String>,
     /// How much a request is charged to rates and quotas; without it, 1.
     pub cost: Option<u64>,
+    /// Names of clients' certificates it takes, with their kind: `cn:a`, `dns:a.example.com`, `email:…`, `uri:…`,
+    /// `subject:…`; empty asks for none.
+    pub client_certificates: Vec<String>,
 }
 
 impl RouteSpec {

@@ -9,7 +9,7 @@ use crate::config::{AccessLog, Address, Config, Sample};
 pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     [
         ("data_dir", old.data_dir != new.data_dir),
-        ("listen.proxy", old.listen.proxy != new.listen.proxy),
+        ("listen.proxy", addresses(old).ne(addresses(new))),
         ("listen.admin", old.listen.admin != new.listen.admin),
         ("sidecar.listen", listens(old) != listens(new)),
         ("server.workers", old.server.workers != new.server.workers),
@@ -25,6 +25,11 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
 /// What of the access log is only read at start: all but how many lines are written.
 fn log_of(config: &Config) -> AccessLog {
     AccessLog { sample: Sample::default(), ..config.access_log.clone() }
+}
+
+/// Where the gateway listens.
+fn addresses(config: &Config) -> impl Iterator<Item = &Address> {
+    config.listen.proxy.iter().map(|listener| &listener.address)
 }
 
 /// Where other proxies ask.
@@ -44,6 +49,30 @@ struct State {
     inode: (u64, u64),
     modified: (i64, i64),
     size: u64,
+}
+
+/// Several files, of which it is only known that one of them changed.
+#[derive(Default)]
+pub(super) struct FileWatches(Vec<FileWatch>);
+
+impl FileWatches {
+    /// Watches these files from now on. Those that were watched before go on being compared with what they
+    /// were then.
+    pub(super) fn watch<'p>(&mut self, paths: impl Iterator<Item = &'p Path>) {
+        let mut before = std::mem::take(&mut self.0);
+        self.0 = paths
+            .map(|path| match before.iter().position(|watch| watch.path == path) {
+                Some(at) => before.swap_remove(at),
+                None => FileWatch::new(path),
+            })
+            .collect();
+    }
+
+    /// Says whether one of them changed since the last call.
+    pub(super) fn changed(&mut self) -> bool {
+        // Every one is looked at: what changed together is read together.
+        self.0.iter_mut().fold(false, |any, watch| watch.changed() | any)
+    }
 }
 
 impl FileWatch {

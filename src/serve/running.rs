@@ -17,6 +17,7 @@ use super::alerts::Taker;
 use super::asked;
 use super::lock::{ServeLock, Taken};
 use super::log_file::LogFile;
+use super::reload::FileWatches;
 use super::signing::Signing;
 use super::usage::UsageBook;
 use super::{Notice, ServeError, ServeOptions, explain, limits, reload};
@@ -68,8 +69,9 @@ pub(super) struct Core {
 }
 
 impl Running {
-    pub(super) fn start(loaded: Loaded, mut options: ServeOptions) -> Result<Self, ServeError> {
-        let Loaded { mut config, warnings } = loaded;
+    pub(super) fn start(mut loaded: Loaded, mut options: ServeOptions) -> Result<Self, ServeError> {
+        loaded.note_dates(wall());
+        let Loaded { mut config, warnings, .. } = loaded;
         if let Some(dir) = &options.data_dir {
             config.data_dir.clone_from(dir);
         }
@@ -80,7 +82,8 @@ impl Running {
         let lock = take_lock(&config, options.is_shared)?;
         let workers = config.server.workers.unwrap_or_else(cores);
         // Everything that can fail for a reason of the machine's comes before the store is loaded.
-        let mut bound = bind(&config.listen.proxy, workers)?;
+        let addresses: Vec<_> = config.listen.proxy.iter().map(|l| l.address.clone()).collect();
+        let mut bound = bind(&addresses, workers)?;
         let mut asked = bind(config.sidecar.as_ref().map_or(&[], |sidecar| &sidecar.listen), workers)?;
         let admin = config.listen.admin.map(bind_admin).transpose()?;
         if let Some(warning) = limits::raise_open_files(config.server.max_connections) {
@@ -249,6 +252,11 @@ impl Running {
         self.notify(&Notice::Stopped);
     }
 
+    /// Has the files watched that the configuration in force names.
+    pub(super) fn watch_certificates(&self, watches: &mut FileWatches) {
+        watches.watch(self.core.config().certificate_files());
+    }
+
     pub(super) fn config_path(&self) -> PathBuf {
         self.core.config().path.clone()
     }
@@ -343,13 +351,14 @@ impl Core {
     fn reload(&self) -> Notice {
         // Held throughout: two reloads at once would leave a mixture.
         let mut held = self.lock();
-        let loaded = match Config::read(&held.path) {
+        let mut loaded = match Config::read(&held.path) {
             Ok(loaded) => loaded,
             Err(error) => {
                 self.metrics.reloaded(false);
                 return Notice::ReloadFailed(described(&error));
             }
         };
+        loaded.note_dates(self.verifier.now().wall);
         if !loaded.warnings.is_empty() {
             (self.notify)(&Notice::Warning(loaded.warnings.to_string()));
         }

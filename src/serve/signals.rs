@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::reload::FileWatch;
+use super::reload::{FileWatch, FileWatches};
 use super::{Notice, Running, ServeError};
 
 /// How often the configuration file is looked at. Waiting for the write to settle is not needed: a
@@ -41,6 +41,7 @@ impl Signals {
         let Self { runtime, mut terminate, mut interrupt, mut hangup, mut reopen } = self;
         let outcome = runtime.block_on(async {
             let mut file = FileWatch::new(&running.config_path());
+            let mut certificates = FileWatches::default();
             let mut look = tokio::time::interval(LOOK);
             let mut ended = running.ended();
             loop {
@@ -51,12 +52,14 @@ impl Signals {
                         // What the file is like now is what is being read.
                         file.changed();
                         running.reopen_log();
+                        certificates.changed();
                         running.reload_and_say();
                     }
                     _ = reopen.recv() => running.reopen_log(),
                     _ = look.tick() => {
                         running.look_at_signing_keys();
-                        if file.changed() {
+                        running.watch_certificates(&mut certificates);
+                        if file.changed() | certificates.changed() {
                             running.reload_and_say();
                         }
                     }

@@ -82,6 +82,7 @@ impl Sidecar {
             host: &question.host,
             target: &question.target,
             client: question.client,
+            certificate: &[],
             fields: &question.fields,
         };
         match self.verifier.verify(&attributes).await {

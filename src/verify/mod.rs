@@ -663,8 +663,14 @@ mod tests {
 
     fn allows(verifier: &Verifier, key: &Issued) -> Result<bool, Unavailable> {
         let fields = Bearer(format!("Bearer {}", key.token.expose()));
-        let attributes =
-            Attributes { method: "GET", host: "h", target: b"/x", client: None, fields: &fields };
+        let attributes = Attributes {
+            method: "GET",
+            host: "h",
+            target: b"/x",
+            client: None,
+            certificate: &[],
+            fields: &fields,
+        };
         block_on(verifier.verify(&attributes)).map(|decision| matches!(decision, Decision::Allow(_)))
     }
 

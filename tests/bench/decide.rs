@@ -75,6 +75,7 @@ fn decide(engine: &Arc<Engine>, header: &[u8], second: u64) -> bool {
         host: "api.example.com",
         target: b"/v1/products/4711?fields=name",
         client: Some([192, 0, 2, 1].into()),
+        certificate: &[],
         fields: &fields,
     };
     let now = Now { wall: population::now(), mono: second * 1_000_000_000 };

@@ -67,7 +67,8 @@ fn main() {
             let token = Token::mint(&prefix, &mut rng);
             let fields = Bearer(format!("Bearer {}", token.expose()).into_bytes());
             let (method, host, target) = ("GET", "api.example.com", b"/v1/products/1".as_slice());
-            let request = Attributes { method, host, target, client: None, fields: &fields };
+            let request =
+                Attributes { method, host, target, client: None, certificate: &[], fields: &fields };
             let now = Now { wall: population::now(), mono: 1 };
             assert!(matches!(engine.decide(&request, now), Decision::Allow(_)));
         }

@@ -113,6 +113,7 @@ fn refuse(engine: &Engine, header: &[u8]) {
         host: "api.example.com",
         target: b"/v1/products/4711",
         client: None,
+        certificate: &[],
         fields: &fields,
     };
     let now = Now { wall: population::now(), mono: 1_000_000_000 };

@@ -151,7 +151,7 @@ impl Gate {
         let mut address = None;
         let mut shares: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
         for wanted in &config.listen.proxy {
-            let wanted = match wanted {
+            let wanted = match &wanted.address {
                 kgate::config::Address::Tcp(address) => ListenAddress::Tcp(*address),
                 kgate::config::Address::Unix(path) => ListenAddress::Unix(path.clone()),
                 kgate::config::Address::Name(..) => unreachable!("not a place to listen"),
@@ -409,7 +409,18 @@ impl Duplex for UnixStream {
     }
 }
 
+impl Duplex for rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
+    fn half_close(&self) {
+        self.sock.half_close();
+    }
+}
+
 impl Client {
+    /// Talks TLS.
+    pub fn over(stream: rustls::StreamOwned<rustls::ClientConnection, TcpStream>) -> Self {
+        Self { stream: Box::new(stream), left: Vec::new() }
+    }
+
     /// Connects over TCP.
     pub fn tcp(address: SocketAddr) -> Self {
         Self::try_tcp(address).expect("the gateway accepts")
@@ -474,7 +485,9 @@ impl Client {
                 self.left.extend_from_slice(&buffer[..n]);
                 true
             }
-            Err(e) if e.kind() == ErrorKind::ConnectionReset => false,
+            Err(e) if matches!(e.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => false,
+            // What TLS says of a connection it refuses.
+            Err(e) if e.kind() == ErrorKind::InvalidData => false,
             Err(e) => panic!("no answer: {e}; so far: {}", self.left.escape_ascii()),
         }
     }

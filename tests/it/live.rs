@@ -16,7 +16,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 
 /// A backend by path: `/live/ws` is upgraded and repeats what comes, `/live/events` never ends, and of
 /// `/live/upload` nothing is read but the head.
-fn backend() -> SocketAddr {
+pub fn backend() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {

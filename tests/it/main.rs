@@ -15,6 +15,7 @@ mod demo;
 mod deploy;
 mod docs;
 mod doors;
+mod downstream;
 mod explain;
 mod faults;
 mod freshness;

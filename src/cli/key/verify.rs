@@ -44,6 +44,7 @@ pub(super) fn run(args: &Verify, session: &Session) -> Outcome {
             host: &args.host,
             target: args.path.as_bytes(),
             client: args.ip,
+            certificate: &[],
             fields: &NoFields,
         },
         token.expose().as_bytes(),

@@ -166,9 +166,9 @@ upstream = "catalog"
 "#;
     let path = directory.path().join("kgate.toml");
     fs::write(&path, text).unwrap();
-    let Loaded { config, warnings } = Config::read(&path).unwrap_or_else(|error| panic!("{error}"));
+    let Loaded { config, warnings, .. } = Config::read(&path).unwrap_or_else(|error| panic!("{error}"));
     assert!(warnings.is_empty(), "{warnings}");
-    assert_eq!(config.listen.proxy[1], Address::Unix(directory.path().join("kgate.sock")));
+    assert_eq!(config.listen.proxy[1].address, Address::Unix(directory.path().join("kgate.sock")));
     assert!(config.server.trusted_proxies.unix);
     assert_eq!((config.server.max_body, config.server.max_header_bytes), (1 << 20, 65536));
     assert_eq!(config.server.header_timeout, Duration::from_secs(5));

@@ -1,0 +1,611 @@
+//! HTTP/2: the same promises stream by stream, the rules of RFC 9113, gRPC, and floods.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{TLS, python, tls_gate};
+use crate::harness::{Gate, acme, full_or, is_quick, new_key, now, until};
+
+/// A client of `http2.py`.
+struct Peer {
+    child: Child,
+    into: ChildStdin,
+    from: BufReader<ChildStdout>,
+    next: u32,
+}
+
+impl Peer {
+    fn tls(gate: &Gate) -> Self {
+        let ca = gate.dir.path().join("ca.pem");
+        Self::open(&["tls", "localhost", &gate.address.port().to_string(), ca.to_str().unwrap()])
+    }
+
+    fn open(arguments: &[&str]) -> Self {
+        Self::open_with(arguments, &json!([]))
+    }
+
+    fn open_with(arguments: &[&str], settings: &Value) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        let mut child = Command::new(target.join("tools/bin/python"))
+            .arg(root.join("tests/it/downstream/http2.py"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python, with what tests/setup.sh installs");
+        let (into, from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let mut peer = Self { child, into, from, next: 1 };
+        peer.run(&json!({ "do": "greet", "settings": settings }));
+        peer
+    }
+
+    /// Has a command carried out, and returns what is known of its stream then.
+    fn run(&mut self, command: &Value) -> Value {
+        writeln!(self.into, "{command}").expect("the peer runs");
+        let mut line = String::new();
+        self.from.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("the peer failed at {command}"))
+    }
+
+    fn stream(&mut self) -> u32 {
+        self.next += 2;
+        self.next - 2
+    }
+
+    /// Opens a stream with a head, and returns its number.
+    fn begin(&mut self, head: &[(&str, &str)], end: bool) -> u32 {
+        let stream = self.stream();
+        self.run(&json!({ "do": "headers", "stream": stream, "headers": head, "end": end }));
+        stream
+    }
+
+    fn wait(&mut self, stream: u32) -> Value {
+        self.run(&json!({ "do": "wait", "stream": stream }))
+    }
+
+    /// Asks, and waits for the answer.
+    fn ask(&mut self, head: &[(&str, &str)]) -> Value {
+        let stream = self.begin(head, true);
+        self.wait(stream)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const HEAD: [(&str, &str); 4] =
+    [(":method", "GET"), (":scheme", "https"), (":authority", "api.example.com"), (":path", "/v1/products")];
+
+/// A head with a key and more fields.
+fn head<'a>(key: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [&HEAD[..], &[("authorization", key)], more].concat()
+}
+
+fn bearer(token: &kgate::key::Token) -> String {
+    format!("Bearer {}", token.expose())
+}
+
+/// What the echo backend saw under a name, compared as backends do that know no `-`.
+fn seen(answer: &Value, name: &str) -> Vec<String> {
+    let canonical = |text: &str| text.to_lowercase().replace(['_', '.'], "-");
+    let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).expect("the backend's echo");
+    let pairs = body["headers"].as_array().unwrap().clone();
+    let named = |pair: &&Value| canonical(pair[0].as_str().unwrap()) == name;
+    pairs.iter().filter(named).map(|pair| pair[1].as_str().unwrap().to_owned()).collect()
+}
+
+fn header<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
+    let pairs = answer["headers"].as_array()?;
+    pairs.iter().find(|pair| pair[0] == name)?[1].as_str()
+}
+
+#[test]
+fn over_http2_a_backend_sees_who_calls_and_nothing_a_client_claims() {
+    if is_quick() {
+        return;
+    }
+    let gate = tls_gate(TLS, "");
+    let key = bearer(&gate.issue(&["products:read"]));
+    let mut peer = Peer::tls(&gate);
+    let claims = [
+        ("x-consumer-id", "cust_evil"),
+        ("x_consumer_id", "cust_evil"),
+        ("x.consumer.name", "evil"),
+        ("x-consumer-scopes", "*"),
+        ("x-kgate-secret", "guess"),
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x-forwarded-proto", "http"),
+        ("x-original-url", "/admin"),
+        ("cookie", "a=1"),
+        ("cookie", "b=2"),
+        ("te", "trailers"),
+    ];
+    let answer = peer.ask(&head(&key, &claims));
+    assert_eq!(answer["status"], 200, "{answer}");
+    let ids = seen(&answer, "x-consumer-id");
+    assert!(ids.len() == 1 && ids[0].starts_with("cust_") && ids[0] != "cust_evil", "{ids:?}");
+    assert_eq!(seen(&answer, "x-consumer-scopes"), ["products:read"]);
+    assert_eq!(seen(&answer, "x-forwarded-for"), ["127.0.0.1"]);
+    assert_eq!(seen(&answer, "x-forwarded-proto"), ["https"]);
+    assert_eq!(seen(&answer, "host"), ["api.example.com"]);
+    assert_eq!(seen(&answer, "cookie"), ["a=1; b=2"]);
+    assert_eq!(seen(&answer, "x-original-url"), Vec::<String>::new());
+    assert_eq!(seen(&answer, "authorization"), Vec::<String>::new());
+    assert!(!answer["body"].as_str().unwrap().contains("evil"), "{answer}");
+
+    // The same in the trailer, after a body of which nobody said how long it is.
+    let stream = peer.begin(&[&HEAD[1..], &[(":method", "POST"), ("authorization", &key)]].concat(), false);
+    peer.run(&json!({ "do": "data", "stream": stream, "text": "hello" }));
+    let trailer = [("x-consumer-id", "cust_evil")];
+    peer.run(&json!({ "do": "headers", "stream": stream, "headers": trailer, "end": true }));
+    let answer = peer.wait(stream);
+    assert!(answer["status"] == 200 && !answer["body"].as_str().unwrap().contains("evil"), "{answer}");
+    assert_eq!(seen(&answer, "x-consumer-id").len(), 1);
+}
+
+#[test]
+fn over_http2_a_revoked_key_is_refused_by_the_next_request_and_all_refusals_look_alike() {
+    if is_quick() {
+        return;
+    }
+    let gate = tls_gate(TLS, "");
+    let consumer = gate.consumer(&acme());
+    let issued = gate.issue_to(consumer, &["products:read"]);
+    let key = bearer(&issued.token);
+    let mut peer = Peer::tls(&gate);
+    assert_eq!(peer.ask(&head(&key, &[]))["status"], 200);
+    gate.revoke(issued.record.id);
+    let disabled = gate.issue_to(consumer, &["products:read"]);
+    gate.store.disable_key(disabled.record.id, &crate::harness::act()).unwrap();
+    let disabled = bearer(&disabled.token);
+    let mut unknown = key.clone();
+    // Another token of the same form, whose checksum is wrong.
+    unknown.replace_range(key.len() - 8..key.len() - 6, if key.contains("00") { "11" } else { "00" });
+    let looks = |answer: &Value| {
+        let id = header(answer, "x-request-id").unwrap().to_owned();
+        let mut answer = answer.clone();
+        answer["headers"].as_array_mut().unwrap().retain(|pair| pair[0] != "date");
+        answer.to_string().replace(&id, "ID")
+    };
+    let refused: Vec<Value> =
+        [&key, &disabled, &unknown, "Bearer x"].iter().map(|key| peer.ask(&head(key, &[]))).collect();
+    for answer in &refused {
+        assert_eq!(answer["status"], 401);
+        assert_eq!(looks(answer), looks(&refused[0]));
+    }
+}
+
+/// Heads and frames that break a rule of a stream: the stream is refused or reset, and the next is served.
+#[test]
+fn what_breaks_the_rules_of_a_stream_costs_that_stream_only() {
+    if is_quick() {
+        return;
+    }
+    let gate = tls_gate(TLS, "");
+    let key = bearer(&gate.issue(&["products:read"]));
+    let good = head(&key, &[]);
+    let without =
+        |name: &str| -> Vec<(&str, &str)> { good.iter().copied().filter(|f| f.0 != name).collect() };
+    let with = |name, value| -> Vec<(&str, &str)> { [&good[..], &[(name, value)]].concat() };
+    let instead = |name: &'static str, value: &'static str| -> Vec<(&str, &str)> {
+        good.iter().map(|f| if f.0 == name { (name, value) } else { *f }).collect()
+    };
+    let cases: Vec<(&str, Vec<(&str, &str)>)> = vec![
+        ("upper case", with("X-Upper", "a")),
+        ("connection", with("connection", "close")),
+        ("connection naming", with("connection", "x-consumer-id")),
+        ("keep-alive", with("keep-alive", "timeout=5")),
+        ("proxy-connection", with("proxy-connection", "close")),
+        ("transfer-encoding", with("transfer-encoding", "chunked")),
+        ("upgrade", with("upgrade", "h2c")),
+        ("te", with("te", "gzip")),
+        ("no path", without(":path")),
+        ("no method", without(":method")),
+        ("no scheme", without(":scheme")),
+        ("no authority", without(":authority")),
+        ("empty path", instead(":path", "")),
+        ("path of no slash", instead(":path", "v1/products")),
+        ("absolute path", instead(":path", "http://evil.example/v1/products")),
+        ("asterisk", instead(":path", "*")),
+        ("dot segments", instead(":path", "/v1/products/../../admin")),
+        ("encoded slash", instead(":path", "/v1%2fproducts")),
+        ("space in path", instead(":path", "/v1/products HTTP/1.1")),
+        ("CRLF in path", instead(":path", "/v1/products\r\nx: y")),
+        ("fragment", instead(":path", "/v1/products#x")),
+        ("CONNECT", instead(":method", "CONNECT")),
+        ("TRACE", instead(":method", "TRACE")),
+        ("method with a space", instead(":method", "GET /admin")),
+        ("two paths", with(":path", "/public/a")),
+        ("two authorities", with(":authority", "evil.example")),
+        ("late pseudo field", [&good[1..], &good[..1]].concat()),
+        ("unknown pseudo field", [&[(":evil", "a")][..], &good].concat()),
+        ("status in a request", [&[(":status", "200")][..], &good].concat()),
+        ("extended CONNECT", [&[(":protocol", "websocket")][..], &instead(":method", "CONNECT")].concat()),
+        ("other host", with("host", "evil.example")),
+        ("two hosts", [&good[..], &[("host", "api.example.com"), ("host", "evil.example")]].concat()),
+        ("user in authority", instead(":authority", "user@api.example.com")),
+        ("bad port", instead(":authority", "api.example.com:x")),
+        ("CR in a value", with("x-a", "b\rc")),
+        ("LF in a value", with("x-a", "b\nx-consumer-id: evil")),
+        ("NUL in a value", with("x-a", "b\0c")),
+        ("space in a name", with("x a", "b")),
+        ("colon in a name", with("x:a", "b")),
+        ("empty name", with("", "b")),
+        ("no number", with("content-length", "x")),
+        ("a sign", with("content-length", "+0")),
+        ("two lengths", [&good[..], &[("content-length", "0"), ("content-length", "5")]].concat()),
+        ("a list of lengths", with("content-length", "0, 0")),
+        ("a body that never comes", with("content-length", "5")),
+        ("two keys", with("authorization", "Bearer other")),
+    ];
+    let before = gate.echo.requests();
+    let mut peer = Peer::tls(&gate);
+    for (number, (what, head)) in cases.iter().enumerate() {
+        let answer = peer.ask(head);
+        let is_refused = answer["status"].as_u64().is_some_and(|status| (400..=431).contains(&status));
+        // RFC 9113 §5.4.1 lets a fault of a stream be one of its connection: names that are none are.
+        let is_ended = answer["goaway"] == 1;
+        assert!(is_refused || answer["reset"].is_number() || is_ended, "{what}: {answer}");
+        if is_ended {
+            assert!(
+                ["upper case", "space in a name", "colon in a name", "empty name"].contains(what),
+                "{what}: {answer}"
+            );
+            peer = Peer::tls(&gate);
+        }
+        // Malformed ones are counted by connection.
+        if number % 12 == 11 {
+            assert_eq!(peer.ask(&good)["status"], 200, "after {what}");
+            peer = Peer::tls(&gate);
+        }
+    }
+    assert_eq!(peer.ask(&good)["status"], 200);
+    assert_eq!(gate.echo.requests() - before, cases.len() / 12 + 1, "a backend saw one of them");
+}
+
+#[test]
+fn a_body_that_is_not_as_long_as_it_says_is_no_request() {
+    if is_quick() {
+        return;
+    }
+    let gate = tls_gate(TLS, "");
+    let key = bearer(&gate.issue(&["products:read"]));
+    let mut peer = Peer::tls(&gate);
+    for (length, text) in [("3", "hello"), ("9", "hello"), ("0", "GET /admin HTTP/1.1\r\n\r\n")] {
+        let fields =
+            [&HEAD[1..], &[(":method", "POST"), ("authorization", &key), ("content-length", length)]]
+                .concat();
+        let stream = peer.begin(&fields, false);
+        peer.run(&json!({ "do": "data", "stream": stream, "text": text, "end": true }));
+        let answer = peer.wait(stream);
+        // Nothing was waited for where nothing was announced, and nothing of it reaches a backend.
+        let is_refused = answer["status"] != 200 || length == "0";
+        assert!(is_refused && !answer["body"].as_str().unwrap().contains("admin"), "{length}: {answer}");
+    }
+    // The pooled connections are sound.
+    for _ in 0..4 {
+        let answer = peer.ask(&head(&key, &[]));
+        assert_eq!(answer["status"], 200);
+        assert_eq!(seen(&answer, "x-consumer-id").len(), 1);
+    }
+}
+
+/// Frames that break a rule of the connection: it ends, with a word.
+#[test]
+fn what_breaks_the_rules_of_a_connection_ends_it() {
+    if is_quick() {
+        return;
+    }
+    let gate = tls_gate(TLS, "");
+    let frame = |kind: u8, flags: u8, stream: u32, hex: &str| json!({ "do": "frame", "type": kind, "flags": flags, "stream": stream, "hex": hex });
+    for (what, command) in [
+        ("DATA on stream 0", frame(0, 0, 0, "00")),
+        ("DATA on an idle stream", frame(0, 0, 5, "00")),
+        ("HEADERS on stream 0", frame(1, 5, 0, "82")),
+        ("HEADERS on an even stream", frame(1, 5, 2, "82")),
+        ("HEADERS with a bad table index", frame(1, 5, 1, "ff80808008")),
+        ("CONTINUATION of nothing", frame(9, 4, 1, "82")),
+        ("RST_STREAM of an idle stream", frame(3, 0, 1, "00000008")),
+        ("RST_STREAM too short", frame(3, 0, 1, "0000")),
+        ("SETTINGS on a stream", frame(4, 0, 1, "")),
+        ("SETTINGS with a word too many", frame(4, 0, 0, "00")),
+        ("SETTINGS acknowledged with words", frame(4, 1, 0, "000100000000")),
+        ("SETTINGS with a window too large", frame(4, 0, 0, "0004ffffffff")),
+        ("SETTINGS with frames too small", frame(4, 0, 0, "000500000001")),
+        ("PUSH_PROMISE by a client", frame(5, 4, 1, "0000000282")),
+        ("PING too short", frame(6, 0, 0, "00")),
+        ("PING on a stream", frame(6, 0, 1, "0000000000000000")),
+        ("WINDOW_UPDATE of zero", frame(8, 0, 0, "00000000")),
+        ("WINDOW_UPDATE beyond bounds", frame(8, 0, 0, "7fffffff")),
+        ("a frame larger than agreed", json!({ "do": "raw", "hex": "00ffff000000000001" })),
+        (
+            "a head cut by another frame",
+            json!({ "do": "raw", "hex": "0000010100000000018200000806000000000000000000000000 00".replace(' ', "") }),
+        ),
+    ] {
+        let mut peer = Peer::tls(&gate);
+        peer.run(&command);
+        let outcome = peer.run(&json!({ "do": "gone" }));
+        let is_told = outcome["goaway"].as_u64().is_some_and(|code| code > 0);
+        assert!(is_told || outcome["closed"] == true, "{what}: {outcome}");
+    }
+    // Nobody else noticed.
+    let key = bearer(&gate.issue(&["products:read"]));
+    assert_eq!(Peer::tls(&gate).ask(&head(&key, &[]))["status"], 200);
+}
+
+#[test]
+fn a_call_of_grpc_is_refused_in_its_own_words() {
+    if is_quick() {
+        return;
+    }
+    let gate = tls_gate(TLS, "");
+    let limited = NewKeyOf { plan: "tiny", scopes: &["products:read"] }.issue(&gate);
+    let poor = gate.issue(&["other:read"]);
+    let ca = gate.dir.path().join("ca.pem");
+    let target = format!("localhost:{}", gate.address.port());
+    let call = |key: Option<&str>| {
+        let all: Vec<&str> = [target.as_str(), ca.to_str().unwrap()].into_iter().chain(key).collect();
+        python("grpc_client.py", &all)
+    };
+    for key in [None, Some("nonsense"), Some("acme_live_00000000000000000000000000000000000000")] {
+        let said = call(key);
+        assert!(said.starts_with("UNAUTHENTICATED 16 Unauthorized"), "{said}");
+    }
+    assert!(call(Some(poor.expose())).starts_with("PERMISSION_DENIED 7"));
+    for _ in 0..2 {
+        call(Some(&limited));
+    }
+    let said = call(Some(&limited));
+    assert!(said.starts_with("RESOURCE_EXHAUSTED 8") && said.contains("retry-after"), "{said}");
+
+    // Trailers only: one head that ends the stream, and the same one for everybody.
+    let mut peer = Peer::tls(&gate);
+    let fields = [("content-type", "application/grpc+proto"), ("te", "trailers")];
+    let answers: Vec<Value> =
+        ["Bearer a", "Bearer acme_live_x"].iter().map(|key| peer.ask(&head(key, &fields))).collect();
+    for answer in &answers {
+        assert_eq!((answer["status"].as_u64(), answer["size"].as_u64()), (Some(200), Some(0)), "{answer}");
+        assert_eq!(header(answer, "grpc-status"), Some("16"));
+        assert_eq!(header(answer, "content-type"), Some("application/grpc"));
+        assert_eq!(answer["trailers"], json!([]));
+    }
+    // What only looks like one is no call.
+    let answer = peer.ask(&head("Bearer a", &[("content-type", "application/grpcish")]));
+    assert_eq!(answer["status"], 401);
+}
+
+struct NewKeyOf<'a> {
+    plan: &'a str,
+    scopes: &'a [&'a str],
+}
+
+impl NewKeyOf<'_> {
+    fn issue(&self, gate: &Gate) -> String {
+        let new = kgate::store::NewKey {
+            plan: Some(self.plan.to_owned()),
+            scopes: crate::harness::scopes_of(self.scopes),
+            ..new_key(gate.consumer(&acme()))
+        };
+        gate.issue_key(&new).token.expose().to_owned()
+    }
+}
+
+/// Caps small enough to reach.
+fn capped_gate() -> Gate {
+    let listen = format!("proxy = [{{ address = \"127.0.0.1:0\", tls = {{ {TLS} }} }}]");
+    let caps = "realm = \"acme\"\nmax_streams = 4\nmax_requests_per_connection = 20\nbody_timeout = \"300ms\"\nmax_body = \"64KiB\"\nmax_header_bytes = \"4KiB\"";
+    let config = crate::harness::CONFIG
+        .replace("proxy = [\"127.0.0.1:0\"]", &listen)
+        .replace("realm = \"acme\"", caps);
+    Gate::start_with(&config, |dir| {
+        super::Office::open(dir).issue("server", "server", &["localhost"], 2100);
+    })
+}
+
+#[test]
+fn caps_hold_over_http2() {
+    if is_quick() {
+        return;
+    }
+    let gate = capped_gate();
+    let key = bearer(&gate.issue(&["products:read"]));
+    let upload = [&HEAD[1..], &[(":method", "POST"), ("authorization", &key)]].concat();
+
+    // A body that stops is given up, and nobody else with it.
+    let mut peer = Peer::tls(&gate);
+    let stream = peer.begin(&upload, false);
+    let began = now();
+    peer.run(&json!({ "do": "data", "stream": stream, "text": "half a bo" }));
+    let answer = peer.wait(stream);
+    assert!(answer["reset"].is_number() || answer["status"] == 408, "{answer}");
+    assert!(now() - began < Duration::from_secs(5));
+    assert_eq!(peer.ask(&head(&key, &[]))["status"], 200);
+    until("it is logged", || {
+        gate.lines
+            .all()
+            .iter()
+            .any(|line| line["reason"] == "cut_body_too_slow" || line["reason"] == "body_too_slow")
+    });
+
+    // A body over the cap, declared and not.
+    let answer = peer.ask(&[&upload[..], &[("content-length", "65537")]].concat());
+    assert_eq!(answer["status"], 413, "{answer}");
+    let stream = peer.begin(&upload, false);
+    for _ in 0..5 {
+        peer.run(&json!({ "do": "data", "stream": stream, "text": "x".repeat(16000) }));
+    }
+    let answer = peer.wait(stream);
+    assert!(answer["status"] == 413 || answer["reset"].is_number(), "{answer}");
+
+    // Head and target.
+    let long = "x".repeat(5000);
+    let answer = peer.ask(&head(&key, &[("x-long", &long)]));
+    assert!(answer["status"] == 431 || answer["reset"].is_number(), "{answer}");
+
+    // Streams at once, and requests in all.
+    let mut peer = Peer::tls(&gate);
+    let opened: Vec<u32> = (0..6).map(|_| peer.begin(&upload, false)).collect();
+    let refused = opened.iter().filter(|stream| {
+        let answer = peer.run(&json!({ "do": "wait", "stream": stream, "seconds": 0.2 }));
+        answer["reset"] == 7
+    });
+    assert_eq!(refused.count(), 2);
+    let mut peer = Peer::tls(&gate);
+    for _ in 0..20 {
+        assert_eq!(peer.ask(&head(&key, &[]))["status"], 200);
+    }
+    assert_eq!(peer.run(&json!({ "do": "gone" }))["goaway"], 0, "it ends with a good word");
+}
+
+#[test]
+fn floods_cost_their_connection_and_others_are_served() {
+    if is_quick() {
+        return;
+    }
+    let gate = tls_gate(TLS, "");
+    let key = bearer(&gate.issue(&["products:read"]));
+    let times = full_or(100_000, 4_000);
+    let good = head(&key, &[]);
+    let served = |what: &str| {
+        let began = now();
+        assert_eq!(Peer::tls(&gate).ask(&good)["status"], 200, "{what}");
+        assert!(now() - began < Duration::from_secs(10), "{what}");
+    };
+    // Rapid reset (CVE-2023-44487), by somebody with a good key.
+    let mut peer = Peer::tls(&gate);
+    let outcome = peer.run(&json!({ "do": "resets", "stream": 1, "times": times, "headers": good }));
+    let outcome =
+        if outcome["closed"] == true { outcome } else { peer.run(&json!({ "do": "listen", "seconds": 5 })) };
+    assert!(outcome["closed"] == true || outcome["goaway"].as_u64() > Some(0), "{outcome}");
+    served("rapid reset");
+
+    // A head without end (CVE-2024-27316).
+    let mut peer = Peer::tls(&gate);
+    peer.run(&json!({ "do": "frame", "type": 1, "flags": 1, "stream": 1, "hex": "82" }));
+    let field = "400161".to_owned() + "7f81" + "01" + &"61".repeat(256);
+    peer.run(&json!({ "do": "frame", "type": 9, "flags": 0, "stream": 1, "hex": field, "times": times }));
+    let outcome = peer.run(&json!({ "do": "listen", "seconds": 5 }));
+    assert!(outcome["closed"] == true || outcome["goaway"].as_u64() > Some(0), "{outcome}");
+    served("CONTINUATION");
+
+    // A small head that unpacks to a large one: one long field, referred to again and again.
+    let mut peer = Peer::tls(&gate);
+    let long = "a".repeat(3000);
+    let bomb: Vec<(&str, &str)> = [&good[..], &vec![("x-bomb", long.as_str()); 4000]].concat();
+    let stream = peer.begin(&bomb, true);
+    let answer = peer.wait(stream);
+    assert!(
+        answer["status"] == 431
+            || answer["reset"].is_number()
+            || answer["closed"] == true
+            || answer["goaway"].as_u64() > Some(0),
+        "{:.300}",
+        answer.to_string()
+    );
+    served("HPACK bomb");
+
+    // Questions whose answers nobody reads, and settings without end.
+    for (what, kind, hex) in [
+        ("PING", 6, "0000000000000000"),
+        ("SETTINGS", 4, "000300000064"),
+        ("empty DATA", 0, ""),
+        ("PRIORITY", 2, "0000000000"),
+        ("unknown frames", 99, "00"),
+    ] {
+        let mut peer = Peer::tls(&gate);
+        let stream = if kind == 0 {
+            peer.begin(&[&HEAD[1..], &[(":method", "POST"), ("authorization", &key)]].concat(), false)
+        } else {
+            0
+        };
+        let stream = if kind == 2 { 3 } else { stream };
+        peer.run(&json!({ "do": "frame", "type": kind, "stream": stream, "hex": hex, "times": times, "listen": true }));
+        served(what);
+    }
+
+    // A window of nothing: the answer waits, and is given up.
+    let ca = gate.dir.path().join("ca.pem");
+    let arguments = ["tls", "localhost", &gate.address.port().to_string(), ca.to_str().unwrap()];
+    let mut peer = Peer::open_with(&arguments, &json!([[4, 0]]));
+    for _ in 0..50 {
+        peer.begin(&good, true);
+    }
+    served("zero windows");
+}
+
+#[test]
+fn a_stream_of_a_revoked_key_is_cut_and_its_neighbours_go_on() {
+    if is_quick() {
+        return;
+    }
+    let backend = crate::live::backend();
+    let route = format!(
+        "\n[[upstream]]\nname = \"live\"\nservers = [\"{backend}\"]\n\
+         [[route]]\nname = \"live\"\npath = \"/live/**\"\nupstream = \"live\"\n"
+    );
+    let gate = tls_gate(TLS, &route);
+    let consumer = gate.consumer(&acme());
+    let (doomed, spared) = (gate.issue_to(consumer, &[]), gate.issue_to(consumer, &[]));
+    let mut peer = Peer::tls(&gate);
+    let events = |key: &str| -> Vec<(String, String)> {
+        let path = (":path".to_owned(), "/live/events".to_owned());
+        let rest = HEAD[..3].iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        rest.chain([path, ("authorization".to_owned(), key.to_owned())]).collect()
+    };
+    let begin = |peer: &mut Peer, key: &str| {
+        let all = events(key);
+        let all: Vec<(&str, &str)> = all.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let stream = peer.begin(&all, true);
+        assert_eq!(peer.run(&json!({ "do": "head", "stream": stream }))["status"], 200);
+        stream
+    };
+    let (a, b) = (begin(&mut peer, &bearer(&doomed.token)), begin(&mut peer, &bearer(&spared.token)));
+    let revoked = now();
+    gate.revoke(doomed.record.id);
+    let cut = peer.wait(a);
+    assert!(cut["reset"].is_number() && cut["end"] == false, "{cut}");
+    assert!(now() - revoked < Duration::from_secs(5) + Duration::from_secs(1), "it took too long");
+    let size = |peer: &mut Peer| peer.run(&json!({ "do": "listen", "stream": b, "seconds": 0.3 }));
+    let (before, after) = (size(&mut peer), size(&mut peer));
+    assert!(after["size"].as_u64() > before["size"].as_u64() && after["reset"] == Value::Null, "{after}");
+    until("it is logged", || gate.lines.all().iter().any(|line| line["reason"] == "cut_revoked"));
+}
+
+#[test]
+fn clear_text_http2_is_for_unix_sockets_and_trusted_listeners() {
+    if is_quick() {
+        return;
+    }
+    let listen = "proxy = [{ address = \"127.0.0.1:0\", h2c = true, trusted = true }, \"unix:k.sock\"]";
+    let gate = Gate::start(&crate::harness::CONFIG.replace("proxy = [\"127.0.0.1:0\"]", listen));
+    let key = bearer(&gate.issue(&["products:read"]));
+    let port = gate.address.port().to_string();
+    let socket = gate.dir.path().join("k.sock");
+    for arguments in [&["tcp", "127.0.0.1", &port][..], &["unix", socket.to_str().unwrap()]] {
+        let mut peer = Peer::open(arguments);
+        let answer = peer.ask(&head(&key, &[]));
+        assert_eq!(answer["status"], 200, "{arguments:?}");
+        assert_eq!(seen(&answer, "x-forwarded-proto"), ["http"]);
+        assert_eq!(seen(&answer, "x-consumer-id").len(), 1);
+        assert_eq!(peer.ask(&HEAD)["status"], 401);
+    }
+    // HTTP/1.1 beside it, and what begins like HTTP/2 and is not.
+    let token = key.strip_prefix("Bearer ").unwrap();
+    let answer =
+        gate.send(format!("GET /v1/products HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"));
+    assert_eq!(answer.status, 200);
+    assert_eq!(gate.send("PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n").status, 400);
+
+    let plain = Gate::start(crate::harness::CONFIG);
+    assert_eq!(plain.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").status, 400, "not where nobody said so");
+}
