@@ -1048,6 +1048,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -1072,6 +1073,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--force[Replace files that are there]' \
 '(--format)--json[Short for --format json]' \

@@ -16,8 +16,8 @@ use super::reader::{At, Section, shown};
 use super::report::did_you_mean;
 use super::secret::Readers;
 use super::{
-    Address, Config, Forward, IdentityHeader, IdentityHeaders, Jwt, JwtAlgorithm, Listen, Loaded,
-    RateHeaders, Report, RequestIdTrust, Secret, Server, Sidecar, TIMEOUTS, TrustedProxies, Upstream,
+    Address, Config, Cors, Forward, IdentityHeader, IdentityHeaders, Jwt, JwtAlgorithm, Listen, Loaded,
+    RateHeaders, Report, RequestIdTrust, RouteAnswers, Secret, Server, Sidecar, TIMEOUTS, TrustedProxies, Upstream,
     balance, forward,
 };
 use crate::key::{
@@ -179,6 +179,7 @@ impl<'t> Builder<'t> {
             peppers,
             plans,
             upstreams,
+            route_answers: routes.iter().map(|route| route.answers.clone()).collect(),
             route_names: routes.iter().map(|route| route.spec.name.clone()).collect(),
             forwards: routes.into_iter().map(|route| route.forward).collect(),
             rules: Arc::new(rules),
@@ -195,10 +196,7 @@ impl<'t> Builder<'t> {
     }
 
     fn listen(&self, section: &Section<'_>, sidecar: Option<&Sidecar>) -> Listen {
-        if section.entries_of("proxy", "listen.proxy").is_empty() && sidecar.is_none() {
-            section.error(section.span_of("proxy"), "`proxy` names no address", None);
-        }
-        let doors = self.doors(section);
+        let doors = self.doors(section, sidecar.is_some());
         let proxy: Vec<_> = doors.iter().map(|door| door.address.clone()).collect();
         let asked = sidecar.map_or(&[][..], |sidecar| &sidecar.listen);
         if let Some(twice) = proxy.iter().find(|address| asked.contains(address) && !is_any_port(address)) {
@@ -884,6 +882,7 @@ struct Route {
     spec: RouteSpec,
     forward: Forward,
     section: usize,
+    answers: RouteAnswers,
 }
 
 fn routes(
@@ -901,7 +900,9 @@ fn routes(
     let mut seen = BTreeSet::new();
     let route = |(number, section)| {
         let spec = route(section, &key_types, &upstreams, plans, headers, &tokens, &mut seen)?;
-        Some(Route { spec, forward: forward::forward(section, headers, &tokens), section: number })
+        let answers = RouteAnswers { cors: cors(section, &spec), compress: section.flag("compress") };
+        let forward = forward::forward(section, headers, &tokens);
+        Some(Route { spec, forward, section: number, answers })
     };
     sections.iter().enumerate().filter_map(route).collect()
 }
@@ -962,6 +963,57 @@ fn route(
         // What is wrong with it was said; the rest of the route is still to be judged.
         upstream: upstream.or_else(|| (!upstreams.names.is_empty()).then_some(0))?,
     })
+}
+
+/// Reads which pages of other origins may ask a route.
+fn cors(section: &Section<'_>, route: &RouteSpec) -> Option<Cors> {
+    let section = section.section("cors", "route.cors")?;
+    let credentials = section.flag("credentials");
+    let given = section.texts("origins");
+    if given.is_empty() && section.has("origins") {
+        section.error(section.span_of("origins"), "`origins` names none", None);
+    }
+    let mut origins = Vec::new();
+    for text in given {
+        let host = text.value.strip_prefix("https://").or_else(|| text.value.strip_prefix("http://"));
+        let is_host = |host: &str| {
+            let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._:[]".contains(&b);
+            !host.is_empty() && host.bytes().all(is_plain)
+        };
+        if text.value == "*" && credentials {
+            let hint = "name the origins, or take `credentials` away".to_owned();
+            section.error(text.span, "browsers send no credentials where any origin may ask", Some(hint));
+        } else if text.value == "*" || host.is_some_and(is_host) {
+            origins.push(text.value.to_owned());
+        } else {
+            let hint =
+                "an origin is scheme, host in lower case and perhaps port: \"https://app.example.com\"";
+            section.error(text.span, format!("`{}` is no origin", shown(text.value)), Some(hint.to_owned()));
+        }
+    }
+    let names = |name: &str| {
+        let text = section.texts(name).into_iter();
+        text.filter_map(|text| {
+            let is_name = is_header_name(text.value);
+            if !is_name {
+                let message = format!("`{}` is not a header's name", shown(text.value));
+                section.error(text.span, message, None);
+            }
+            is_name.then(|| text.value.to_ascii_lowercase())
+        })
+        .collect::<Vec<_>>()
+    };
+    let mut headers = names("headers");
+    // What carries the key must be let through, or nobody could ask.
+    for source in &route.credentials {
+        if let Source::Header(name) = source
+            && !headers.iter().any(|header| header.as_str() == &**name)
+        {
+            headers.push(name.to_string());
+        }
+    }
+    let max_age = section.duration("max_age", Duration::ZERO..=Duration::from_hours(24));
+    Some(Cors { origins, headers, expose: names("expose"), credentials, max_age })
 }
 
 /// Reads which client certificates a route takes.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::build::{Builder, listen_address, trusted_proxies};
@@ -35,7 +34,7 @@ pub struct ListenTls {
     pub hsts: Option<String>,
     /// What accepts connections.
     #[cfg(feature = "tls")]
-    pub server: Arc<crate::tls::Server>,
+    pub server: std::sync::Arc<crate::tls::Server>,
 }
 
 /// From when to when a certificate the file names holds.
@@ -64,10 +63,14 @@ impl Dated {
 }
 
 impl Builder<'_> {
-    /// Reads where the gateway listens.
-    pub(super) fn doors(&self, section: &Section<'_>) -> Vec<Listener> {
+    /// Reads where the gateway listens, which may be nowhere.
+    pub(super) fn doors(&self, section: &Section<'_>, may_be_none: bool) -> Vec<Listener> {
         let mut doors: Vec<Listener> = Vec::new();
-        for entry in section.entries_of("proxy", "listen.proxy") {
+        let entries = section.entries_of("proxy", "listen.proxy");
+        if entries.is_empty() && !may_be_none {
+            section.error(section.span_of("proxy"), "`proxy` names no address", None);
+        }
+        for entry in entries {
             let (door, span) = match entry {
                 Entry::Text(text) => (self.plain_door(section, &text), text.span),
                 Entry::Table(table) => (self.door(&table), table.span_of("address")),
@@ -243,7 +246,7 @@ impl Builder<'_> {
         let least = if parts.is_modern { LeastVersion::Tls13 } else { LeastVersion::Tls12 };
         let server = Server::new(&ServerSpec { identities, clients, least, h2: parts.h2 });
         let server = server.map_err(|error| fault(section.span.clone(), error)).ok()?;
-        Some(ListenTls { files: parts.files(), hsts: parts.hsts, server: Arc::new(server) })
+        Some(ListenTls { files: parts.files(), hsts: parts.hsts, server: std::sync::Arc::new(server) })
     }
 
     #[cfg(feature = "tls")]

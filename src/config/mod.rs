@@ -74,6 +74,8 @@ pub struct Config {
     pub route_names: Vec<String>,
     /// How each route forwards, in the same order.
     pub forwards: Vec<Forward>,
+    /// How their answers reach clients, in the same order.
+    pub route_answers: Vec<RouteAnswers>,
     /// Routes, plans, key types and peppers, compiled for the engine.
     pub rules: Arc<Rules>,
 }
@@ -94,6 +96,30 @@ pub struct Sidecar {
     pub listen: Vec<Address>,
     /// The proxies that may ask, and whose word on the original request counts.
     pub fronts: TrustedProxies,
+}
+
+/// How a route's answers reach clients.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RouteAnswers {
+    /// Which pages of other origins may ask and read; `None` leaves that to the backend.
+    pub cors: Option<Cors>,
+    /// Whether they are compressed for who takes that.
+    pub compress: bool,
+}
+
+/// Which pages of other origins may ask and read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cors {
+    /// The origins, `https://app.example.com`, or `*`.
+    pub origins: Vec<String>,
+    /// The request headers they may set.
+    pub headers: Vec<String>,
+    /// The response headers they may read.
+    pub expose: Vec<String>,
+    /// Whether the browser may send cookies.
+    pub credentials: bool,
+    /// How long the browser may go by an answer to a pre-flight.
+    pub max_age: Duration,
 }
 
 /// A place to listen at or to connect to.

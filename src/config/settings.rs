@@ -184,6 +184,11 @@ const TABLES: &[(&str, &str, &str)] = &[
         "`response_headers` of a route",
         "`response_headers = { set = { Cache-Control = \"no-store\" }, remove = [\"Server\"] }`.",
     ),
+    (
+        "route.cors",
+        "`cors` of a route",
+        "`cors = { origins = [\"https://app.example.com\"] }`. A pre-flight is answered by kgate, before any key is asked for; every other answer on the route, refusals too, says whether the page may read it, and what the backend says of that is taken away.",
+    ),
 ];
 
 macro_rules! settings {
@@ -389,6 +394,8 @@ settings! {
         "plan" "plan" none "A plan for everybody who uses it, beside the key's and the consumer's.";
         "cost" "number" "1" "How much a request is charged to rates and quotas; 0 is nothing.";
         "client_certificates" "list of texts" "[]" "Names of client certificates it takes, of which the client's must have one: `cn:NAME`, `dns:NAME`, `email:NAME`, `uri:NAME`, or `subject:CN=…, O=…` whole; anybody else gets 403, before any key is looked at, also on a `public` route. Needs `client_certificates` on the listener.";
+        "cors" "table" none "Which pages of other origins may ask and read, see `cors` below; without it that is the backend's business.";
+        "compress" "true | false" "false" "Whether its answers are compressed for clients that take it (`gzip`, `br`, `zstd`). Not events, partial answers, calls of gRPC, or what the backend compressed. Leave it off where answers repeat what a client sent beside secrets.";
         "strict_path" "true | false" "true" "`false` lets ambiguous spellings of a path through, as they are. Dot segments never pass.";
         "rewrite_prefix" "path" none "What the backend sees in the place of what stands before the first wildcard of `path`: with `path = \"/v1/products/**\"` and `rewrite_prefix = \"/catalog\"`, `/v1/products/7` becomes `/catalog/7`.";
         "rewrite_host" "host" none "The `Host` the backend gets; without it, the client's. `X-Forwarded-Host` has the client's in any case.";
@@ -407,5 +414,12 @@ settings! {
         "remove" "list of texts" "[]" "Names of fields to take away.";
         "set" "table" none "Fields to put in the place of all of their name.";
         "add" "table" none "Fields to put beside those of their name.";
+    }
+    "route.cors" {
+        "origins" "list of texts" required "Origins whose pages may: scheme, host and perhaps port, `https://app.example.com`; or `*`.";
+        "headers" "list of headers" r#"["authorization", "content-type"]"# "Request headers they may set; those the route takes keys from always.";
+        "expose" "list of headers" "[]" "Response headers they may read.";
+        "credentials" "true | false" "false" "Whether the browser may send cookies along.";
+        "max_age" "duration" "10m" "How long the browser may go by the answer to a pre-flight.";
     }
 }

@@ -9,6 +9,7 @@ mod account;
 mod answer;
 mod client;
 mod code;
+mod cors;
 #[cfg(feature = "gateway")]
 mod count;
 mod fields;
@@ -21,6 +22,7 @@ pub use access::{AccessLine, AccessSink, Verdict, redacted, without_tokens};
 pub use account::{ACCOUNT, Account, Counts, NoQuestion, Question};
 pub use answer::{Answer, Answers, Failure};
 pub use client::{client_address, is_trusted};
+pub use cors::Cors;
 #[cfg(feature = "gateway")]
 pub use count::{denied_as, failed_as, refusal_of};
 pub use identity::{Head, Identification, Sent};

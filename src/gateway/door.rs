@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName,
-    HeaderValue, LOCATION, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
+    HeaderValue, LOCATION, ORIGIN, RANGE, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
 };
 use http::response::Parts;
 use http::{Method, StatusCode, Version};
@@ -28,8 +28,8 @@ use super::h2::Caller;
 use super::live::Live;
 use super::wire::{Peer, Wire};
 use crate::edge::{
-    AccessLine, Answer, Failure, RequestId, X_REQUEST_ID, client_address, is_trusted, redacted, refusal_of,
-    without_tokens,
+    AccessLine, Answer, Cors, Failure, RequestId, X_REQUEST_ID, client_address, is_trusted, redacted,
+    refusal_of, without_tokens,
 };
 use crate::metrics::{Finished, Refusal, UpstreamFault};
 use crate::policy::{Attributes, Decision, Engine, Now};
@@ -105,6 +105,18 @@ impl Door {
             return Some(Failure::BadRequest);
         }
         None
+    }
+
+    /// Answers a CORS pre-flight on a route that says who may ask.
+    fn preflight(session: &Session, exchange: &mut Exchange) -> Option<Answer> {
+        let head = session.req_header();
+        let method = Cors::asked(&head.method, &head.headers)?;
+        let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let route = exchange.setup.rules().route_of(host, &exchange.target, &method)?;
+        let id = exchange.id();
+        let answer = exchange.setup.cors(route)?.preflight(&head.headers, &id);
+        exchange.stage = Stage::Answered("preflight", Some(route));
+        Some(answer)
     }
 
     /// Has the request judged. The one way to a [`Forwarding`].
@@ -253,6 +265,11 @@ impl Door {
         let (mut parts, ()) = http::Response::new(()).into_parts();
         parts.status = status;
         parts.headers = headers;
+        if let Stage::Denied(denial) = &exchange.stage
+            && let Some(cors) = denial.route().and_then(|(route, _)| exchange.setup.cors(route))
+        {
+            cors.decorate(session.req_header().headers.get(ORIGIN), &mut parts.headers);
+        }
         if let Some(hsts) = peer_of(session).door.as_ref().and_then(|door| door.hsts.as_ref()) {
             parts.headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
@@ -306,7 +323,15 @@ impl ProxyHttp for Door {
         if let Some(port) = peer_of(session).door.as_ref().and_then(|door| door.redirect) {
             let id = exchange.id();
             let answer = redirection(session.req_header(), &exchange.target, port, &id);
-            let answer = answer.unwrap_or_else(|| exchange.setup.answers.failure(Failure::BadRequest, &id));
+            let Some(answer) = answer else {
+                self.fail(session, exchange, Failure::BadRequest).await?;
+                return Ok(true);
+            };
+            exchange.stage = Stage::Answered("redirect", None);
+            self.send(session, answer, exchange).await?;
+            return Ok(true);
+        }
+        if let Some(answer) = Self::preflight(session, exchange) {
             self.send(session, answer, exchange).await?;
             return Ok(true);
         }
@@ -339,6 +364,14 @@ impl ProxyHttp for Door {
                     let is_call = is_grpc(session.req_header());
                     caller.expect_body(if is_call { caps.upgrade_idle_timeout } else { caps.body_timeout });
                 }
+                let head = session.req_header();
+                if exchange.setup.compresses(forwarding.permit().route().0)
+                    && head.method != Method::HEAD
+                    && !head.headers.contains_key(RANGE)
+                    && !is_grpc(head)
+                {
+                    session.upstream_compression.adjust_level(COMPRESSION);
+                }
                 session.set_read_timeout(Some(exchange.setup.caps.body_timeout));
                 if session.req_header().version == Version::HTTP_10 {
                     // RFC 9110 §15.2: an HTTP/1.0 client gets no interim answers.
@@ -350,7 +383,9 @@ impl ProxyHttp for Door {
                 let id = exchange.id.as_ref().expect("the first hook makes one");
                 exchange.setup.answers.denial(denial, id, exchange.began.wall)
             }
-            Stage::Fresh => return Error::e_explain(ErrorType::InternalError, "not judged"),
+            Stage::Fresh | Stage::Answered(..) => {
+                return Error::e_explain(ErrorType::InternalError, "not judged");
+            }
         };
         self.send(session, answer, exchange).await?;
         Ok(true)
@@ -441,7 +476,7 @@ impl ProxyHttp for Door {
 
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         head: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
@@ -449,6 +484,9 @@ impl ProxyHttp for Door {
             return Ok(());
         }
         self.answered(exchange, head.status.as_u16());
+        if session.upstream_compression.is_enabled() && !may_compress(head) {
+            session.upstream_compression.adjust_level(0);
+        }
         let now = self.mono();
         if let Stage::Forwarding(forwarding) = &mut exchange.stage {
             let took = Duration::from_nanos(now.saturating_sub(forwarding.chosen_at));
@@ -492,6 +530,9 @@ impl ProxyHttp for Door {
         exchange.setup.route(forwarding.permit().route().0).response.apply(&mut parts.headers);
         if let Some(id) = &exchange.id {
             parts.headers.insert(X_REQUEST_ID, id.as_value().clone());
+        }
+        if let Some(cors) = exchange.setup.cors(forwarding.permit().route().0) {
+            cors.decorate(session.req_header().headers.get(ORIGIN), &mut parts.headers);
         }
         if let Some(hsts) = peer_of(session).door.as_ref().and_then(|door| door.hsts.as_ref()) {
             parts.headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
@@ -631,21 +672,25 @@ impl ProxyHttp for Door {
             Stage::Denied(denial) => {
                 (denial.route(), denial.key_id(), denial.consumer().map(|consumer| consumer.record().id))
             }
+            Stage::Answered(_, route) => {
+                let all = &exchange.setup.rules().spec().routes;
+                (route.and_then(|route| Some((route, all.get(route)?.name.as_str()))), None, None)
+            }
             Stage::Fresh => (None, None, None),
         };
         let (shadow, refusal) = match &exchange.stage {
             Stage::Forwarding(forwarding) => (forwarding.permit().shadowed(), Refusal::default()),
             Stage::Denied(denial) => (None, refusal_of(denial)),
-            Stage::Fresh => (None, Refusal::default()),
+            Stage::Fresh | Stage::Answered(..) => (None, Refusal::default()),
         };
-        let is_forwarded = matches!(exchange.stage, Stage::Forwarding(_));
+        let is_refused = !matches!(exchange.stage, Stage::Forwarding(_) | Stage::Answered(..));
         exchange.setup.series.finished(&Finished {
             route: route.map(|(index, _)| index),
             verdict: exchange.counted_as(),
             status,
             total,
             decision,
-            reason: reason.filter(|_| !is_forwarded),
+            reason: reason.filter(|_| is_refused),
             refusal,
             shadow,
         });
@@ -817,6 +862,18 @@ fn redirection(head: &RequestHeader, target: &[u8], port: u16, id: &RequestId) -
     Some(Answer { status: StatusCode::PERMANENT_REDIRECT, headers, body: Vec::new() })
 }
 
+/// Says whether an answer may be compressed on its way: not one of which each piece matters when it comes, nor a
+/// part of a whole.
+fn may_compress(head: &ResponseHeader) -> bool {
+    let has = |name: HeaderName, word: &str| {
+        let value = head.headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.to_ascii_lowercase().contains(word))
+    };
+    head.status != StatusCode::PARTIAL_CONTENT
+        && !has(CONTENT_TYPE, "text/event-stream")
+        && !has(CACHE_CONTROL, "no-transform")
+}
+
 /// Returns what body a head says will follow. Where that is in doubt the request is refused and nothing
 /// after it is read, so that none is as good as any.
 fn framing_of(head: &RequestHeader) -> Framing {
@@ -886,6 +943,9 @@ fn remove_hop_by_hop(headers: &mut http::HeaderMap) {
 fn blank() -> ResponseHeader {
     ResponseHeader::from(http::Response::new(()).into_parts().0)
 }
+
+/// Of each coding: halfway between quick and small.
+const COMPRESSION: u32 = 5;
 
 /// What the types of gRPC's messages begin with.
 const GRPC: &[u8] = b"application/grpc";

@@ -52,6 +52,8 @@ pub(super) enum Stage {
     Denied(Denial),
     /// It may be forwarded.
     Forwarding(Box<Forwarding>),
+    /// It was answered here without asking for a key: what it was, and of which route.
+    Answered(&'static str, Option<usize>),
 }
 
 /// A request that may be forwarded. There is no way to make one without a permit, and what reaches a
@@ -145,6 +147,7 @@ impl Exchange {
             (Stage::Fresh, Some(failure)) => edge::failed_as(failure),
             (Stage::Fresh, None) => Verdict::BadRequest,
             (_, Some(Failure::BodyTooLarge)) => Verdict::TooLarge,
+            (Stage::Answered(..), _) => Verdict::Answered,
             (Stage::Forwarding(_), _) => Verdict::Allowed,
         }
     }
@@ -153,7 +156,7 @@ impl Exchange {
     pub(super) fn logged_as(&self) -> edge::Verdict {
         match (&self.stage, self.failure) {
             (Stage::Denied(_), _) => edge::Verdict::Deny,
-            (Stage::Forwarding(_), None) => edge::Verdict::Allow,
+            (Stage::Forwarding(_) | Stage::Answered(..), None) => edge::Verdict::Allow,
             _ => edge::Verdict::Error,
         }
     }
@@ -163,6 +166,7 @@ impl Exchange {
         match &self.stage {
             _ if self.cut.is_some() => self.cut,
             Stage::Denied(denial) => Some(denial.reason().code()),
+            Stage::Answered(what, _) => Some(what),
             Stage::Forwarding(forwarding) if self.failure.is_some() && forwarding.fault.is_some() => {
                 forwarding.fault.map(|fault| match fault {
                     UpstreamFault::Connect => "upstream_connect",

@@ -10,7 +10,7 @@ use super::route::Route;
 use super::upstream::{Upstream, look_up_new_names};
 use super::wire::WireLimits;
 use crate::config::{self, Address, Config, RequestIdTrust, TrustedProxies};
-use crate::edge::{Answers, Identification};
+use crate::edge::{Answers, Cors, Identification};
 use crate::key::KeyTypes;
 use crate::metrics::{Metrics, Series};
 use crate::policy::{RouteSpec, Rules};
@@ -35,6 +35,8 @@ pub(super) struct Setup {
     routes: Vec<Route>,
     /// By route: whether its key comes in `Authorization`.
     bearer: Vec<bool>,
+    /// By route: which pages of other origins may read, and whether answers are compressed.
+    answering: Vec<(Option<Cors>, bool)>,
     pub(super) series: Series,
 }
 
@@ -117,6 +119,7 @@ impl Setup {
             identification: Identification::new(config, keys),
             upstreams,
             routes: config.forwards.iter().map(|spec| Route::new(spec, config.server.max_body)).collect(),
+            answering: answering(config),
             bearer: routes.iter().map(RouteSpec::takes_authorization).collect(),
             series: metrics.series(
                 config.route_names.iter().map(String::as_str),
@@ -142,10 +145,26 @@ impl Setup {
         }
     }
 
+    /// Returns which pages of other origins may read the route's answers; `None` is the backend's business.
+    pub(super) fn cors(&self, route: usize) -> Option<&Cors> {
+        self.answering.get(route)?.0.as_ref()
+    }
+
+    /// Says whether the route's answers are compressed.
+    pub(super) fn compresses(&self, route: usize) -> bool {
+        self.answering.get(route).is_some_and(|(_, compress)| *compress)
+    }
+
     /// Says whether the route takes its key from `Authorization`.
     pub(super) fn is_bearer(&self, route: usize) -> bool {
         self.bearer.get(route).copied().unwrap_or(true)
     }
+}
+
+fn answering(config: &Config) -> Vec<(Option<Cors>, bool)> {
+    let routes = config.rules.spec().routes.iter().zip(&config.route_answers);
+    let cors = |route: &RouteSpec, cors| Cors::new(cors, &route.methods);
+    routes.map(|(route, a)| (a.cors.as_ref().map(|c| cors(route, c)), a.compress)).collect()
 }
 
 fn doors(config: &Config, addresses: &[Address], before: Option<&Setup>) -> Vec<Arc<Listening>> {

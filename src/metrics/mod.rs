@@ -25,6 +25,8 @@ pub use table::{Kind, Metric, TABLE, reference};
 pub enum Verdict {
     /// Forwarded, whatever the backend then answered.
     Allowed,
+    /// Answered by kgate without asking anybody: a CORS pre-flight, a redirect to TLS.
+    Answered,
     /// 400: the request is ambiguous or malformed.
     BadRequest,
     /// 404: no route.
@@ -47,8 +49,9 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every verdict, in the order of [`Verdict::index`].
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Allowed,
+        Self::Answered,
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -64,6 +67,7 @@ impl Verdict {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
+            Self::Answered => "answered",
             Self::BadRequest => "bad_request",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",

@@ -249,6 +249,16 @@ impl Rules {
         &self.spec.plans[limit.plan as usize].limits[limit.limit as usize]
     }
 
+    /// Returns the route a request would take with another method than its own, by index; `None` if it takes
+    /// none, or its target is refused.
+    pub fn route_of(&self, host: &str, target: &[u8], method: &str) -> Option<usize> {
+        let target = super::path::canonical(target).ok()?;
+        let super::route::Match::Route(route) = self.routes.find(host, &target.path, method) else {
+            return None;
+        };
+        (target.ambiguity.is_none() || self.spec.routes[route].lax_path).then_some(route)
+    }
+
     pub(super) fn routes(&self) -> &Routes {
         &self.routes
     }

@@ -472,6 +472,14 @@ impl Client {
         self.read_answer(true)
     }
 
+    /// Reads so many bytes.
+    pub fn take(&mut self, count: usize) -> Vec<u8> {
+        while self.left.len() < count {
+            assert!(self.fill(), "it was closed");
+        }
+        self.left.drain(..count).collect()
+    }
+
     /// Says whether the peer has closed, waiting until it does or sends something.
     pub fn is_closed(&mut self) -> bool {
         self.left.is_empty() && !self.fill()

@@ -301,7 +301,7 @@ fn mistakes_of_each_kind() {
         ("[listen]\nproxi = []\n", &["2:1", "did you mean `proxy`"]),
         ("[listen]\nworkers = 2\n", &["2:1", "belongs to `server`"]),
         ("[listen]\nproxy = []\n", &["2:9", "no address"]),
-        ("[listen]\nproxy = \"127.0.0.1:1\"\n", &["2:9", "list of texts"]),
+        ("[listen]\nproxy = \"127.0.0.1:1\"\n", &["2:9", "a list"]),
         ("[listen]\nproxy = [\"localhost:80\"]\n", &["2:10", "not an address"]),
         ("[listen]\nproxy = [\"127.0.0.1\"]\n", &["2:10", "a port is missing"]),
         ("[listen]\nproxy = [\"unix:\"]\n", &["2:10", "unix:PATH"]),

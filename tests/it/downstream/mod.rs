@@ -2,6 +2,8 @@
 //! people wrote, and with bytes nobody should send.
 
 mod announced;
+mod bodies;
+mod browsers;
 mod http2;
 mod tls;
 
