@@ -17,8 +17,8 @@ use super::report::did_you_mean;
 use super::secret::Readers;
 use super::{
     Address, Config, Cors, Forward, IdentityHeader, IdentityHeaders, Jwt, JwtAlgorithm, Listen, Loaded,
-    RateHeaders, Report, RequestIdTrust, RouteAnswers, Secret, Server, Sidecar, TIMEOUTS, TrustedProxies, Upstream,
-    balance, forward,
+    RateHeaders, Report, RequestIdTrust, RouteAnswers, Secret, Server, Sidecar, TIMEOUTS, TrustedProxies,
+    Upstream, balance, forward,
 };
 use crate::key::{
     Format, KeyType, KeyTypes, Kind, Limit, Networks, Pepper, Peppers, Prefix, Quota, Rate, Requirement,
