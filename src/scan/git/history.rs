@@ -1,7 +1,9 @@
 //! A whole repository: its objects, where in history they are, and the files beside them.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use gix_hash::ObjectId;
 
 use super::facts::Short;
 use super::forest::Forest;
-use super::lookout;
+use super::lookout::{self, Lookout};
 use super::objects::{Objects, packs_in};
 use super::pack::Pack;
 use super::reader::{self, Gathered, Go, InWhat, Present, Sight};
@@ -192,6 +194,26 @@ fn beside(readers: &Readers<'_>, repository: &Repository) {
     paths.sort_unstable();
     paths.dedup();
     walk::scan_paths(&mut readers.clone(), &paths);
+    if repository.has_tables {
+        tables(readers, repository);
+    }
+}
+
+/// Reads the names and logs of refs in tables, where they are shortened and compressed.
+fn tables(readers: &Readers<'_>, repository: &Repository) {
+    let mut lookout = Lookout::new(readers, repository);
+    for dir in repository.work_trees() {
+        // What cannot be read was said when the refs were.
+        let stack = refs::tables(repository, &dir, &mut Vec::new());
+        for name in stack.refs.keys() {
+            lookout.name(name, &dir.join(OsStr::from_bytes(name)), None);
+        }
+        for log in &stack.logs {
+            let path = dir.join("logs").join(OsStr::from_bytes(&log.name));
+            lookout.name(&log.name, &path, None);
+            lookout.line(&log.text, &path);
+        }
+    }
 }
 
 /// Tells the collector what was seen, and where.

@@ -59,6 +59,12 @@ impl<'s> Lookout<'s> {
         self.examiner.text(name, &mut |seen| take(readers, seen, path, |_| Part::Name, commit));
     }
 
+    /// Examines a line of the file `path`.
+    pub(super) fn line(&mut self, text: &[u8], path: &Path) {
+        let readers = self.readers;
+        self.examiner.text(text, &mut |seen| take(readers, seen, path, |_| Part::Content, None));
+    }
+
     /// Examines what a commit or tag says; `name` is what it is called.
     pub(super) fn text(&mut self, bytes: &[u8], name: &Path, commit: Option<&Arc<Commit>>) {
         let readers = self.readers;

@@ -15,6 +15,7 @@ mod pack;
 mod range;
 mod reader;
 mod refs;
+mod reftable;
 mod repository;
 mod resolve;
 mod revision;

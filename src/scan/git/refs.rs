@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use gix_hash::ObjectId;
 
 use super::files;
+use super::reftable::{Stack, Value};
 use super::repository::{Repository, ids_in, leading_id};
 use crate::scan::walk::describe;
 
@@ -42,6 +43,18 @@ pub(super) fn tips(repository: &Repository, faults: &mut Vec<(PathBuf, String)>)
             }
         }
         staged(&dir.join("index"), repository, &mut tips, faults);
+        let stack = tables(repository, &dir, faults);
+        tips.extend(
+            stack
+                .logs
+                .iter()
+                .filter(|log| log.name == b"refs/stash")
+                .filter_map(|log| log.new.map(|id| Tip { name: "stash".into(), id, is_staged: false })),
+        );
+        tips.extend(stack.refs.into_iter().filter_map(|(name, value)| match value {
+            Value::Object(id) => Some(Tip { name: path_of(&name), id, is_staged: false }),
+            Value::Symbolic(_) => None,
+        }));
     }
     let path = repository.common_dir.join("packed-refs");
     let text = files::read(&path).unwrap_or_else(|error| {
@@ -50,17 +63,29 @@ pub(super) fn tips(repository: &Repository, faults: &mut Vec<(PathBuf, String)>)
         }
         Vec::new()
     });
-    tips.extend(packed(repository, &text).map(|(name, id)| Tip {
-        name: PathBuf::from(std::ffi::OsStr::from_bytes(name)),
-        id,
-        is_staged: false,
-    }));
+    let packed = packed(repository, &text);
+    tips.extend(packed.map(|(name, id)| Tip { name: path_of(name), id, is_staged: false }));
     let stashes = files::read(&repository.common_dir.join("logs/refs/stash")).unwrap_or_default();
     for line in stashes.split(|&b| b == b'\n') {
         let id = line.get(hash.len_in_hex() + 1..).and_then(|rest| leading_id(rest, hash));
         tips.extend(id.map(|id| Tip { name: "stash".into(), id, is_staged: false }));
     }
     tips
+}
+
+/// Reads the tables of refs of a git directory, as far as they can be read.
+pub(super) fn tables(repository: &Repository, dir: &Path, faults: &mut Vec<(PathBuf, String)>) -> Stack {
+    let mut stack = Stack::default();
+    if repository.has_tables
+        && let Err(problem) = stack.read(dir, repository.hash)
+    {
+        faults.push((dir.join("reftable"), problem));
+    }
+    stack
+}
+
+fn path_of(name: &[u8]) -> PathBuf {
+    PathBuf::from(std::ffi::OsStr::from_bytes(name))
 }
 
 /// Returns what the packed ref `name` names.
@@ -83,7 +108,7 @@ fn staged(path: &Path, repository: &Repository, tips: &mut Vec<Tip>, faults: &mu
         Ok(Some(index)) => {
             let entries = index.entries().iter().filter(|entry| entry.mode != gix_index::entry::Mode::COMMIT);
             tips.extend(entries.map(|entry| Tip {
-                name: PathBuf::from(std::ffi::OsStr::from_bytes(entry.path(&index))),
+                name: path_of(entry.path(&index)),
                 id: entry.id,
                 is_staged: true,
             }));

@@ -23,6 +23,8 @@ pub(super) struct Repository {
     /// Where objects are: its own store, then those it borrows from.
     pub(super) stores: Vec<PathBuf>,
     pub(super) hash: Hash,
+    /// Whether refs are kept in tables.
+    pub(super) has_tables: bool,
     /// Commits whose parents were left out on purpose.
     pub(super) shallow: HashSet<ObjectId>,
     /// Which objects were left out on purpose: git's name of the filter.
@@ -66,13 +68,11 @@ impl Repository {
             Some("sha256") => Hash::Sha256,
             Some(other) => return Err(format!("objects are named by {other}, which is not known here")),
         };
-        if let Some(storage) =
-            settings.value("extensions", "refstorage").filter(|storage| *storage != "files")
-        {
-            return Err(format!(
-                "its refs are kept as {storage}, which is not known here; `git refs migrate --ref-format=files` changes that"
-            ));
-        }
+        let has_tables = match settings.value("extensions", "refstorage") {
+            None | Some("files") => false,
+            Some("reftable") => true,
+            Some(other) => return Err(format!("its refs are kept as {other}, which is not known here")),
+        };
         let partial = settings.partial_filter();
         let mut repository = Self {
             shallow: ids_in(&common_dir.join("shallow"), hash).into_iter().collect(),
@@ -80,6 +80,7 @@ impl Repository {
             missing_stores: Vec::new(),
             git_dir,
             hash,
+            has_tables,
             partial,
             common_dir,
         };

@@ -1,5 +1,7 @@
 //! What people call commits: refs, names and their beginnings, `~2`, `^`.
 
+use std::path::PathBuf;
+
 use gix_hash::ObjectId;
 
 use super::Kind;
@@ -7,6 +9,7 @@ use super::facts::{self, CommitFacts};
 use super::files;
 use super::objects::Objects;
 use super::refs;
+use super::reftable::Value;
 use super::repository::{Repository, leading_id};
 
 /// Returns the commit `text` means.
@@ -90,6 +93,16 @@ fn reference(repository: &Repository, name: &str) -> Option<ObjectId> {
             return None;
         }
         let dirs = [&repository.git_dir, &repository.common_dir];
+        if repository.has_tables {
+            // Those of this work tree come first.
+            let value =
+                |dir: &&PathBuf| refs::tables(repository, dir, &mut Vec::new()).refs.remove(name.as_bytes());
+            match dirs.iter().find_map(value)? {
+                Value::Object(id) => return Some(id),
+                Value::Symbolic(target) => name = String::from_utf8(target).ok()?,
+            }
+            continue;
+        }
         let Some(text) = dirs.iter().find_map(|dir| files::read(&dir.join(&name)).ok()) else {
             return refs::packed_ref(repository, &name);
         };

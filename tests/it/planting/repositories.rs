@@ -321,6 +321,68 @@ fn repositories_of_other_shapes_are_seen() {
     }
 }
 
+/// Says whether git can keep refs in tables: from 2.45 on.
+fn has_tables() -> bool {
+    let version = Repo::new(&[]).git(&["version"]);
+    let numbers: Vec<u32> = version.split([' ', '.']).filter_map(|word| word.parse().ok()).collect();
+    numbers[..2] >= [2, 45][..]
+}
+
+#[test]
+fn refs_in_tables_are_read() {
+    if !has_tables() {
+        eprintln!("git is too old to make tables of refs");
+        return;
+    }
+    for format in ["sha1", "sha256"] {
+        let mut garden = Garden::new(&["--ref-format=reftable", "--object-format", format]);
+        garden.merges();
+        garden.refs();
+        garden.commits();
+        garden.stashes();
+        garden.beside();
+        if format == "sha1" {
+            garden.work_trees();
+        }
+        // Names that begin alike are kept as what differs.
+        for context in ["the name of a branch that begins as others", "one more", "yet another"] {
+            let name = garden.key(context);
+            garden.repo.git(&["branch", &name]);
+        }
+        // Many, so that there is more than one block, and an index.
+        let head = garden.repo.git(&["rev-parse", "HEAD"]);
+        let updates: String = (0..2_000).map(|n| format!("create refs/many/{n} {head}\n")).collect();
+        garden.repo.git_with(
+            &["update-ref", "-m", "many", "--create-reflog", "--stdin"],
+            &[],
+            updates.as_bytes(),
+        );
+        garden.index();
+        for compacts in [false, true] {
+            if compacts {
+                garden.repo.git(&["pack-refs", "--all"]);
+            }
+            let report = history(garden.repo.path());
+            assert_eq!(report.faults, []);
+            assert_found(&report, &garden.planted);
+        }
+        let path = garden.repo.path();
+        let ranged = |old: &str, new: &str| super::scan(|scan| scan.range(path, old, new));
+        assert_eq!(ranged("one", "main").faults, []);
+        assert!(!ranged("one", "two").findings.is_empty() || !ranged("main~2", "main").findings.is_empty());
+        assert_eq!(ranged("nowhere", "main").faults.len(), 1);
+        let table = fs::read_dir(path.join(".git/reftable")).unwrap().map(|file| file.unwrap().path());
+        let table = table.filter(|path| path.extension().is_some_and(|e| e == "ref")).min().unwrap();
+        let intact = fs::read(&table).unwrap();
+        for cut in [0, 10, 30, intact.len() / 2, intact.len() - 1] {
+            fs::remove_file(&table).unwrap();
+            fs::write(&table, &intact[..cut]).unwrap();
+            let report = history(path);
+            assert!(report.faults.iter().any(|f| f.problem.contains("damaged table of refs")), "{cut}");
+        }
+    }
+}
+
 #[test]
 fn a_key_is_traced_to_its_first_and_last_commit_and_every_path() {
     let repo = Repo::new(&[]);
