@@ -55,6 +55,8 @@ pub struct Options {
     pub reveal: bool,
     /// How far archives are taken apart.
     pub bounds: Bounds,
+    /// Whether symbolic links inside a tree are followed, also out of it.
+    pub follow_links: bool,
 }
 
 impl Options {
@@ -82,6 +84,7 @@ impl Default for Options {
             memory: 512 << 20,
             reveal: false,
             bounds: Bounds::default(),
+            follow_links: false,
         }
     }
 }
@@ -171,7 +174,7 @@ impl<'d> Scan<'d> {
     /// Reads every file under `paths`, hidden and ignored ones too.
     ///
     /// A path that is itself a symbolic link is followed, because it was named; links inside a tree
-    /// are not. Pipes, sockets and devices inside a tree are skipped and counted; named ones are
+    /// are not, unless [`Options::follow_links`] says so. Pipes, sockets and devices inside a tree are skipped and counted; named ones are
     /// faults. Whatever cannot be read is a [`Fault`] of the report, and the scan goes on.
     pub fn paths(&mut self, paths: &[PathBuf]) {
         walk::scan_paths(&mut self.readers(), paths);

@@ -36,7 +36,8 @@ pub(super) fn scan_paths(readers: &mut Readers<'_>, paths: &[PathBuf]) {
         walk.add(tree);
     }
     // No filters: a key in an ignored or hidden file is leaked all the same.
-    walk.standard_filters(false).follow_links(false).threads(readers.options.threads);
+    walk.standard_filters(false).follow_links(readers.options.follow_links);
+    walk.threads(readers.options.threads);
     walk.build_parallel().visit(readers);
 }
 
@@ -53,8 +54,9 @@ impl<'s> Readers<'s> {
     pub(super) fn reader(&self) -> Reader<'s> {
         Reader {
             progress: self.progress,
-            desk: Desk { detector: self.detector, collector: self.collector },
+            desk: Desk { progress: self.progress, detector: self.detector, collector: self.collector },
             examiner: self.options.examiner(self.detector),
+            follows: self.options.follow_links,
             whole: vec![0; self.options.buffer_bytes],
         }
     }
@@ -71,13 +73,28 @@ pub(super) struct Reader<'s> {
     progress: &'s Progress,
     desk: Desk<'s>,
     examiner: Examiner<'s>,
+    /// Whether links are followed.
+    follows: bool,
     /// Where a file is read into that fits.
     whole: Vec<u8>,
+}
+
+/// Reads a source until the scan is to end. What is missing then is no fault of the source's.
+struct Stoppable<'s, R> {
+    source: R,
+    progress: &'s Progress,
+}
+
+impl<R: Read> Read for Stoppable<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.progress.is_stopped() { Ok(0) } else { self.source.read(into) }
+    }
 }
 
 /// Takes down what is seen.
 #[derive(Clone, Copy)]
 struct Desk<'s> {
+    progress: &'s Progress,
     detector: &'s Detector,
     collector: &'s Collector,
 }
@@ -89,6 +106,8 @@ impl Desk<'_> {
                 let place = s.place(path.to_owned(), part);
                 self.collector.found(self.detector, s.key_type, &s.token, place);
             }
+            // An archive that was not read to its end looks damaged.
+            Seen::Fault(_) if self.progress.is_stopped() => {}
             Seen::Fault(problem) => self.collector.fault(Fault { path: path.to_owned(), problem }),
         }
     }
@@ -101,10 +120,15 @@ impl ParallelVisitor for Reader<'_> {
         }
         match entry {
             Ok(entry) => self.entry(&entry),
-            Err(error) => {
-                let (path, problem) = unwrap_error(&error);
-                self.fault(path.unwrap_or(Path::new("")), &problem);
-            }
+            Err(error) => match unwrap_error(&error) {
+                // Back to where it was met, or to nowhere: there is nothing else to read.
+                (Some(path), _) if self.follows && path.is_symlink() && !path.is_file() => {
+                    path.file_name().into_iter().for_each(|name| self.text(path, Part::Name, name));
+                    self.link(path);
+                    self.skip();
+                }
+                (path, problem) => self.fault(path.unwrap_or(Path::new("")), &problem),
+            },
         }
         WalkState::Continue
     }
@@ -113,10 +137,13 @@ impl ParallelVisitor for Reader<'_> {
 impl Reader<'_> {
     fn entry(&mut self, entry: &DirEntry) {
         self.text(entry.path(), Part::Name, entry.file_name());
+        if entry.path_is_symlink() {
+            self.link(entry.path());
+        }
+        let flags = if self.follows { OFlags::empty() } else { OFlags::NOFOLLOW };
         match entry.file_type() {
-            Some(kind) if kind.is_file() => self.content(entry.path(), OFlags::NOFOLLOW),
-            Some(kind) if kind.is_dir() => {}
-            Some(kind) if kind.is_symlink() => self.link(entry.path()),
+            Some(kind) if kind.is_file() => self.content(entry.path(), flags),
+            Some(kind) if kind.is_dir() || kind.is_symlink() => {}
             _ => self.skip(),
         }
     }
@@ -161,7 +188,8 @@ impl Reader<'_> {
             _ => {
                 let limit = if size == 0 { u64::MAX } else { size };
                 let desk = self.desk;
-                let (bytes, result) = self.examiner.file(&mut file, limit, &mut |seen| {
+                let source = Stoppable { source: (&file).take(limit), progress: desk.progress };
+                let (bytes, result) = self.examiner.file(&file, source, &mut |seen| {
                     desk.take(path, Part::Content, seen);
                 });
                 self.count(path, bytes, result);
@@ -172,6 +200,7 @@ impl Reader<'_> {
     /// Examines one source under the name `path`.
     pub(super) fn source(&mut self, path: &Path, source: impl Read) {
         let desk = self.desk;
+        let source = Stoppable { source, progress: desk.progress };
         let (bytes, result) = self.examiner.stream(source, &mut |seen| desk.take(path, Part::Content, seen));
         self.count(path, bytes, result);
     }
@@ -210,6 +239,7 @@ fn unwrap_error(error: &ignore::Error) -> (Option<&Path>, String) {
     match error {
         ignore::Error::WithPath { path, err } => (Some(path), unwrap_error(err).1),
         ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => unwrap_error(err),
+        ignore::Error::Loop { child, .. } => (Some(child), error.to_string()),
         ignore::Error::Io(e) => (None, describe(e)),
         other => (None, other.to_string()),
     }

@@ -36,7 +36,7 @@ fn scan(repository: &Path, threads: usize, prefix: &str) -> String {
     }];
     let detector = Detector::new(&KeyTypes::new(types)).expect("a type to look for");
     let mut scan = Scan::new(&detector, Peppers::default(), Options { threads, ..Options::default() });
-    scan.history(repository, Reach::Refs);
+    scan.history(repository, Reach::Everything);
     let report = scan.finish(None);
     for fault in report.faults.iter().take(5) {
         println!("  {}: {}", fault.path.display(), fault.problem);

@@ -296,6 +296,37 @@ open("a.zip", "wb").write(data)
 }
 
 #[test]
+fn streams_of_a_pdf_are_looked_into() {
+    let folder = TempDir::new().unwrap();
+    let token = mint();
+    let program = r#"
+import sys, zlib
+text = zlib.compress(b"BT /F1 12 Tf (Key: " + sys.argv[1].encode() + b") Tj ET")
+other = b"not compressed at all"
+out = b"%PDF-1.7\n"
+for number, data in enumerate((other, zlib.compress(b"nothing"), b"\x78\x9cdamaged", text)):
+    out += b"%d 0 obj <</Length %d /Filter /FlateDecode>> stream\r\n" % (number, len(data)) + data + b"\nendstream endobj\n"
+open("a.pdf", "wb").write(out + b"%%EOF")
+"#;
+    python(folder.path(), program, &[&token]);
+    let (members, decoded) = only(&scan(folder.path()), &token);
+    assert!(members.len() == 1 && members[0].starts_with("stream@"), "{members:?}");
+    assert_eq!(decoded, []);
+    let bytes = fs::read(folder.path().join("a.pdf")).unwrap();
+    fs::write(folder.path().join("a.pdf"), [&bytes[..], &vec![b'.'; 1 << 20]].concat()).unwrap();
+    only(&scan(folder.path()), &token);
+    let report = scan_within(folder.path(), Bounds { held_bytes: 1 << 20, ..Bounds::default() });
+    assert_eq!(report.outcome(), Outcome::Incomplete, "what is too large to be looked into is told of");
+    let bomb =
+        "import zlib; open('b.pdf','wb').write(b'%PDF-1.7 stream\\n' + zlib.compress(bytes(99 << 20)))";
+    fs::remove_file(folder.path().join("a.pdf")).unwrap();
+    python(folder.path(), bomb, &[]);
+    let report = scan_within(folder.path(), Bounds { ratio_from: 4 << 20, ..Bounds::default() });
+    let [fault] = &report.faults[..] else { panic!("{:?}", report.faults) };
+    assert!(fault.problem.contains("a decompression bomb"), "{}", fault.problem);
+}
+
+#[test]
 fn other_files_are_no_archives() {
     let folder = TempDir::new().unwrap();
     for (name, text) in [("x^2", "x^2 + y^2 = 1\n"), ("x", "x\u{1}"), ("bz", "BZh9 is a name"), ("pk", "PK")]

@@ -98,6 +98,40 @@ fn archives_damaged_at_random_end_and_panic_nowhere() {
     });
 }
 
+#[test]
+fn archives_that_take_too_long_are_told_of_and_not_read_to_the_end() {
+    let folder = TempDir::new().unwrap();
+    let (key, plain) = (mint(9_220), mint(9_221));
+    let make = "import sys,zipfile,tarfile,io,gzip,os\n\
+        z=zipfile.ZipFile('a.zip','w',zipfile.ZIP_DEFLATED)\n\
+        [z.writestr(str(n), os.urandom(2000).hex()) for n in range(300)]\n\
+        z.writestr('last', sys.argv[1]); z.close()\n\
+        open('b.gz','wb').write(gzip.compress(os.urandom(600000).hex().encode()+sys.argv[1].encode()))";
+    python(folder.path(), make, &[&key]);
+    fs::write(folder.path().join("plain"), &plain).unwrap();
+    for (time, is_whole) in [(Duration::from_secs(120), true), (Duration::ZERO, false)] {
+        let detector = detector();
+        let bounds = Bounds { time, ..Bounds::default() };
+        let options = Options { bounds, ..Options::default() };
+        let mut scan = Scan::new(&detector, Peppers::default(), options);
+        scan.paths(&[folder.path().to_owned()]);
+        let report = scan.finish(None);
+        assert!(finding(&report, &plain).is_some(), "what is no archive is read");
+        assert_eq!(finding(&report, &key).is_some(), is_whole);
+        let slow = report.faults.iter().filter(|fault| fault.problem.contains("take more than 0 s")).count();
+        assert_eq!(
+            (slow, report.faults.len()),
+            if is_whole { (0, 0) } else { (2, 2) },
+            "{:?}",
+            report.faults
+        );
+    }
+    let (code, said) = kgate(folder.path(), &["--unpack-time", "0s"]);
+    assert!(code == Some(2) && said.contains("a.zip: its archives take more than"), "{code:?} {said}");
+    let (code, said) = kgate(folder.path(), &["--unpack-bytes", "1KiB"]);
+    assert!(code == Some(2) && said.contains("expands to more than"), "{code:?} {said}");
+}
+
 /// A small repository with packs, indexes, loose objects, refs of both kinds and a key in each commit.
 fn repository() -> (Repo, Vec<String>) {
     let repo = Repo::new(&[]);
@@ -183,6 +217,37 @@ fn links_in_circles_and_to_nowhere_are_read_as_names() {
     let report: Report = planting::scan(|scan| scan.paths(&[folder.path().to_owned()]));
     assert_eq!(report.faults, []);
     assert_eq!(finding(&report, &key).unwrap().place_count, 1);
+}
+
+#[test]
+fn links_are_followed_out_of_the_tree_if_asked_and_circles_end() {
+    let (folder, outside) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let keys: Vec<String> = (0..5).map(|n| mint(9_210 + n)).collect();
+    fs::create_dir_all(outside.path().join("deep/er")).unwrap();
+    fs::write(outside.path().join("deep/er/file"), &keys[0]).unwrap();
+    fs::write(outside.path().join("alone"), &keys[1]).unwrap();
+    let root = folder.path().join("tree");
+    fs::create_dir_all(root.join("inner")).unwrap();
+    fs::write(root.join("inner/own"), &keys[2]).unwrap();
+    symlink(outside.path().join("deep"), root.join("folder")).unwrap();
+    symlink(outside.path().join("alone"), root.join("file")).unwrap();
+    symlink("..", root.join("inner/up")).unwrap();
+    symlink("itself", root.join("itself")).unwrap();
+    symlink(&keys[3], root.join("dangling")).unwrap();
+    symlink("/dev/zero", root.join(&keys[4])).unwrap();
+    for follow_links in [false, true] {
+        let detector = detector();
+        let options = Options { follow_links, ..Options::default() };
+        let mut scan = Scan::new(&detector, Peppers::default(), options);
+        scan.paths(std::slice::from_ref(&root));
+        let report = scan.finish(None);
+        assert_eq!(report.faults, [], "follows: {follow_links}");
+        let found: Vec<bool> = keys.iter().map(|key| finding(&report, key).is_some()).collect();
+        assert_eq!(found, [follow_links, follow_links, true, true, true]);
+        assert_eq!(finding(&report, &keys[2]).unwrap().place_count, 1);
+    }
+    let (code, said) = kgate(&root, &["--follow-links"]);
+    assert_eq!(code, Some(1), "{said}");
 }
 
 /// Runs kgate, and fails if it does not end.

@@ -15,6 +15,8 @@ pub(super) enum Format {
     Compressed(Compression),
     Tar,
     Zip,
+    /// Of which the streams are compressed.
+    Pdf,
 }
 
 /// A format that holds one other content.
@@ -39,6 +41,7 @@ impl Format {
             0x28 if head.starts_with(b"\x28\xb5\x2f\xfd") => Self::Compressed(Compression::Zstd),
             0x50..=0x5f if head.get(1..4) == Some(b"\x2a\x4d\x18") => Self::Compressed(Compression::Zstd),
             b'P' if is_zip(head) => Self::Zip,
+            b'%' if head.starts_with(b"%PDF-") => Self::Pdf,
             _ if is_tar(head) => Self::Tar,
             _ => return None,
         };
@@ -56,6 +59,7 @@ impl fmt::Display for Format {
             Self::Compressed(Compression::Zstd) => "zstd",
             Self::Tar => "tar",
             Self::Zip => "zip",
+            Self::Pdf => "PDF",
         })
     }
 }
@@ -99,6 +103,21 @@ impl<R: BufRead> Read for Gunzip<R> {
     }
 }
 
+/// Returns where the streams of a PDF begin that look compressed: after the word, the end of its line, and
+/// with what zlib begins with (ISO 32000-1, 7.3.8).
+pub(super) fn pdf_streams(pdf: &[u8]) -> impl Iterator<Item = usize> {
+    memchr::memmem::find_iter(pdf, b"stream").filter_map(|at| {
+        let after = at + b"stream".len();
+        let feed = match pdf.get(after..)? {
+            [b'\r', b'\n', ..] => 2,
+            [b'\n' | b'\r', ..] => 1,
+            _ => return None,
+        };
+        let begins = pdf.get(after + feed..)?;
+        matches!(begins, [method, second, ..] if is_zlib_head(*method, *second)).then_some(after + feed)
+    })
+}
+
 fn is_gzip(head: &[u8]) -> bool {
     // Deflate, and none of the flags that nothing sets.
     matches!(head, [0x1f, 0x8b, 8, flags, ..] if flags & 0xe0 == 0)
@@ -107,7 +126,7 @@ fn is_gzip(head: &[u8]) -> bool {
 /// Text can begin with what could be the two bytes of a zlib header, so more is looked at.
 fn is_zlib(head: &[u8]) -> bool {
     let [0x78, second, ..] = *head else { return false };
-    let is_header = (0x7800 + u16::from(second)).is_multiple_of(31) && second & 0x20 == 0;
+    let is_header = is_zlib_head(0x78, second);
     let begins = || {
         let mut out = [0; 64];
         let mut decoder = Decompress::new(true);
@@ -115,6 +134,12 @@ fn is_zlib(head: &[u8]) -> bool {
         result.is_ok() && decoder.total_out() > 0
     };
     is_header && begins()
+}
+
+/// Says whether a zlib stream can begin with these bytes (RFC 1950).
+fn is_zlib_head(method: u8, second: u8) -> bool {
+    let (method, second) = (u16::from(method), u16::from(second));
+    method & 0x0f == 8 && method >> 4 <= 7 && (method << 8 | second).is_multiple_of(31) && second & 0x20 == 0
 }
 
 fn is_bzip2(head: &[u8]) -> bool {

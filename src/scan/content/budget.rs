@@ -2,6 +2,9 @@
 
 use std::cell::Cell;
 use std::io::{self, Read};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 use super::Bounds;
 
@@ -10,6 +13,10 @@ pub(super) struct Budget {
     bounds: Bounds,
     expanded: Cell<u64>,
     members: Cell<u64>,
+    /// What this thread had worked when the file was begun.
+    begun: Duration,
+    /// Expanded bytes at which the time is looked at again.
+    look: Cell<u64>,
     overrun: Cell<Option<Overrun>>,
     /// Whether the overrun was reported.
     is_said: Cell<bool>,
@@ -24,6 +31,8 @@ pub(super) enum Overrun {
     Bytes(u64),
     #[error("it has more than {0} members, and the rest were not read")]
     Members(u64),
+    #[error("its archives take more than {} s to read, and the rest was not read", .0.as_secs())]
+    Time(Duration),
 }
 
 impl Budget {
@@ -32,6 +41,8 @@ impl Budget {
             bounds: bounds.clone(),
             expanded: Cell::new(0),
             members: Cell::new(0),
+            begun: worked(),
+            look: Cell::new(LOOK),
             overrun: Cell::new(None),
             is_said: Cell::new(false),
         }
@@ -53,11 +64,12 @@ impl Budget {
         if self.overrun.get().is_none() && self.members.get() > self.bounds.members {
             self.overrun.set(Some(Overrun::Members(self.bounds.members)));
         }
+        self.look_at_time();
         self.overrun.get().map_or(Ok(()), Err)
     }
 
     /// Counts `new` expanded bytes, with which `produced` were made of `consumed`.
-    fn expand(&self, new: u64, produced: u64, consumed: u64) -> Result<(), Overrun> {
+    pub(super) fn expand(&self, new: u64, produced: u64, consumed: u64) -> Result<(), Overrun> {
         self.expanded.set(self.expanded.get() + new);
         if self.overrun.get().is_none() {
             if self.expanded.get() > self.bounds.expanded_bytes {
@@ -66,9 +78,29 @@ impl Budget {
                 self.overrun.set(Some(Overrun::Ratio(self.bounds.ratio)));
             }
         }
+        if self.expanded.get() >= self.look.get() {
+            self.look.set(self.expanded.get() + LOOK);
+            self.look_at_time();
+        }
         self.overrun.get().map_or(Ok(()), Err)
     }
+
+    fn look_at_time(&self) {
+        if self.overrun.get().is_none() && worked().saturating_sub(self.begun) > self.bounds.time {
+            self.overrun.set(Some(Overrun::Time(self.bounds.time)));
+        }
+    }
 }
+
+/// Returns the CPU time this thread has used. Not the time of day: on a busy machine, or behind a slow
+/// pipe, an archive is no worse than elsewhere.
+fn worked() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Asking for the time is a system call, so it is done once for so many expanded bytes.
+const LOOK: u64 = 256 << 10;
 
 /// Reads what a decoder expands, within the budget.
 pub(super) struct Metered<'b, R> {

@@ -6,6 +6,7 @@ mod archive;
 mod budget;
 mod decoded;
 mod digits;
+mod marks;
 pub(super) mod needle;
 pub(super) mod search;
 mod unpack;
@@ -19,12 +20,15 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::detect::Detector;
 use super::place::{Encoding, Part, Place};
 use crate::key::Token;
 use archive::Format;
 use budget::Budget;
+use marks::Marker;
+pub(super) use marks::{Marks, Stretch};
 use unpack::Unpacker;
 pub(super) use window::fill;
 use window::{Seeker, Window};
@@ -42,7 +46,10 @@ pub struct Bounds {
     pub ratio_from: u64,
     /// Members that one file, with all archives in it, may have.
     pub members: u64,
-    /// Bytes of a zip that is inside something else: it is held in memory.
+    /// CPU time that one file, with all archives in it, may take. Decoders differ in speed by a factor
+    /// of fifty, so bytes alone are no bound for it.
+    pub time: Duration,
+    /// Bytes of a PDF, or of a zip that is inside something else: they are held in memory.
     pub held_bytes: u64,
 }
 
@@ -54,6 +61,7 @@ impl Default for Bounds {
             ratio: 500,
             ratio_from: 64 << 20,
             members: 1_000_000,
+            time: Duration::from_secs(120),
             held_bytes: 128 << 20,
         }
     }
@@ -62,6 +70,7 @@ impl Default for Bounds {
 /// One thread's examiner of contents: its buffers are used again and again.
 pub(super) struct Examiner<'d> {
     seeker: Seeker<'d>,
+    marker: Marker,
     window: Window,
     bounds: Bounds,
     /// Windows for members of archives.
@@ -110,6 +119,7 @@ impl<'d> Examiner<'d> {
     pub(super) fn new(detector: &'d Detector, bounds: &Bounds, buffer_bytes: usize) -> Self {
         Self {
             seeker: Seeker::new(detector),
+            marker: Marker::default(),
             window: Window::new(buffer_bytes),
             bounds: bounds.clone(),
             spare: Vec::new(),
@@ -125,6 +135,29 @@ impl<'d> Examiner<'d> {
                 self.unpacker(&budget, seen).1.bytes(format, bytes);
             }
         }
+    }
+
+    /// Examines a whole content that is no archive, and that others may be made of. If it was made of
+    /// another itself, of which the marks are known, it is searched only where it is new. Returns its
+    /// marks, unless there are too many.
+    pub(super) fn version(
+        &mut self,
+        bytes: &[u8],
+        origin: Option<(&Marks, &[Stretch])>,
+        seen: &mut dyn FnMut(Seen),
+    ) -> Option<Marks> {
+        let needles = self.seeker.detector().needles();
+        let marks = match origin {
+            Some((base, stretches)) => self.marker.derive(needles, bytes, base, stretches),
+            None => Marker::find(needles, bytes),
+        };
+        self.seeker.marked(bytes, marks.as_ref(), seen);
+        marks
+    }
+
+    /// Says whether a content holds others, so that it is more than a version of another one.
+    pub(super) fn is_archive(bytes: &[u8]) -> bool {
+        Format::of(bytes).is_some()
     }
 
     /// Examines what is never an archive: a name, a message.
@@ -154,21 +187,21 @@ impl<'d> Examiner<'d> {
         (source.read, result)
     }
 
-    /// Examines a file to its end, or to `limit`. As [`stream`](Self::stream), but any archive may be
-    /// as large as it likes.
+    /// Examines a file, of which `source` gives as much as is wanted. As [`stream`](Self::stream), but any
+    /// archive may be as large as it likes.
     pub(super) fn file(
         &mut self,
-        file: &mut File,
-        limit: u64,
+        file: &File,
+        source: impl Read,
         seen: &mut dyn FnMut(Seen),
     ) -> (u64, io::Result<()>) {
         let mut head = [0; archive::HEAD];
         let is_zip = file.read_at(&mut head, 0).is_ok_and(|n| Format::of(&head[..n]) == Some(Format::Zip));
         if !is_zip {
-            return self.stream(file.take(limit), seen);
+            return self.stream(source, seen);
         }
         let mut raw = Vec::new();
-        let mut source = Counted { source: file.take(limit), read: 0 };
+        let mut source = Counted { source, read: 0 };
         self.window.clear();
         let result = self.rest(&mut source, &mut |seen| raw.push(seen));
         let read = source.read;

@@ -26,6 +26,16 @@ pub(in crate::scan) enum Clue {
 /// All needles, ready to be searched for.
 pub(in crate::scan) struct Needles {
     groups: Vec<Group>,
+    /// Bytes of the longest.
+    longest: usize,
+}
+
+/// A needle and where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::scan) struct Mark {
+    pub(in crate::scan) at: usize,
+    pub(in crate::scan) group: u16,
+    pattern: u16,
 }
 
 /// Needles looked for in one pass.
@@ -33,6 +43,8 @@ pub(in crate::scan) struct Group {
     search: Search,
     /// By pattern.
     clues: Vec<Vec<Clue>>,
+    /// Bytes of each, by pattern.
+    lengths: Vec<usize>,
 }
 
 enum Search {
@@ -59,12 +71,55 @@ impl Needles {
             add(escape.to_vec(), Clue::Escape);
         }
         let needles = without_continuations(clues);
-        Self { groups: needles.chunks(GROUP).map(Group::new).collect() }
+        Self {
+            longest: needles.iter().map(|(needle, _)| needle.len()).max().unwrap_or(1),
+            groups: needles.chunks(GROUP).map(Group::new).collect(),
+        }
     }
 
     /// All of them are to be looked for, one group after another.
     pub(in crate::scan) fn groups(&self) -> &[Group] {
         &self.groups
+    }
+
+    /// Returns how many bytes the longest has.
+    pub(in crate::scan) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// Calls `found` with every needle in `bytes` and its length, as long as that says to go on. Returns
+    /// `None` if it did not.
+    pub(in crate::scan) fn mark(
+        &self,
+        bytes: &[u8],
+        mut found: impl FnMut(Mark, usize) -> bool,
+    ) -> Option<()> {
+        for (number, group) in (0..).zip(&self.groups) {
+            let mut from = 0;
+            while let Some((pattern, at)) = group.search.find(bytes, from) {
+                let mark = Mark { at, group: number, pattern: u16::try_from(pattern).ok()? };
+                found(mark, group.lengths[pattern]).then_some(())?;
+                from = at + 1;
+            }
+        }
+        Some(())
+    }
+
+    /// Returns what a mark means.
+    pub(in crate::scan) fn clues(&self, mark: Mark) -> &[Clue] {
+        &self.groups[usize::from(mark.group)].clues[usize::from(mark.pattern)]
+    }
+
+    /// Returns how many bytes the needle at a mark has.
+    pub(in crate::scan) fn length(&self, mark: Mark) -> usize {
+        self.groups[usize::from(mark.group)].lengths[usize::from(mark.pattern)]
+    }
+}
+
+impl Mark {
+    /// Returns the same needle at another place.
+    pub(in crate::scan) fn moved(self, at: usize) -> Self {
+        Self { at, ..self }
     }
 }
 
@@ -79,7 +134,11 @@ impl Group {
             },
             Search::Packed,
         );
-        Self { search, clues: needles.iter().map(|(_, clues)| clues.clone()).collect() }
+        Self {
+            search,
+            clues: needles.iter().map(|(_, clues)| clues.clone()).collect(),
+            lengths: needles.iter().map(|(needle, _)| needle.len()).collect(),
+        }
     }
 
     /// Calls `found` with every clue in `bytes` and where it begins, in order.

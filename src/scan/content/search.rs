@@ -6,6 +6,7 @@ use super::super::detect::Detector;
 use super::super::place::Encoding;
 use super::decoded::Decoded;
 use super::digits::{BASE64, Digits, HEX};
+use super::marks::Marks;
 use super::needle::Clue;
 use super::unravel::{self, Progress};
 use crate::key::{TAIL_LEN, Token};
@@ -63,10 +64,17 @@ impl Layer {
 }
 
 impl Search {
-    /// Puts every token in `bytes` into `finds`, in order, each once for each way it is written.
-    pub(in crate::scan) fn search(&mut self, detector: &Detector, bytes: &[u8], finds: &mut Vec<Find>) {
+    /// Puts every token in `bytes` into `finds`, in order, each once for each way it is written. If it
+    /// is known where needles are, only there is looked.
+    pub(in crate::scan) fn search(
+        &mut self,
+        detector: &Detector,
+        bytes: &[u8],
+        marks: Option<&Marks>,
+        finds: &mut Vec<Find>,
+    ) {
         finds.clear();
-        search(detector, bytes, &mut self.layers, finds);
+        search(detector, bytes, marks, &mut self.layers, finds);
         if finds.len() > 1 {
             let order = |a: &Find, b: &Find| {
                 (a.start, a.key_type, &a.decoded).cmp(&(b.start, b.key_type, &b.decoded))
@@ -78,13 +86,24 @@ impl Search {
     }
 }
 
-fn search(detector: &Detector, bytes: &[u8], layers: &mut [Layer], finds: &mut Vec<Find>) {
-    for group in detector.needles().groups() {
+fn search(
+    detector: &Detector,
+    bytes: &[u8],
+    marks: Option<&Marks>,
+    layers: &mut [Layer],
+    finds: &mut Vec<Find>,
+) {
+    let needles = detector.needles();
+    for (number, group) in needles.groups().iter().enumerate() {
         if let Some(layer) = layers.first_mut() {
             layer.reset();
         }
         let mut decoder = Decoder { detector, bytes, layers, finds };
-        group.find(bytes, |clue, at| decoder.follow(clue, at));
+        let follow = |clue, at| decoder.follow(clue, at);
+        match marks {
+            Some(marks) => marks.each(needles, number, follow),
+            None => group.find(bytes, follow),
+        }
     }
 }
 
@@ -156,7 +175,7 @@ impl Decoder<'_> {
         let digits = digits(layer);
         if digits.decode(self.bytes, at, phase, &mut decoded) {
             let first = self.finds.len();
-            search(self.detector, &decoded.bytes, inner, self.finds);
+            search(self.detector, &decoded.bytes, None, inner, self.finds);
             for find in &mut self.finds[first..] {
                 find.rise(&decoded, [digits.encoding()]);
             }
@@ -171,7 +190,7 @@ impl Decoder<'_> {
         }
         let decoded = &layer.decoded;
         let first = self.finds.len();
-        search(self.detector, &decoded.bytes, inner, self.finds);
+        search(self.detector, &decoded.bytes, None, inner, self.finds);
         // What is plainly written here is found without this.
         let is_plain = |find: &mut Find| decoded.written(find.start, find.end).is_empty();
         self.finds.extract_if(first.., is_plain).for_each(drop);

@@ -54,7 +54,7 @@ impl Progress {
 
 /// Says whether `byte` may begin an escape or end a literal, between two characters of a token.
 pub(super) fn may_begin(byte: u8) -> bool {
-    matches!(byte, b'%' | b'&' | b'\\' | b'=' | b'"' | b'\'' | b'`')
+    matches!(byte, b'%' | b'&' | b'\\' | b'=' | b'"' | b'\'' | b'`' | b'\r' | b'\n')
 }
 
 /// Says whether `bytes` may end with an escape or with what joins two literals.
@@ -104,8 +104,18 @@ fn escaped(bytes: &[u8]) -> Option<Written> {
         b'&' => entity(bytes),
         b'\\' => backslashes(bytes),
         b'"' | b'\'' | b'`' => joint(bytes, 0),
+        b'\r' | b'\n' => fold(bytes),
         _ => None,
     }
+}
+
+/// What goes on in the next line, with or without indentation: a folded scalar of YAML, a value that was
+/// wrapped. Without a token on both sides it joins nothing.
+fn fold(bytes: &[u8]) -> Option<Written> {
+    let feed = line_break(bytes)?;
+    let indent = count(&bytes[feed..], JOIN, |b| matches!(b, b' ' | b'\t'));
+    bytes.get(feed + indent).filter(|b| is_of_token(**b))?;
+    Some(Written::join(feed + indent, SPLIT))
 }
 
 fn quoted_printable(bytes: &[u8]) -> Option<Written> {

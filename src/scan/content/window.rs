@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read};
 
 use super::super::detect::Detector;
 use super::super::place::ALLOW;
+use super::marks::Marks;
 use super::search::{Find, SPAN, Search};
 use super::{Seen, Sighting};
 
@@ -26,13 +27,26 @@ impl<'d> Seeker<'d> {
 
     /// Searches a content that is in memory as a whole.
     pub(super) fn whole(&mut self, bytes: &[u8], seen: &mut dyn FnMut(Seen)) {
-        self.part(bytes, 0, &Lines::default(), seen);
+        self.search.search(self.detector, bytes, None, &mut self.finds);
+        self.tell(bytes, 0, &Lines::default(), seen);
+    }
+
+    /// Searches a content of which it is known where needles are, if it is.
+    pub(super) fn marked(&mut self, bytes: &[u8], marks: Option<&Marks>, seen: &mut dyn FnMut(Seen)) {
+        if marks.is_none_or(|marks| !marks.is_empty()) {
+            self.search.search(self.detector, bytes, marks, &mut self.finds);
+            self.tell(bytes, 0, &Lines::default(), seen);
+        }
     }
 
     /// Searches part of a content, of which the first `known` bytes were searched with what came
     /// before.
     fn part(&mut self, bytes: &[u8], known: usize, lines: &Lines, seen: &mut dyn FnMut(Seen)) {
-        self.search.search(self.detector, bytes, &mut self.finds);
+        self.search.search(self.detector, bytes, None, &mut self.finds);
+        self.tell(bytes, known, lines, seen);
+    }
+
+    fn tell(&mut self, bytes: &[u8], known: usize, lines: &Lines, seen: &mut dyn FnMut(Seen)) {
         if self.finds.is_empty() {
             return;
         }

@@ -3,6 +3,7 @@
 //! The format is that of gitformat-pack(5), "Deltified representation".
 
 use super::Damage;
+use crate::scan::content::Stretch;
 
 /// Returns how many bytes applying `delta` gives.
 pub(super) fn result_len(delta: &[u8]) -> Result<u64, Damage> {
@@ -11,16 +12,22 @@ pub(super) fn result_len(delta: &[u8]) -> Result<u64, Damage> {
     varint(&mut rest)
 }
 
-/// Makes `out` what `delta` says `base` becomes.
+/// Makes `out` what `delta` says `base` becomes, and says in `stretches` what of it comes from where.
 ///
 /// The caller has compared [`result_len`] with the memory it has.
-pub(super) fn apply(base: &[u8], delta: &[u8], out: &mut Vec<u8>) -> Result<(), Damage> {
+pub(super) fn apply(
+    base: &[u8],
+    delta: &[u8],
+    out: &mut Vec<u8>,
+    stretches: &mut Vec<Stretch>,
+) -> Result<(), Damage> {
     let mut rest = delta;
     let base_len = varint(&mut rest)?;
     let result_len = usize::try_from(varint(&mut rest)?).map_err(|_| DAMAGED)?;
     if base_len != base.len() as u64 {
         return Err(DAMAGED);
     }
+    stretches.clear();
     out.clear();
     out.reserve(result_len);
     while let Some((&op, after)) = rest.split_first() {
@@ -28,10 +35,12 @@ pub(super) fn apply(base: &[u8], delta: &[u8], out: &mut Vec<u8>) -> Result<(), 
         let stretch = if op & COPY == 0 {
             let (literal, after) = rest.split_at_checked(usize::from(op)).ok_or(DAMAGED)?;
             rest = after;
+            stretches.push(Stretch::New(literal.len()));
             literal
         } else {
-            let (offset, len) = copy(op, &mut rest)?;
-            base.get(offset..offset + len).ok_or(DAMAGED)?
+            let (from, len) = copy(op, &mut rest)?;
+            stretches.push(Stretch::Kept { from, len });
+            base.get(from..from + len).ok_or(DAMAGED)?
         };
         // An empty stretch is the reserved operation 0; a long one would outgrow what was promised.
         if stretch.is_empty() || out.len() + stretch.len() > result_len {
@@ -84,9 +93,10 @@ mod tests {
         let base = b"hello world";
         // 11 -> 12: copy 6..11, then " there!", of which the last byte is a copy of nothing else.
         let delta = [11, 12, 0x80 | 0x01 | 0x10, 6, 5, 7, b' ', b't', b'h', b'e', b'r', b'e', b'!'];
-        let mut out = Vec::new();
-        apply(base, &delta, &mut out).unwrap();
+        let (mut out, mut stretches) = (Vec::new(), Vec::new());
+        apply(base, &delta, &mut out, &mut stretches).unwrap();
         assert_eq!(out, b"world there!");
+        assert_eq!(stretches, [Stretch::Kept { from: 6, len: 5 }, Stretch::New(7)]);
         assert_eq!(result_len(&delta).unwrap(), 12);
     }
 
@@ -100,9 +110,15 @@ mod tests {
             if honest {
                 delta.insert(0, u8::try_from(base.len()).unwrap());
             }
-            let mut out = Vec::new();
-            if result_len(&delta).is_ok_and(|len| len < 1 << 20) && apply(&base, &delta, &mut out).is_ok() {
+            let (mut out, mut stretches) = (Vec::new(), Vec::new());
+            if result_len(&delta).is_ok_and(|len| len < 1 << 20)
+                && apply(&base, &delta, &mut out, &mut stretches).is_ok()
+            {
                 prop_assert_eq!(out.len() as u64, result_len(&delta).unwrap());
+                let length = |stretch: &Stretch| match *stretch {
+                    Stretch::New(len) | Stretch::Kept { len, .. } => len,
+                };
+                prop_assert_eq!(stretches.iter().map(length).sum::<usize>(), out.len());
             }
         }
     }

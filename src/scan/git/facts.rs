@@ -17,9 +17,9 @@ impl Short {
         Self(u64::from_be_bytes(first))
     }
 
-    /// Returns its place in a table of `count` places.
+    /// Returns its place in a table of `count` places, a power of two.
     pub(super) fn place(self, count: usize) -> usize {
-        usize::try_from(self.0 % count as u64).expect("less than a usize")
+        usize::try_from(self.0 & (count as u64 - 1)).expect("less than a usize")
     }
 }
 

@@ -121,7 +121,7 @@ impl Objects {
                 return Err(Damage::TooLarge);
             }
             let mut made = Vec::new();
-            delta::apply(&bytes, &delta, &mut made)?;
+            delta::apply(&bytes, &delta, &mut made, &mut Vec::new())?;
             bytes = Arc::new(made);
             self.remember(at, offset, kind, &bytes);
         }

@@ -16,9 +16,9 @@ use super::facts::{self, CommitFacts, EntryKind, Short};
 use super::forest::{Forest, Root};
 use super::loose::{self, Loose};
 use super::pack::Pack;
-use super::resolve::{Resolver, Visitor};
+use super::resolve::{Made, Resolver, Visitor};
 use super::{Damage, Kind};
-use crate::scan::content::{Examiner, Seen, Sighting};
+use crate::scan::content::{Examiner, Marks, Seen, Sighting};
 use crate::scan::walk::Readers;
 
 /// Everything one go gathers.
@@ -267,7 +267,9 @@ impl<'s> Worker<'s> {
             Ok(object) => {
                 let kind = object.kind;
                 match object.bytes() {
-                    Ok(bytes) => self.object(&id, kind, &bytes),
+                    Ok(bytes) => {
+                        self.object(&id, kind, &bytes, None);
+                    }
                     Err(_) => self.damaged(&id, Damage::Loose),
                 }
             }
@@ -277,17 +279,22 @@ impl<'s> Worker<'s> {
         self.end_of_tree();
     }
 
-    fn blob(&mut self, id: &oid, bytes: &[u8]) {
+    fn blob(&mut self, id: &oid, bytes: &[u8], made: Option<Made<'_>>) -> Option<Marks> {
         let gathered = &mut self.gathered;
-        self.examiner.bytes(bytes, &mut |seen| gathered.take(id, InWhat::Blob, seen));
+        let take = &mut |seen| gathered.take(id, InWhat::Blob, seen);
+        if Examiner::is_archive(bytes) {
+            self.examiner.bytes(bytes, take);
+            return None;
+        }
+        version(&mut self.examiner, bytes, made, take)
     }
 
-    fn text(&mut self, id: &oid, bytes: &[u8]) {
+    fn text(&mut self, id: &oid, bytes: &[u8], made: Option<Made<'_>>) -> Option<Marks> {
         let gathered = &mut self.gathered;
-        self.examiner.text(bytes, &mut |seen| {
+        version(&mut self.examiner, bytes, made, &mut |seen| {
             let offset = if let Seen::Key(sighting) = &seen { sighting.offset } else { 0 };
             gathered.take(id, InWhat::Text(facts::part_at(bytes, offset)), seen);
-        });
+        })
     }
 
     /// Notes an object if it is in no store.
@@ -304,9 +311,9 @@ impl<'s> Worker<'s> {
         }
     }
 
-    fn tree(&mut self, id: &oid, bytes: &[u8]) {
+    fn tree(&mut self, id: &oid, bytes: &[u8], made: Option<Made<'_>>) -> Option<Marks> {
         let mut is_named = false;
-        self.examiner.text(bytes, &mut |_| is_named = true);
+        let marks = version(&mut self.examiner, bytes, made, &mut |_| is_named = true);
         if is_named {
             for entry in facts::entries(bytes, self.hash) {
                 let gathered = &mut self.gathered;
@@ -314,46 +321,51 @@ impl<'s> Worker<'s> {
                 self.examiner.text(entry.name, &mut |seen| gathered.take(id, in_what(), seen));
             }
         }
-        for entry in facts::entries(bytes, self.hash) {
-            if entry.kind != EntryKind::Module {
-                self.look_for(entry.id);
-            }
-        }
-        let Go::Edges(wanted) = self.go else { return };
         let parent = Short::of(id);
         for entry in facts::entries(bytes, self.hash) {
+            if entry.kind == EntryKind::Module {
+                continue;
+            }
+            self.look_for(entry.id);
+            let Go::Edges(wanted) = self.go else { continue };
             let child = Short::of(entry.id);
-            let is_wanted = match entry.kind {
-                EntryKind::Tree => true,
-                EntryKind::File | EntryKind::Link => wanted.contains(&child),
-                EntryKind::Module => false,
-            };
-            if is_wanted {
+            if entry.kind == EntryKind::Tree || wanted.contains(&child) {
                 let name = self.gathered.names.number(entry.name);
                 let is_link = entry.kind == EntryKind::Link;
                 self.gathered.edges.push(Edge { child, parent, name, is_link });
             }
         }
+        marks
     }
 }
 
+/// Examines an object that is no archive.
+fn version(
+    examiner: &mut Examiner<'_>,
+    bytes: &[u8],
+    made: Option<Made<'_>>,
+    seen: &mut dyn FnMut(Seen),
+) -> Option<Marks> {
+    examiner.version(bytes, made.map(|made| (made.marks, made.stretches)), seen)
+}
+
 impl Visitor for Worker<'_> {
-    fn object(&mut self, id: &oid, kind: Kind, bytes: &[u8]) {
+    fn object(&mut self, id: &oid, kind: Kind, bytes: &[u8], made: Option<Made<'_>>) -> Option<Marks> {
         if self.only.as_ref().is_some_and(|only| !only.contains(id)) {
-            return;
+            return None;
         }
         self.objects += 1;
         self.bytes += bytes.len() as u64;
         match kind {
-            Kind::Blob => self.blob(id, bytes),
-            Kind::Tree => self.tree(id, bytes),
+            Kind::Blob => self.blob(id, bytes, made),
+            Kind::Tree => self.tree(id, bytes, made),
             Kind::Commit => {
-                self.text(id, bytes);
                 self.gathered.commits.push(CommitFacts::of(id, bytes));
+                self.text(id, bytes, made)
             }
             Kind::Tag => {
-                self.text(id, bytes);
                 self.gathered.tags.extend(facts::tag_target(bytes).map(|target| (id.to_owned(), target)));
+                self.text(id, bytes, made)
             }
         }
     }

@@ -9,11 +9,12 @@ use libdeflater::Decompressor;
 use super::forest::{Forest, Root};
 use super::pack::View;
 use super::{Damage, Kind, delta};
+use crate::scan::content::{Marks, Stretch};
 
 /// Is shown the objects of a repository.
 pub(super) trait Visitor {
-    /// An object.
-    fn object(&mut self, name: &oid, kind: Kind, bytes: &[u8]);
+    /// An object. Returns its marks, which it is shown with what is made of it.
+    fn object(&mut self, name: &oid, kind: Kind, bytes: &[u8], made: Option<Made<'_>>) -> Option<Marks>;
     /// A blob too large to be held.
     fn large(&mut self, name: &oid, size: u64, source: &mut dyn Read);
     /// An object that could not be made.
@@ -22,10 +23,20 @@ pub(super) trait Visitor {
     fn goes_on(&self) -> bool;
 }
 
+/// How an object was made of another one.
+#[derive(Clone, Copy)]
+pub(super) struct Made<'m> {
+    /// Those of the other one.
+    pub(super) marks: &'m Marks,
+    pub(super) stretches: &'m [Stretch],
+}
+
 /// One thread's means to make objects: buffers are used again and again.
 pub(super) struct Resolver {
     inflater: Decompressor,
     delta: Vec<u8>,
+    /// What the last delta made of what.
+    stretches: Vec<Stretch>,
     spare: Vec<Vec<u8>>,
     /// The way from the root to where we are; what has no more children is not kept.
     stack: Vec<Frame>,
@@ -48,13 +59,22 @@ struct Frame {
     /// How many of its children were made.
     done: usize,
     bytes: Vec<u8>,
+    marks: Option<Marks>,
 }
 
 impl Resolver {
     /// `room` is how many bytes of objects it may hold at once.
     pub(super) fn new(room: u64) -> Self {
-        let (delta, spare, stack) = (Vec::new(), Vec::new(), Vec::new());
-        Self { inflater: Decompressor::new(), delta, spare, stack, room, held: 0, read: 0 }
+        Self {
+            inflater: Decompressor::new(),
+            delta: Vec::new(),
+            stretches: Vec::new(),
+            spare: Vec::new(),
+            stack: Vec::new(),
+            room,
+            held: 0,
+            read: 0,
+        }
     }
 
     /// Shows `visitor` every object of the tree of `root`. What needs more room than there is is
@@ -106,8 +126,8 @@ impl Resolver {
         visitor: &mut dyn Visitor,
     ) {
         let forest = ground.forest;
-        visitor.object(forest.name(root), kind, &bytes);
-        self.keep(forest, root, bytes);
+        let marks = visitor.object(forest.name(root), kind, &bytes, None);
+        self.keep(forest, root, bytes, marks);
         while let Some(mut frame) = self.stack.pop() {
             if !visitor.goes_on() {
                 self.stack.clear();
@@ -120,7 +140,10 @@ impl Resolver {
             frame.done += 1;
             let is_last = frame.done == children.len();
             let mut bytes = self.spare.pop().unwrap_or_default();
-            let made = self.derive(ground, child, &frame.bytes, &mut bytes);
+            let made = self.derive(ground, child, &frame.bytes, &mut bytes).map(|()| {
+                let made = frame.marks.as_ref().map(|marks| Made { marks, stretches: &self.stretches });
+                visitor.object(forest.name(child), kind, &bytes, made)
+            });
             if is_last {
                 self.recycle(frame.bytes);
             } else {
@@ -128,10 +151,7 @@ impl Resolver {
                 self.stack.push(frame);
             }
             match made {
-                Ok(()) => {
-                    visitor.object(forest.name(child), kind, &bytes);
-                    self.keep(forest, child, bytes);
-                }
+                Ok(marks) => self.keep(forest, child, bytes, marks),
                 Err(damage) => {
                     self.recycle(bytes);
                     condemn(forest, child, damage, visitor);
@@ -160,16 +180,16 @@ impl Resolver {
         if used + entry.size + len > self.room {
             return Err(Damage::TooLarge);
         }
-        delta::apply(base, &self.delta, out)
+        delta::apply(base, &self.delta, out, &mut self.stretches)
     }
 
     /// Keeps an object that others are made of.
-    fn keep(&mut self, forest: &Forest<'_>, entry: u32, bytes: Vec<u8>) {
+    fn keep(&mut self, forest: &Forest<'_>, entry: u32, bytes: Vec<u8>, marks: Option<Marks>) {
         if forest.children(entry).is_empty() {
             self.recycle(bytes);
         } else {
             self.held += bytes.len() as u64;
-            self.stack.push(Frame { entry, done: 0, bytes });
+            self.stack.push(Frame { entry, done: 0, bytes, marks });
         }
     }
 
@@ -193,5 +213,5 @@ fn condemn(forest: &Forest<'_>, entry: u32, damage: Damage, visitor: &mut dyn Vi
 /// Blobs of more bytes than this are read in a stream if nothing is made of them.
 const LARGE: u64 = 16 << 20;
 /// Buffers kept for reuse, and the most bytes of each: enough for nearly all of a repository's files.
-const SPARES: usize = 16;
-const SPARE_BYTES: usize = 1 << 20;
+const SPARES: usize = 8;
+const SPARE_BYTES: usize = 4 << 20;

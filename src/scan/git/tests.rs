@@ -13,8 +13,9 @@ use super::forest::Forest;
 use super::loose::{self, Loose};
 use super::objects::{Objects, packs_in};
 use super::pack::Pack;
-use super::resolve::{Resolver, Visitor};
+use super::resolve::{Made, Resolver, Visitor};
 use super::{Damage, Kind};
+use crate::scan::content::Marks;
 
 /// Every object, by name.
 type All = BTreeMap<ObjectId, Vec<u8>>;
@@ -26,15 +27,16 @@ struct Everything {
 }
 
 impl Visitor for Everything {
-    fn object(&mut self, name: &oid, _: Kind, bytes: &[u8]) {
+    fn object(&mut self, name: &oid, _: Kind, bytes: &[u8], _: Option<Made<'_>>) -> Option<Marks> {
         assert!(self.objects.insert(name.to_owned(), bytes.to_vec()).is_none(), "seen twice");
+        None
     }
 
     fn large(&mut self, name: &oid, size: u64, source: &mut dyn Read) {
         let mut bytes = Vec::new();
         source.read_to_end(&mut bytes).unwrap();
         assert_eq!(bytes.len() as u64, size);
-        self.object(name, Kind::Blob, &bytes);
+        self.object(name, Kind::Blob, &bytes, None);
     }
 
     fn damaged(&mut self, name: &oid, damage: Damage) {
@@ -103,7 +105,7 @@ fn resolved(store: &Path, hash: Hash, room: u64) -> Everything {
     for id in loose::list(store, hash) {
         let object = Loose::open(&loose::path(store, &id)).unwrap();
         let kind = object.kind;
-        everything.object(&id, kind, &object.bytes().unwrap());
+        everything.object(&id, kind, &object.bytes().unwrap(), None);
     }
     everything
 }

@@ -157,6 +157,18 @@ const CONTENTS: &[Context] = &[
     ("split by +", |t| format!("key = \"{}\" + \"{}\"", &t[..22], &t[22..]).into()),
     ("split by + over lines", |t| format!("key = \"{}\" +\n      \"{}\";", &t[..30], &t[30..]).into()),
     ("adjacent literals", |t| format!("key = (\"{}\"\n       \"{}\")", &t[..25], &t[25..]).into()),
+    ("YAML, a quoted scalar folded", |t| {
+        format!("api:\n  key: \"{}\\\n    {}\"\n", &t[..25], &t[25..]).into()
+    }),
+    ("YAML, a folded block", |t| format!("key: >-\n  {}\n  {}\n", &t[..25], &t[25..]).into()),
+    ("YAML, a folded block, cut in the prefix", |t| {
+        format!("key: >\n    {}\n    {}\n", &t[..7], &t[7..]).into()
+    }),
+    ("YAML, a plain scalar folded, CRLF", |t| format!("key: {}\r\n  {}\r\n", &t[..40], &t[40..]).into()),
+    ("YAML, base64 in a folded block", |t| {
+        let text = base64(format!("key={t}").as_bytes());
+        format!("data:\n  key: >-\n    {}\n    {}\n", &text[..30], &text[30..]).into()
+    }),
     ("backslash and line feed", |t| format!("KEY={}\\\n{}\n", &t[..18], &t[18..]).into()),
 ];
 
