@@ -2897,7 +2897,7 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__leak__subcmd__scan)
-            opts="-y -q -h --stdin --history --staged --pre-receive --since --range --all-objects --prefix --digests --pepper-file --format --output --reveal --max-places --fail-on --baseline --write-baseline --ignore-file --allow-active --revoke --yes --dry-run --threads --memory --config --data-dir --json --quiet --help"
+            opts="-y -q -h --stdin --follow-links --history --staged --pre-receive --since --range --all-objects --prefix --digests --pepper-file --format --output --reveal --max-places --fail-on --baseline --write-baseline --ignore-file --allow-active --revoke --yes --dry-run --threads --memory --unpack-bytes --unpack-time --config --data-dir --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2928,7 +2928,7 @@ _kgate() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "text json jsonl sarif csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "text json jsonl sarif gitlab junit csv" -- "${cur}"))
                     return 0
                     ;;
                 --output)
@@ -2960,6 +2960,14 @@ _kgate() {
                     return 0
                     ;;
                 --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unpack-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unpack-time)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

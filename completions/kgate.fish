@@ -445,6 +445,8 @@ complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l format -d 'For
 json\t'One object with everything'
 jsonl\t'A line for each key, then one for the rest'
 sarif\t'SARIF 2.1.0, for code hosts'
+gitlab\t'GitLab\'s report of secrets detected'
+junit\t'JUnit XML: keys as failed tests'
 csv\t'A line for each key'"
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l output -d 'Write the report to this file, readable by its owner only' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l max-places -d 'Places remembered of each key; all are counted [default: 1000, of which 10 are shown as text]' -r
@@ -462,9 +464,12 @@ complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l write-baseline
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l ignore-file -d 'Accept what this file names, as .kgateignore; repeatable' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l threads -d 'Threads; one for each core, if not given' -r
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l memory -d 'Memory to use, roughly' -r
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l unpack-bytes -d 'What one file may expand to, with all archives in it; the rest is not read, and told of' -r
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l unpack-time -d 'CPU time one file may take, with all archives in it; the rest is not read, and told of' -r
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l stdin -d 'Read standard input'
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l follow-links -d 'Follow symbolic links inside directories, also out of them'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l staged -d 'Read what is staged: for pre-commit hooks; see `kgate leak-hook`'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l pre-receive -d 'Read what a push brings, from "old new ref" lines on standard input: for pre-receive hooks'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l all-objects -d 'Read also what no ref leads to: dropped stashes, amended commits'

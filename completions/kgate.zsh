@@ -705,6 +705,8 @@ _arguments "${_arguments_options[@]}" : \
 json\:"One object with everything"
 jsonl\:"A line for each key, then one for the rest"
 sarif\:"SARIF 2.1.0, for code hosts"
+gitlab\:"GitLab'\''s report of secrets detected"
+junit\:"JUnit XML\: keys as failed tests"
 csv\:"A line for each key"))' \
 '--output=[Write the report to this file, readable by its owner only]:FILE:_files' \
 '--max-places=[Places remembered of each key; all are counted \[default\: 1000, of which 10 are shown as text\]]:N:_default' \
@@ -722,9 +724,12 @@ none\:"Nothing"))' \
 '*--ignore-file=[Accept what this file names, as .kgateignore; repeatable]:FILE:_files' \
 '--threads=[Threads; one for each core, if not given]:N:_default' \
 '--memory=[Memory to use, roughly]:SIZE:_default' \
+'--unpack-bytes=[What one file may expand to, with all archives in it; the rest is not read, and told of]:SIZE:_default' \
+'--unpack-time=[CPU time one file may take, with all archives in it; the rest is not read, and told of]:SPAN:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--stdin[Read standard input]' \
+'--follow-links[Follow symbolic links inside directories, also out of them]' \
 '--staged[Read what is staged\: for pre-commit hooks; see \`kgate leak-hook\`]' \
 '--pre-receive[Read what a push brings, from "old new ref" lines on standard input\: for pre-receive hooks]' \
 '--all-objects[Read also what no ref leads to\: dropped stashes, amended commits]' \

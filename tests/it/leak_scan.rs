@@ -1,5 +1,6 @@
 //! `kgate leak-scan`: what it prints, accepts, ends, and exits with.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -63,7 +64,7 @@ fn every_form_has_the_findings_and_never_the_keys() {
     let leaky = Leaky::new();
     plant(&leaky.shop.0, "src/=1+1\u{1b}[2J\n.rs", &leaky.live);
     plant(&leaky.shop.0, &format!("src/{}.txt", leaky.live), "named after a key");
-    for form in ["text", "json", "jsonl", "sarif", "csv"] {
+    for form in ["text", "json", "jsonl", "sarif", "csv", "gitlab", "junit"] {
         let (code, stdout, stderr) = leaky.scan(&["--format", form]);
         assert_eq!(code, 1, "{form}: {stderr}");
         assert!(stdout.contains("active") && stdout.contains("revoked") && stdout.contains("unknown"));
@@ -101,6 +102,79 @@ fn sarif_fits_its_schema() {
     let levels: Vec<_> = run["results"].as_array().unwrap().iter().map(|r| &r["level"]).collect();
     assert_eq!(levels, ["error", "note", "warning"]);
     assert_eq!(run["results"][2]["suppressions"][0]["kind"], "external");
+}
+
+#[test]
+fn gitlab_and_junit_have_what_their_readers_ask_for() {
+    let leaky = Leaky::new();
+    plant(&leaky.shop.0, "src/a<&\u{1}\">.rs", &leaky.live);
+    plant(&leaky.shop.0, ".kgateignore", "/src/c.rs\n");
+    let (_, stdout, _) = leaky.scan(&["gone", "--format", "gitlab"]);
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(
+        (&report["scan"]["type"], &report["scan"]["status"]),
+        (&"secret_detection".into(), &"failure".into())
+    );
+    for time in ["start_time", "end_time"] {
+        let text = report["scan"][time].as_str().unwrap();
+        let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        assert_eq!(shape, "0000-00-00T00:00:00");
+    }
+    let entries = report["vulnerabilities"].as_array().unwrap();
+    let ids: BTreeSet<_> = entries.iter().map(|entry| entry["id"].as_str().unwrap()).collect();
+    // Two places of the one that works, one of the revoked one; the third is accepted.
+    assert_eq!((entries.len(), ids.len()), (3, 3), "{stdout}");
+    for entry in entries {
+        assert!(["Critical", "Low"].contains(&entry["severity"].as_str().unwrap()));
+        assert!(entry["location"]["file"].is_string() && entry["location"]["start_line"].is_u64());
+        assert_eq!(entry["location"]["commit"]["sha"], "0000000");
+        assert_eq!(entry["identifiers"][0]["value"].as_str().unwrap().len(), 64);
+    }
+    leaky.scan(&["gone", "--format", "junit", "--output", "report.xml"]);
+    let read = "import sys, xml.etree.ElementTree as t\n\
+        suite = t.parse(sys.argv[1]).getroot()[0]\n\
+        count = lambda what: len(suite.findall('testcase/' + what))\n\
+        assert suite.get('tests') == str(len(suite)) == '4', suite.attrib\n\
+        for name, what in (('failures', 'failure'), ('errors', 'error'), ('skipped', 'skipped')):\n\
+        \x20 assert suite.get(name) == str(count(what)) == '1', (name, suite.attrib)\n";
+    let path = leaky.shop.0.path().join("report.xml");
+    let output = Command::new("python3").args(["-c", read]).arg(path).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A terminal of 60 columns, on which Ctrl-C is pressed while a very large file is read.
+#[test]
+fn ctrl_c_reports_what_was_found_and_leaves_no_line_of_the_bar() {
+    let folder = tempfile::TempDir::new().unwrap();
+    fs::File::create(folder.path().join("large")).unwrap().set_len(1 << 40).unwrap();
+    let press = "import os, pty, sys, fcntl, termios, struct, time\n\
+        pid, fd = pty.fork()\n\
+        if pid == 0: time.sleep(0.2); os.execv(sys.argv[1], sys.argv[1:])\n\
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 60, 0, 0))\n\
+        said, pressed = b'', False\n\
+        while True:\n\
+        \x20 try: more = os.read(fd, 65536)\n\
+        \x20 except OSError: break\n\
+        \x20 said += more\n\
+        \x20 if not pressed and said.count(b'scanning') > 5: os.write(fd, b'\\x03'); pressed = True\n\
+        sys.stdout.buffer.write(said)\n\
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n";
+    let output = Command::new("timeout")
+        .args(["60", "python3", "-c", press, env!("CARGO_BIN_EXE_kgate")])
+        .args(["leak-scan", "--prefix", "acme_live"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("interrupted: no key in 1 file"), "{said}");
+    // A line that fills the terminal goes on in the next one with the `^C`, and stays.
+    let drawn: Vec<&str> = said.split("\r\u{1b}[2K").flat_map(str::lines).collect();
+    let drawn = drawn.iter().filter(|drawn| drawn.contains("scanning"));
+    let widest = drawn.map(|drawn| drawn.trim_end_matches("^C").chars().count()).max();
+    assert!(widest.is_some_and(|columns| columns <= 56), "{widest:?}: {said:?}");
+    let (_, last) = said.rsplit_once("found").unwrap();
+    assert!(last.contains("\r\u{1b}[2K") && last.contains("error"), "the last one is cleared: {last:?}");
 }
 
 #[test]

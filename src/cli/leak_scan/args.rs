@@ -8,9 +8,9 @@ use clap::{Args, ValueEnum};
 use super::history::Repositories;
 use crate::cli::session::Session;
 use crate::cli::ui;
-use crate::cli::values::size;
-use crate::key::{Prefix, Status};
-use crate::scan::{Finding, Options, Standing};
+use crate::cli::values::{size, span};
+use crate::key::{Prefix, Span, Status};
+use crate::scan::{Bounds, Finding, Options, Standing};
 
 /// Find leaked keys, say which of them work, and end them
 ///
@@ -33,6 +33,12 @@ pub(in crate::cli) struct LeakScan {
     /// Read standard input
     #[arg(long)]
     pub(super) stdin: bool,
+    /// Follow symbolic links inside directories, also out of them
+    ///
+    /// Without this their names and where they lead are read, and nothing behind them. A path that is
+    /// named is followed in any case.
+    #[arg(long)]
+    pub(super) follow_links: bool,
 
     #[command(flatten)]
     pub(super) repositories: Repositories,
@@ -108,6 +114,12 @@ pub(in crate::cli) struct LeakScan {
     /// Memory to use, roughly
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "512MiB", help_heading = "Effort")]
     pub(super) memory: u64,
+    /// What one file may expand to, with all archives in it; the rest is not read, and told of
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "4GiB", help_heading = "Effort")]
+    pub(super) unpack_bytes: u64,
+    /// CPU time one file may take, with all archives in it; the rest is not read, and told of
+    #[arg(long, value_name = "SPAN", value_parser = span, default_value = "2m", help_heading = "Effort")]
+    pub(super) unpack_time: Span,
 }
 
 /// The form of a report.
@@ -122,6 +134,10 @@ pub(super) enum Form {
     Jsonl,
     /// SARIF 2.1.0, for code hosts
     Sarif,
+    /// GitLab's report of secrets detected
+    Gitlab,
+    /// JUnit XML: keys as failed tests
+    Junit,
     /// A line for each key
     Csv,
 }
@@ -193,7 +209,14 @@ impl LeakScan {
 
     pub(super) fn options(&self) -> Options {
         let defaults = Options::default();
+        let bounds = Bounds {
+            expanded_bytes: self.unpack_bytes,
+            time: self.unpack_time.as_duration(),
+            ..Bounds::default()
+        };
         Options {
+            bounds,
+            follow_links: self.follow_links,
             threads: self.threads,
             max_places: self.max_places.unwrap_or(defaults.max_places),
             memory: self.memory,

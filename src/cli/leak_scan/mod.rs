@@ -3,7 +3,9 @@
 mod accept;
 mod args;
 mod forms;
+mod gitlab;
 mod history;
+mod junit;
 mod lookup;
 mod revoke;
 mod sarif;
@@ -14,7 +16,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-use crate::key::Peppers;
+use crate::key::{Peppers, Timestamp};
 use crate::scan::{Detector, Outcome as End, Report, Scan, printable};
 
 use super::failure::{Answer, Failure, Outcome};
@@ -35,6 +37,7 @@ pub(super) fn run(args: &LeakScan, session: &Session) -> Outcome {
     for name in detector.unscannable() {
         session.ui.warn(format!("keys of type {name} have no mark to find them by and are not looked for"));
     }
+    let begun = session.now();
     let accepted = accept::accepted(args)?;
     let judge = Judge::open(args, session)?;
     let mut report = scan(args, &detector, &judge, session)?;
@@ -42,7 +45,7 @@ pub(super) fn run(args: &LeakScan, session: &Session) -> Outcome {
         accept::write_baseline(path, &report)?;
     }
     accepted.suppress(&mut report);
-    print(args, &report, session)?;
+    print(args, &report, begun, session)?;
     if args.revoke {
         revoke::revoke(args, &report, session)?;
     }
@@ -74,7 +77,8 @@ fn scan(args: &LeakScan, detector: &Detector, judge: &Judge, session: &Session) 
     Ok(report)
 }
 
-fn print(args: &LeakScan, report: &Report, session: &Session) -> Result<(), Failure> {
+fn print(args: &LeakScan, report: &Report, begun: Timestamp, session: &Session) -> Result<(), Failure> {
+    let failing = args.failing();
     let mut out = Output::open(args.output.as_deref(), session)?;
     match args.form(session) {
         Form::Text => text::write(args, report, session, &mut out),
@@ -82,6 +86,8 @@ fn print(args: &LeakScan, report: &Report, session: &Session) -> Result<(), Fail
         Form::Jsonl => forms::write_jsonl(report, &mut out),
         Form::Csv => forms::write_csv(report, &mut out),
         Form::Sarif => sarif::write(report, &mut out),
+        Form::Gitlab => gitlab::write(report, begun, session.now(), &mut out),
+        Form::Junit => junit::write(report, |finding| failing.contains(&FailOn::of(finding)), &mut out),
     }
     .map_err(|e| out.failure(&e))?;
     out.finish()

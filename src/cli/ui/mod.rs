@@ -5,6 +5,7 @@
 //! spreadsheets obey cells that begin with `=`, and neither must obey a consumer's name.
 
 mod list;
+mod narrow;
 mod text;
 
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ use serde_json::Value;
 use crate::key::redact_tokens;
 
 use super::failure::Failure;
+use narrow::Narrow;
 use text::{clean_lines, csv_text};
 
 pub(super) use list::List;
@@ -336,8 +338,7 @@ impl Ui {
     }
 
     /// Does `work` beside a spinner that shows `count`; without one unless standard error is a
-    /// terminal.
-    /// The argument of `count` is how long it has taken so far.
+    /// terminal. The argument of `count` is how long it has taken so far.
     pub(super) fn spin<R>(
         &self,
         what: &'static str,
@@ -347,7 +348,10 @@ impl Ui {
         if self.voice.talk == Talk::Quiet || !self.voice.is_terminal {
             return work();
         }
-        let spinner = indicatif::ProgressBar::new_spinner();
+        let target = indicatif::ProgressDrawTarget::term_like_with_hz(Box::new(Narrow::stderr()), HERTZ);
+        let spinner = indicatif::ProgressBar::with_draw_target(None, target);
+        let style = indicatif::ProgressStyle::with_template("{spinner} {wide_msg}");
+        spinner.set_style(style.expect("the template is well formed"));
         let done = std::sync::atomic::AtomicBool::new(false);
         let result = std::thread::scope(|scope| {
             let drawing = scope.spawn(|| {
@@ -458,6 +462,9 @@ fn paint(text: &str, code: &str) -> String {
 
 /// How often a spinner turns.
 const FRAME: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// As often as indicatif draws.
+const HERTZ: u8 = 20;
 
 /// Below so many steps a bar would only flicker.
 const BAR_FROM: u64 = 500;
