@@ -36,8 +36,9 @@ soak: ## The promise tests at full counts, optimised; about half an hour
 	@tests/setup.sh test
 	KGATE_SOAK=1 $(CARGO) test --locked --release --test it -- --nocapture --test-threads=1
 
-fuzz: ## Feeds leak detection what is made up and damaged by chance; some minutes
+fuzz: ## Feeds every parser what coverage leads to, then what is damaged by chance; FUZZ_SECONDS each
 	@tests/setup.sh test
+	tests/fuzz/run.sh $(or $(FUZZ_SECONDS),60) $(FUZZ_TARGETS)
 	PROPTEST_CASES=$(or $(FUZZ_CASES),20000) $(CARGO) test --locked --lib scan::
 	KGATE_FUZZ=$(or $(FUZZ_SECONDS),120) $(CARGO) test --locked --test it -- --nocapture at_random
 

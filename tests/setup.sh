@@ -27,6 +27,7 @@ if [ "$purpose" != build ]; then
   want rg ripgrep              # reads our rules
   want node nodejs             # verifies tokens as a backend does
   want npm npm
+  want c++ g++                 # builds libFuzzer
 fi
 if [ "$purpose" != build ]; then
   want nginx nginx-light       # fronts that ask kgate, and peers it is measured beside

@@ -20,6 +20,7 @@ mod explain;
 mod faults;
 mod freshness;
 mod fronts;
+mod fuzz;
 mod gateway;
 mod harness;
 mod layer;
