@@ -446,7 +446,7 @@ json\t'One object with everything'
 jsonl\t'A line for each key, then one for the rest'
 sarif\t'SARIF 2.1.0, for code hosts'
 gitlab\t'GitLab\'s report of secrets detected'
-junit\t'JUnit XML: keys as failed tests'
+junit\t'XML that CI servers read: keys as failed tests'
 csv\t'A line for each key'"
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l output -d 'Write the report to this file, readable by its owner only' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l max-places -d 'Places remembered of each key; all are counted [default: 1000, of which 10 are shown as text]' -r

@@ -706,7 +706,7 @@ json\:"One object with everything"
 jsonl\:"A line for each key, then one for the rest"
 sarif\:"SARIF 2.1.0, for code hosts"
 gitlab\:"GitLab'\''s report of secrets detected"
-junit\:"JUnit XML\: keys as failed tests"
+junit\:"XML that CI servers read\: keys as failed tests"
 csv\:"A line for each key"))' \
 '--output=[Write the report to this file, readable by its owner only]:FILE:_files' \
 '--max-places=[Places remembered of each key; all are counted \[default\: 1000, of which 10 are shown as text\]]:N:_default' \

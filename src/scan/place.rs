@@ -123,6 +123,8 @@ pub enum Encoding {
     Escape,
     /// Quoted-printable, as in mail.
     QuotedPrintable,
+    /// Four bytes a character, of either order.
+    Utf32,
     /// In parts: two literals one after another, or one with an escaped line break.
     Split,
 }
@@ -137,6 +139,7 @@ impl Encoding {
             Self::HtmlEntity => "html_entity",
             Self::Escape => "escape",
             Self::QuotedPrintable => "quoted_printable",
+            Self::Utf32 => "utf_32",
             Self::Split => "split",
         }
     }

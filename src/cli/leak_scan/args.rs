@@ -136,7 +136,7 @@ pub(super) enum Form {
     Sarif,
     /// GitLab's report of secrets detected
     Gitlab,
-    /// JUnit XML: keys as failed tests
+    /// XML that CI servers read: keys as failed tests
     Junit,
     /// A line for each key
     Csv,

@@ -1,5 +1,5 @@
-//! A report as JUnit XML, which CI servers show as tests: one a key, which fails where the scan does for
-//! it, and one for each thing that could not be read. Tokens are never in it.
+//! A report as `JUnit` writes them, which CI servers show as tests: one a key, which fails where the scan
+//! does for it, and one for each thing that could not be read. Tokens are never in it.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};

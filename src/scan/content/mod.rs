@@ -61,7 +61,7 @@ impl Default for Bounds {
             ratio: 500,
             ratio_from: 64 << 20,
             members: 1_000_000,
-            time: Duration::from_secs(120),
+            time: Duration::from_mins(2),
             held_bytes: 128 << 20,
         }
     }

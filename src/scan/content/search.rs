@@ -164,7 +164,9 @@ impl Decoder<'_> {
     fn check(&mut self, key_type: usize, start: usize, stride: usize) {
         if let Some(hit) = self.detector.check(key_type, self.bytes, start, stride) {
             let token = hit.token(self.bytes);
-            let find = Find { start, end: hit.end, key_type, stride, token, decoded: Vec::new() };
+            // UTF-16 is text as people write it; four bytes a character is not.
+            let decoded = if stride == 4 { vec![Encoding::Utf32] } else { Vec::new() };
+            let find = Find { start, end: hit.end, key_type, stride, token, decoded };
             self.finds.push(find);
         }
     }

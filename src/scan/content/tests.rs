@@ -259,7 +259,7 @@ fn wide_text_is_seen_through() {
         format!("\u{feff}key: {token}\n").chars().flat_map(|c| f(u32::from(c))).collect()
     };
     for text in [utf_32(u32::to_le_bytes), utf_32(u32::to_be_bytes)] {
-        assert_eq!(seen(&text), [(token.clone(), vec![])]);
+        assert_eq!(seen(&text), [(token.clone(), vec![Encoding::Utf32])]);
     }
 }
 

@@ -2,7 +2,6 @@
 //!
 //! The first byte of an input says where the key goes; some of the second says how it is written.
 
-use std::fmt::Write as _;
 use std::io::Cursor;
 
 use kgate::key::Digest;
@@ -75,7 +74,7 @@ fn some(data: &[u8], write: impl Fn(u8) -> String) -> String {
         if b == b'_' || b & which & 0x1f != 0 {
             text.push_str(&write(b));
         } else {
-            let _ = write!(text, "{}", char::from(b));
+            text.push(char::from(b));
         }
         text
     })

@@ -90,6 +90,10 @@ const CONTENTS: &[Context] = &[
     ("UTF-16 LE with a byte-order mark", |t| wide(&format!("\u{feff}key: {t}\r\n"), u16::to_le_bytes)),
     ("UTF-16 BE with a byte-order mark", |t| wide(&format!("\u{feff}key: {t}\r\n"), u16::to_be_bytes)),
     ("UTF-16 LE at an odd offset", |t| [b"x".to_vec(), wide(t, u16::to_le_bytes)].concat()),
+    ("UTF-32 LE", |t| t.bytes().flat_map(|b| u32::from(b).to_le_bytes()).collect()),
+    ("UTF-32 BE with a byte-order mark", |t| {
+        format!("\u{feff}{t}").chars().flat_map(|c| u32::from(c).to_be_bytes()).collect()
+    }),
     ("binary, between NULs", |t| format!("\0\0{t}\0\0").into()),
     ("ELF", |t| [b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0", t.as_bytes(), b"\0.rodata\0"].concat()),
     ("class file", |t| [b"\xca\xfe\xba\xbe\0\0\0\x41\x01\0\x30", t.as_bytes()].concat()),
