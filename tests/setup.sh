@@ -23,6 +23,7 @@ if [ "$purpose" != build ]; then
   want python3 python3         # an independent reader of the token format; makes archives
   want zstd zstd               # makes archives
   want openssl openssl         # signs alerts, speaks TLS of all ages
+  want h2load nghttp2-client   # many streams at once
   want curl curl               # speaks HTTP/2, TLS and the PROXY protocol
   want rg ripgrep              # reads our rules
   want node nodejs             # verifies tokens as a backend does
@@ -40,7 +41,6 @@ if [ "$purpose" = test ]; then
 fi
 if [ "$purpose" = bench ]; then
   want wrk wrk
-  want h2load nghttp2-client
   want ss iproute2
 fi
 

@@ -39,7 +39,7 @@ fn listens(config: &Config) -> Option<&[Address]> {
 
 /// Notices that a file was written or replaced. Editors do either, some through a moment without the
 /// file, so a file that is not there is not a change.
-pub(super) struct FileWatch {
+struct FileWatch {
     path: PathBuf,
     last: Option<State>,
 }
@@ -51,37 +51,45 @@ struct State {
     size: u64,
 }
 
-/// Several files, of which it is only known that one of them changed.
-#[derive(Default)]
-pub(super) struct FileWatches(Vec<FileWatch>);
+/// The configuration file, and those it names.
+pub(super) struct Watches {
+    file: FileWatch,
+    named: Vec<FileWatch>,
+}
 
-impl FileWatches {
-    /// Watches these files from now on. Those that were watched before go on being compared with what they
-    /// were then.
-    pub(super) fn watch<'p>(&mut self, paths: impl Iterator<Item = &'p Path>) {
-        let mut before = std::mem::take(&mut self.0);
-        self.0 = paths
-            .map(|path| match before.iter().position(|watch| watch.path == path) {
-                Some(at) => before.swap_remove(at),
-                None => FileWatch::new(path),
-            })
-            .collect();
+impl Watches {
+    /// Watches the files of a configuration from now on.
+    pub(super) fn of(config: &Config) -> Self {
+        let mut watches = Self { file: FileWatch::new(&config.path), named: Vec::new() };
+        watches.follow(config);
+        watches
+    }
+
+    /// Watches the files this configuration names. Those that were watched before go on being compared with
+    /// what they were then.
+    pub(super) fn follow(&mut self, config: &Config) {
+        let mut before = std::mem::take(&mut self.named);
+        let watch = |path: &Path| match before.iter().position(|watch| watch.path == path) {
+            Some(at) => before.swap_remove(at),
+            None => FileWatch::new(path),
+        };
+        self.named = config.certificate_files().map(watch).collect();
     }
 
     /// Says whether one of them changed since the last call.
     pub(super) fn changed(&mut self) -> bool {
         // Every one is looked at: what changed together is read together.
-        self.0.iter_mut().fold(false, |any, watch| watch.changed() | any)
+        self.named.iter_mut().fold(self.file.changed(), |any, watch| watch.changed() | any)
     }
 }
 
 impl FileWatch {
-    pub(super) fn new(path: &Path) -> Self {
+    fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), last: state(path) }
     }
 
     /// Says whether the file changed since the last call.
-    pub(super) fn changed(&mut self) -> bool {
+    fn changed(&mut self) -> bool {
         match state(&self.path) {
             None => false,
             now if now == self.last => false,

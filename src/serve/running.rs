@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -17,7 +16,7 @@ use super::alerts::Taker;
 use super::asked;
 use super::lock::{ServeLock, Taken};
 use super::log_file::LogFile;
-use super::reload::FileWatches;
+use super::reload::Watches;
 use super::signing::Signing;
 use super::usage::UsageBook;
 use super::{Notice, ServeError, ServeOptions, explain, limits, reload};
@@ -50,6 +49,8 @@ pub struct Running {
     usage: Arc<UsageBook>,
     usage_thread: Option<JoinHandle<()>>,
     _lock: ServeLock,
+    /// From before it said that it serves: a change right after that is none to miss.
+    looking: Option<Watches>,
 }
 
 /// What reloads and endpoints need.
@@ -76,6 +77,7 @@ impl Running {
             config.data_dir.clone_from(dir);
         }
         let config = Arc::new(config);
+        let looking = Some(Watches::of(&config));
         if !warnings.is_empty() {
             (options.notify)(&Notice::Warning(warnings.to_string()));
         }
@@ -152,6 +154,7 @@ impl Running {
             usage,
             usage_thread: Some(usage_thread),
             _lock: lock,
+            looking,
             core: Arc::clone(&core),
         };
         for number in 0..workers {
@@ -252,13 +255,14 @@ impl Running {
         self.notify(&Notice::Stopped);
     }
 
-    /// Has the files watched that the configuration in force names.
-    pub(super) fn watch_certificates(&self, watches: &mut FileWatches) {
-        watches.watch(self.core.config().certificate_files());
+    /// Takes what looks for changes of the configuration file, and of the files it names.
+    pub(super) fn take_watches(&mut self) -> Watches {
+        self.looking.take().unwrap_or_else(|| Watches::of(&self.core.config()))
     }
 
-    pub(super) fn config_path(&self) -> PathBuf {
-        self.core.config().path.clone()
+    /// Has the files watched that the configuration in force names.
+    pub(super) fn watch_certificates(&self, watches: &mut Watches) {
+        watches.follow(&self.core.config());
     }
 
     pub(super) fn drain_timeout(&self) -> Duration {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::reload::{FileWatch, FileWatches};
 use super::{Notice, Running, ServeError};
 
 /// How often the configuration file is looked at. Waiting for the write to settle is not needed: a
@@ -37,11 +36,10 @@ impl Signals {
     }
 
     /// Serves until told to end, then drains.
-    pub(super) fn serve(self, running: Running) -> Result<(), ServeError> {
+    pub(super) fn serve(self, mut running: Running) -> Result<(), ServeError> {
         let Self { runtime, mut terminate, mut interrupt, mut hangup, mut reopen } = self;
         let outcome = runtime.block_on(async {
-            let mut file = FileWatch::new(&running.config_path());
-            let mut certificates = FileWatches::default();
+            let mut watches = running.take_watches();
             let mut look = tokio::time::interval(LOOK);
             let mut ended = running.ended();
             loop {
@@ -50,16 +48,15 @@ impl Signals {
                     _ = interrupt.recv() => break,
                     _ = hangup.recv() => {
                         // What the file is like now is what is being read.
-                        file.changed();
+                        watches.changed();
                         running.reopen_log();
-                        certificates.changed();
                         running.reload_and_say();
                     }
                     _ = reopen.recv() => running.reopen_log(),
                     _ = look.tick() => {
                         running.look_at_signing_keys();
-                        running.watch_certificates(&mut certificates);
-                        if file.changed() | certificates.changed() {
+                        running.watch_certificates(&mut watches);
+                        if watches.changed() {
                             running.reload_and_say();
                         }
                     }

@@ -36,7 +36,7 @@ class Peer:
         self.decoder.max_header_list_size = 1 << 20
         self.read = b""
         self.streams, self.goaway, self.closed, self.pongs = {}, None, False, 0
-        self.replenish = True
+        self.replenish, self.last = True, 1
         self.block = None
 
     def frame(self, kind, flags, stream, payload=b""):
@@ -175,6 +175,23 @@ class Peer:
         elif what == "listen":
             while self.take(deadline):
                 pass
+        elif what == "many":
+            # Requests one after the other; their numbers, statuses and codes.
+            outcomes = []
+            for fields in command["requests"]:
+                number, self.last = self.last, self.last + 2
+                self.run({"do": "headers", "stream": number, "headers": fields, "end": True})
+                report = self.run({"do": "wait", "stream": number})
+                if report["closed"] or report["goaway"] is not None:
+                    outcomes.append("ended")
+                    break
+                try:
+                    code = json.loads(report["body"]).get("code")
+                except ValueError:
+                    code = None
+                outcomes.append("reset" if report["reset"] is not None else [report["status"], code])
+                del self.streams[number]
+            return outcomes
         elif what == "gone":
             while self.goaway is None and self.take(deadline):
                 pass

@@ -11,7 +11,7 @@ use super::{TLS, python, tls_gate};
 use crate::harness::{Gate, acme, full_or, is_quick, new_key, now, until};
 
 /// A client of `http2.py`.
-struct Peer {
+pub struct Peer {
     child: Child,
     into: ChildStdin,
     from: BufReader<ChildStdout>,
@@ -19,7 +19,7 @@ struct Peer {
 }
 
 impl Peer {
-    fn tls(gate: &Gate) -> Self {
+    pub fn tls(gate: &Gate) -> Self {
         let ca = gate.dir.path().join("ca.pem");
         Self::open(&["tls", "localhost", &gate.address.port().to_string(), ca.to_str().unwrap()])
     }
@@ -45,7 +45,7 @@ impl Peer {
     }
 
     /// Has a command carried out, and returns what is known of its stream then.
-    fn run(&mut self, command: &Value) -> Value {
+    pub fn run(&mut self, command: &Value) -> Value {
         writeln!(self.into, "{command}").expect("the peer runs");
         let mut line = String::new();
         self.from.read_line(&mut line).unwrap();
@@ -604,4 +604,23 @@ fn clear_text_http2_is_for_unix_sockets_and_trusted_listeners() {
 
     let plain = Gate::start(crate::harness::CONFIG);
     assert_eq!(plain.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").status, 400, "not where nobody said so");
+}
+
+#[test]
+fn over_http2_too_a_store_that_is_gone_serves_nobody() {
+    if is_quick() {
+        return;
+    }
+    let gate = tls_gate(TLS, "");
+    let key = bearer(&gate.issue(&["products:read"]));
+    let mut peer = Peer::tls(&gate);
+    assert_eq!(peer.ask(&head(&key, &[]))["status"], 200);
+    std::fs::remove_file(gate.loaded.config.data_dir.join(kgate::store::STORE_FILE)).unwrap();
+    until("nobody is served", || peer.ask(&head(&key, &[]))["status"] == 503);
+    for _ in 0..10 {
+        let answer = peer.ask(&head(&key, &[]));
+        assert_eq!((answer["status"].as_u64(), header(&answer, "retry-after")), (Some(503), Some("1")));
+        let answer = peer.ask(&head(&key, &[("content-type", "application/grpc")]));
+        assert_eq!(header(&answer, "grpc-status"), Some("14"), "{answer}");
+    }
 }

@@ -1,10 +1,12 @@
 //! The gateway as clients meet it over TLS, HTTP/2, the PROXY protocol and Unix sockets: with programs other
 //! people wrote, and with bytes nobody should send.
 
+mod alike;
 mod announced;
 mod bodies;
 mod browsers;
 mod http2;
+mod slow;
 mod tls;
 
 use std::net::TcpStream;

@@ -258,3 +258,36 @@ fn a_renewed_certificate_is_taken_up_and_open_connections_go_on() {
     open.send(request("GET", "/", &token));
     assert_eq!(open.answer().status, 200, "the open connection goes on");
 }
+
+#[test]
+fn no_request_fails_while_certificates_and_configuration_change_under_load() {
+    if is_quick() {
+        return;
+    }
+    let gate = tls_gate(TLS, "");
+    let token = gate.issue(&["products:read"]);
+    let url = format!("https://localhost:{}/v1/products", gate.address.port());
+    let key = format!("Authorization: Bearer {}", token.expose());
+    let count = crate::harness::full_or(200_000, 2_000).to_string();
+    let load = |protocol: &'static str| {
+        let (url, key, count) = (url.clone(), key.clone(), count.clone());
+        std::thread::spawn(move || {
+            run("h2load", &["-n", &count, "-c", "8", "-m", "4", "-H", &key, protocol, &url])
+        })
+    };
+    for protocol in ["--npn-list=h2", "--h1"] {
+        let running = load(protocol);
+        let mut changes = 0;
+        while !running.is_finished() {
+            Office::open(gate.dir.path()).issue("server", "server", &["localhost"], 2100);
+            let loaded = Config::read(&gate.loaded.config.path).unwrap();
+            gate.gateway.reconfigure(&loaded.config).unwrap();
+            changes += 1;
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let said = running.join().unwrap();
+        assert!(said.contains(&format!("{count} succeeded, 0 failed, 0 errored, 0 timeout")), "{said}");
+        assert!(said.contains(&format!("status codes: {count} 2xx")), "{said}");
+        assert!(changes > 1, "nothing changed meanwhile");
+    }
+}
