@@ -29,6 +29,8 @@ pub struct Answer {
 pub enum Failure {
     /// 400: it parses, but cannot be served.
     BadRequest,
+    /// 400: it would pass, but only with another target than the front can forward.
+    NotForwardable,
     /// 408: the header or body came too slowly.
     RequestTimeout,
     /// 413: the body is larger than `max_body`.
@@ -51,8 +53,9 @@ pub enum Failure {
 
 impl Failure {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::BadRequest,
+        Self::NotForwardable,
         Self::RequestTimeout,
         Self::BodyTooLarge,
         Self::UrlTooLong,
@@ -77,6 +80,7 @@ impl Failure {
     const fn problem(self) -> &'static Problem {
         match self {
             Self::BadRequest => &BAD_REQUEST,
+            Self::NotForwardable => &NOT_FORWARDABLE,
             Self::RequestTimeout => &REQUEST_TIMEOUT,
             Self::BodyTooLarge => &BODY_TOO_LARGE,
             Self::UrlTooLong => &URL_TOO_LONG,
@@ -301,6 +305,7 @@ macro_rules! problems {
 problems! {
     BAD_REQUEST BAD_REQUEST "bad_request" "Bad request" "The request cannot be served as it is.";
     BAD_TARGET BAD_REQUEST "ambiguous_path" "Ambiguous path" "The path must be in canonical form: no dot segments, empty segments, parameters, backslashes or encoded separators.";
+    NOT_FORWARDABLE BAD_REQUEST "not_forwardable" "Cannot be forwarded" "This proxy forwards targets as they come: write the path in canonical form, and do not put an API key into the query.";
     UNAUTHORIZED UNAUTHORIZED "unauthorized" "Unauthorized" "A valid API key is required.";
     NETWORK FORBIDDEN "network_not_allowed" "Forbidden" "The API key may not be used from this address.";
     CERTIFICATE FORBIDDEN "client_certificate" "Forbidden" "A client certificate is required that is taken here.";

@@ -7,6 +7,7 @@
 mod access;
 mod account;
 mod answer;
+mod caps;
 mod client;
 mod code;
 mod cors;
@@ -21,6 +22,7 @@ mod value;
 pub use access::{AccessLine, AccessSink, Verdict, redacted, without_tokens};
 pub use account::{ACCOUNT, Account, Counts, NoQuestion, Question};
 pub use answer::{Answer, Answers, Failure};
+pub use caps::HeadCaps;
 pub use client::{client_address, is_trusted};
 pub use cors::Cors;
 #[cfg(feature = "gateway")]

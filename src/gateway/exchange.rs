@@ -177,16 +177,8 @@ impl Exchange {
                 })
             }
             _ => self.failure.map(|failure| match failure {
-                Failure::BadRequest => "bad_request",
                 Failure::RequestTimeout => "body_too_slow",
-                Failure::BodyTooLarge => "body_too_large",
-                Failure::UrlTooLong => "url_too_long",
-                Failure::HeaderTooLarge => "header_too_large",
-                Failure::Internal => "internal",
-                Failure::BadGateway => "bad_gateway",
-                Failure::Overloaded => "overloaded",
-                Failure::Unavailable => "unavailable",
-                Failure::GatewayTimeout => "gateway_timeout",
+                failure => failure.code(),
             }),
         }
     }

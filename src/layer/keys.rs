@@ -14,7 +14,7 @@ use tower_service::Service;
 use super::Caller;
 use crate::config::{Config, RequestIdTrust, TrustedProxies};
 use crate::edge::{
-    Answer, Answers, Failure, Identification, RequestId, X_REQUEST_ID, client_address, is_trusted,
+    Answer, Answers, Failure, HeadCaps, Identification, RequestId, X_REQUEST_ID, client_address, is_trusted,
 };
 use crate::policy::{Attributes, Decision, Permit, RouteSpec};
 use crate::verify::Verifier;
@@ -37,6 +37,7 @@ pub struct KeyLayer {
 
 struct Shared {
     verifier: Arc<Verifier>,
+    caps: HeadCaps,
     answers: Answers,
     identification: Identification,
     trusted: TrustedProxies,
@@ -51,6 +52,7 @@ impl KeyLayer {
         Self {
             shared: Arc::new(Shared {
                 verifier,
+                caps: HeadCaps::new(&config.server),
                 answers: Answers::new(&config.server),
                 // It only removes: in the process there is nothing to prove.
                 identification: Identification::new(config, &Arc::default()),
@@ -124,6 +126,9 @@ impl Shared {
         let authority = head.uri.authority().map(http::uri::Authority::as_str);
         let host = fields.get(HOST).and_then(|host| host.to_str().ok()).or(authority).unwrap_or_default();
         let target = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        if let Some(failure) = self.caps.exceeded(target.as_bytes(), fields) {
+            return (id.clone(), Err(self.answers.failure(failure, &id)));
+        }
         let attributes = Attributes {
             method: head.method.as_str(),
             host,

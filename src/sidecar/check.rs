@@ -25,6 +25,8 @@ pub(super) struct Question {
     pub(super) fields: HeaderMap,
     pub(super) client: Option<IpAddr>,
     pub(super) id: RequestId,
+    /// Whether the front forwards the target it is told, and not the one it got.
+    pub(super) takes_target: bool,
 }
 
 /// What the front is to do.
@@ -68,13 +70,8 @@ impl Sidecar {
     }
 
     async fn judge(&self, setup: &Setup, question: &Question) -> Result<Judged, Failure> {
-        if question.target.len() > setup.url_bytes {
-            return Err(Failure::UrlTooLong);
-        }
-        let bytes: usize =
-            question.fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        if question.fields.len() > setup.head_fields || bytes > setup.head_bytes {
-            return Err(Failure::HeaderTooLarge);
+        if let Some(failure) = setup.caps.exceeded(&question.target, &question.fields) {
+            return Err(failure);
         }
         let Ok(_place) = self.places.try_acquire() else { return Err(Failure::Overloaded) };
         let attributes = Attributes {
@@ -98,6 +95,10 @@ impl Sidecar {
                 let Ok(allowed) = allowed(setup, question, permit, began) else {
                     return self.failed(setup, question, Failure::Internal, began);
                 };
+                // What would be forwarded is not what was judged, or has the key in it.
+                if allowed.is_rewritten && !question.takes_target {
+                    return self.failed(setup, question, Failure::NotForwardable, began);
+                }
                 let identity = permit.identity();
                 let line = Line {
                     status: 200,

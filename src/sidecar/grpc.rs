@@ -64,6 +64,7 @@ fn question(request: CheckRequest, setup: &Setup) -> Option<Question> {
         target: http.path.into_bytes(),
         fields,
         id,
+        takes_target: true,
     })
 }
 

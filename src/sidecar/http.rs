@@ -10,7 +10,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use http::{Request, Response, StatusCode};
 
 use super::Sidecar;
@@ -58,10 +58,6 @@ impl Sidecar {
             return refused(front, setup.answers.failure(Failure::BadRequest, &id));
         };
         match self.check(question).await {
-            // What would be forwarded is not what was judged.
-            Verdict::Allowed(allowed) if allowed.is_rewritten && !front.takes_target() => {
-                refused(front, setup.answers.failure(Failure::BadRequest, &id))
-            }
             Verdict::Allowed(allowed) => permitted(front, *allowed, request.headers()),
             Verdict::Refused(answer) => refused(front, answer),
         }
@@ -104,6 +100,7 @@ fn question<B>(
         fields: fields.clone(),
         client: client_address(peer, fields, &setup.trusted),
         id,
+        takes_target: front.takes_target(),
     })
 }
 
@@ -122,9 +119,12 @@ fn permitted(front: Front, allowed: Allowed, sent: &HeaderMap) -> Response<Vec<u
         let list: Vec<&str> = remove.iter().map(HeaderName::as_str).collect();
         headers.extend(HeaderValue::from_str(&list.join(",")).ok().map(|list| (ENVOY_REMOVE, list)));
     } else {
-        // Another scheme's credential is passed on: fronts copy this field from here.
-        for value in sent.get_all(AUTHORIZATION) {
-            headers.append(AUTHORIZATION, value.clone());
+        // Fields a key can be in beside other things: fronts copy them from here, as they came unless
+        // there was a key in them.
+        for name in [&AUTHORIZATION, &COOKIE, &SEC_WEBSOCKET_PROTOCOL] {
+            for value in sent.get_all(name) {
+                headers.append(name, value.clone());
+            }
         }
         // Empty, lest a front that copies what is there leave the client's own.
         for name in remove {

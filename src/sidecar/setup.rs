@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{Config, RequestIdTrust, TrustedProxies};
-use crate::edge::{Answers, Identification};
+use crate::edge::{Answers, HeadCaps, Identification};
 use crate::key::KeyTypes;
 use crate::metrics::{Metrics, Series};
 use crate::policy::{RouteSpec, Rules};
@@ -17,9 +17,7 @@ pub(super) struct Setup {
     /// Whose `X-Forwarded-For` is believed: the fronts, and the proxies before them.
     pub(super) trusted: TrustedProxies,
     pub(super) trust_request_id: RequestIdTrust,
-    pub(super) url_bytes: usize,
-    pub(super) head_bytes: usize,
-    pub(super) head_fields: usize,
+    pub(super) caps: HeadCaps,
     pub(super) key_types: KeyTypes,
     pub(super) answers: Answers,
     pub(super) identification: Identification,
@@ -43,9 +41,7 @@ impl Setup {
             fronts,
             trusted,
             trust_request_id: config.server.trust_request_id,
-            url_bytes: config.server.max_url_bytes,
-            head_bytes: config.server.max_header_bytes,
-            head_fields: config.server.max_header_fields,
+            caps: HeadCaps::new(&config.server),
             key_types: config.key_types.clone(),
             answers: Answers::new(&config.server),
             identification: Identification::new(config, keys),

@@ -1,11 +1,18 @@
-//! Requests made up by chance: the gateway, the sidecar and the layer in the process give one verdict, one
-//! identity and the same words.
+//! Requests made up by chance: the gateway, the sidecar in both of Envoy's forms and the layer in the process
+//! give one verdict, one identity and the same words.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::sync::Arc;
 
+use envoy_types::ext_authz::v3::pb::{
+    CheckRequest, CheckResponse, HeaderValue, HeaderValueOption, HttpResponse,
+};
+use envoy_types::pb::envoy::config::core::v3::{Address, HeaderMap, SocketAddress, address};
+use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
+use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use kgate::layer::KeyLayer;
 use kgate::verify::{Options, Verifier};
 use rand::rngs::StdRng;
@@ -25,6 +32,11 @@ const STARTS: &[&str] = &[
     "/v1/products",
     "/v1/products",
     "/header",
+    "/cookie",
+    "/query",
+    "/basic",
+    "/socket",
+    "/several",
     "/public",
     "/v1",
     "",
@@ -61,7 +73,16 @@ const SEGMENTS: &[&str] = &[
     "products",
 ];
 
-const QUERIES: &[&str] = &["?a=1", "?", "?api_key={good}", "?a=%zz&b", "?/../public", "?%00"];
+const QUERIES: &[&str] = &[
+    "?a=1",
+    "?",
+    "?api_key={good}",
+    "?a=%20&api_key={good}&b",
+    "?%61pi_key={narrow}",
+    "?a=%zz&b",
+    "?/../public",
+    "?%00",
+];
 
 const FIELDS: &[&str] = &[
     "Authorization: Bearer {good}",
@@ -86,6 +107,14 @@ const FIELDS: &[&str] = &[
     "X-Other: {good}",
     "X-Other: hello",
     "Cookie: key={good}",
+    "Cookie: a=1; key={good}; b=2",
+    "Cookie: key={revoked}; a",
+    "Cookie: a=1",
+    "Authorization: Basic {good:}",
+    "Authorization: Basic {revoked:}",
+    "Sec-WebSocket-Protocol: kgate.key.{good}, chat",
+    "Sec-WebSocket-Protocol: chat, kgate.key.{expired}",
+    "Sec-WebSocket-Protocol: chat",
     "X-Consumer-Id: root",
     "X_Consumer_Id: root",
     "x-consumer.id: root",
@@ -115,6 +144,7 @@ const COMPARED: &[&str] = &[
     "X-Api-Key",
     "X-Other",
     "Cookie",
+    "Sec-WebSocket-Protocol",
 ];
 
 /// A request made up by chance.
@@ -134,7 +164,7 @@ impl Made {
         if target.is_empty() {
             target.push('/');
         }
-        if rng.random_ratio(1, 4) {
+        if rng.random_ratio(1, 3) {
             target.push_str(QUERIES.choose(rng).unwrap());
         }
         let fields = (0..rng.random_range(0..4)).map(|_| keys.fill(FIELDS.choose(rng).unwrap())).collect();
@@ -151,23 +181,89 @@ impl Made {
         text + "\r\n"
     }
 
-    /// What a backend sees behind Envoy: what the client sent, with what kgate said to remove and to set.
-    fn behind_envoy(&self, answer: &Answer) -> BTreeMap<&'static str, Vec<String>> {
-        let removed: Vec<&str> =
-            answer.header("x-envoy-auth-headers-to-remove").unwrap_or("").split(',').map(str::trim).collect();
-        let seen = |name: &str| match answer.header(name) {
+    fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().filter_map(|field| field.split_once(':')).map(|(name, value)| (name, value.trim()))
+    }
+
+    /// What a backend sees behind Envoy: what the client sent, with what kgate said to set and to remove.
+    fn behind_envoy<'a>(
+        &self,
+        set: impl Fn(&str) -> Option<&'a str>,
+        removed: &[&str],
+    ) -> BTreeMap<&'static str, Vec<String>> {
+        let seen = |name: &str| match set(name) {
             Some(value) => vec![value.to_owned()],
             None if removed.iter().any(|gone| gone.eq_ignore_ascii_case(name)) => Vec::new(),
             None => {
-                let fields = self.fields.iter().filter_map(|field| field.split_once(':'));
-                fields
-                    .filter(|(own, _)| own.eq_ignore_ascii_case(name))
-                    .map(|(_, value)| value.trim().to_owned())
-                    .collect()
+                let own = self.fields().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+                own.map(|(_, value)| value.to_owned()).collect()
             }
         };
         COMPARED.iter().map(|name| (*name, without_empty(seen(name)))).collect()
     }
+
+    /// The question Envoy asks about it over gRPC.
+    fn in_grpc(&self) -> CheckRequest {
+        let own = self.fields().map(|(name, value)| (name.to_ascii_lowercase(), value));
+        let pseudo = [(":method", self.method), (":path", &self.target), (":authority", "api.example.com")];
+        let pseudo = pseudo.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let headers = pseudo
+            .chain(own)
+            .map(|(key, value)| HeaderValue { key, raw_value: value.into(), ..HeaderValue::default() })
+            .collect();
+        let http = HttpRequest {
+            method: self.method.to_owned(),
+            path: self.target.clone(),
+            host: "api.example.com".to_owned(),
+            header_map: Some(HeaderMap { headers }),
+            ..HttpRequest::default()
+        };
+        let socket = SocketAddress { address: "127.0.0.1".to_owned(), ..SocketAddress::default() };
+        let address = Address { address: Some(address::Address::SocketAddress(socket)) };
+        CheckRequest {
+            attributes: Some(AttributeContext {
+                source: Some(Peer { address: Some(address), ..Peer::default() }),
+                request: Some(Request { http: Some(http), ..Request::default() }),
+                ..AttributeContext::default()
+            }),
+        }
+    }
+
+    /// What is wrong with the answer Envoy got over gRPC, if the gateway gave `wanted`.
+    fn fault_in_grpc(&self, wanted: &Answer, got: &CheckResponse) -> Option<String> {
+        let value = |options: &[HeaderValueOption], name: &str| -> Option<String> {
+            let mut all = options.iter().filter_map(|option| option.header.as_ref());
+            all.find(|header| header.key.eq_ignore_ascii_case(name)).map(|header| header.value.clone())
+        };
+        let same = match got.http_response.as_ref()? {
+            HttpResponse::OkResponse(ok) if wanted.status == 200 => {
+                let removed: Vec<&str> = ok.headers_to_remove.iter().map(String::as_str).collect();
+                let set = |name: &str| {
+                    let mut all = ok.headers.iter().filter_map(|option| option.header.as_ref());
+                    all.find(|h| h.key.eq_ignore_ascii_case(name)).map(|header| header.value.as_str())
+                };
+                let target = set(":path").unwrap_or(&self.target);
+                wanted.json()["target"] == target && self.behind_envoy(set, &removed) == seen(wanted)
+            }
+            HttpResponse::DeniedResponse(denied) if wanted.status != 200 => {
+                let told = |name| value(&denied.headers, name);
+                let status = denied.status.as_ref().map_or(0, |status| status.code);
+                let body = || serde_json::from_str(&denied.body).unwrap();
+                let (challenge, allow) = (told("www-authenticate"), told("allow"));
+                (wanted.status == 400 && status == 400)
+                    || (status == i32::from(wanted.status)
+                        && said(wanted.status, body(), challenge.as_deref(), allow.as_deref())
+                            == words(wanted))
+            }
+            _ => false,
+        };
+        (!same).then(|| format!("grpc: {}gateway {}\ngrpc {got:?}", self.text("", ""), wanted.head))
+    }
+}
+
+/// What of a request's head the backend behind the gateway saw.
+fn seen(answer: &Answer) -> BTreeMap<&'static str, Vec<String>> {
+    COMPARED.iter().map(|name| (*name, without_empty(answer.seen(name)))).collect()
 }
 
 /// An empty field and none are the same to a backend that asks for a value.
@@ -192,9 +288,12 @@ fn ask(client: &mut Option<Client>, address: std::net::SocketAddr, text: &str) -
 
 /// What a refusal says but for the request's own id.
 fn words(answer: &Answer) -> String {
-    let mut body = answer.json();
+    said(answer.status, answer.json(), answer.header("www-authenticate"), answer.header("allow"))
+}
+
+fn said(status: u16, mut body: serde_json::Value, challenge: Option<&str>, allow: Option<&str>) -> String {
     body["request_id"] = "".into();
-    format!("{} {body} {:?} {:?}", answer.status, answer.header("www-authenticate"), answer.header("allow"))
+    format!("{status} {body} {challenge:?} {allow:?}")
 }
 
 #[test]
@@ -211,6 +310,8 @@ fn every_door_gives_one_verdict_on_requests_made_up_by_chance() {
     let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), Options::default()).unwrap();
     let mut service = KeyLayer::new(&config, verifier).layer(tower::service_fn(inside));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let envoy = format!("http://{}", sidecar.sidecar.unwrap());
+    let mut envoy = runtime.block_on(AuthorizationClient::connect(envoy)).unwrap();
 
     let mut rng = StdRng::seed_from_u64(7);
     let (mut to_gateway, mut to_sidecar) = (None, None);
@@ -230,9 +331,9 @@ fn every_door_gives_one_verdict_on_requests_made_up_by_chance() {
         let same = if is_respelled {
             front.status == 400
         } else if wanted.status == 200 {
-            let seen: BTreeMap<&str, Vec<String>> =
-                COMPARED.iter().map(|name| (*name, without_empty(wanted.seen(name)))).collect();
-            front.status == 200 && made.behind_envoy(&front) == seen
+            let removed = front.header("x-envoy-auth-headers-to-remove").unwrap_or("");
+            let removed: Vec<&str> = removed.split(',').map(str::trim).collect();
+            front.status == 200 && made.behind_envoy(|name| front.header(name), &removed) == seen(&wanted)
         } else {
             // Bytes that are no HTTP are refused where they arrive, in the words of that place.
             (wanted.status == 400 && front.status == 400) || words(&front) == words(&wanted)
@@ -245,6 +346,8 @@ fn every_door_gives_one_verdict_on_requests_made_up_by_chance() {
                 front.head
             ));
         }
+        let answer = runtime.block_on(envoy.check(made.in_grpc())).unwrap().into_inner();
+        faults.extend(made.fault_in_grpc(&wanted, &answer));
         let Some(asked) = parsed(&made.text("", "")) else { continue };
         let got = runtime.block_on(async { service.ready().await.unwrap().call(asked).await.unwrap() });
         let status = got.status().as_u16();

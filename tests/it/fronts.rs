@@ -4,12 +4,18 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use kgate::key::{Networks, Peppers, RevokeReason, Token};
-use kgate::store::{NewConsumer, NewKey, Store};
+use kgate::store::{Act, NewConsumer, NewKey, Store};
 
 use crate::harness::{Answer, Client, act, is_quick, new_key, scopes_of, until};
 use crate::process::{Process, Site};
@@ -60,6 +66,36 @@ upstream = "echo"
 name = "header"
 path = "/header/**"
 key_header = "X-Api-Key"
+upstream = "echo"
+
+[[route]]
+name = "cookie"
+path = "/cookie/**"
+credentials = ["cookie:key"]
+upstream = "echo"
+
+[[route]]
+name = "query"
+path = "/query/**"
+credentials = ["query:api_key"]
+upstream = "echo"
+
+[[route]]
+name = "basic"
+path = "/basic/**"
+credentials = ["basic-user"]
+upstream = "echo"
+
+[[route]]
+name = "socket"
+path = "/socket/**"
+credentials = ["websocket"]
+upstream = "echo"
+
+[[route]]
+name = "several"
+path = "/several/**"
+credentials = ["bearer", "cookie:key", "query:api_key"]
 upstream = "echo"
 
 [[route]]
@@ -253,6 +289,19 @@ impl Keys {
         keys.insert("tiny", issue(&NewKey { plan: Some("tiny".to_owned()), ..reader() }).token);
         let elsewhere: Networks = "10.0.0.0/8".parse().unwrap();
         keys.insert("elsewhere", issue(&NewKey { networks: elsewhere, ..reader() }).token);
+        let of_test: kgate::key::Prefix = "acme_test".parse().unwrap();
+        let test = NewKey { key_type: "test".to_owned(), prefix: of_test, ..reader() };
+        keys.insert("test", issue(&test).token);
+        let later = |seconds| Some(kgate::key::Timestamp::from_secs(act().at.as_secs() + seconds));
+        keys.insert("early", issue(&NewKey { not_before: later(3_600), ..reader() }).token);
+        let old = Act { at: kgate::key::Timestamp::from_secs(act().at.as_secs() - 7_200), ..act() };
+        let expired = NewKey { expires_at: Some(old.at.plus(Duration::from_secs(3_600))), ..reader() };
+        let expired = store.issue(&expired, &Peppers::default(), &old, &mut rand::rng()).unwrap();
+        keys.insert("expired", expired.token);
+        let stopped = NewConsumer { name: "Stopped".to_owned(), ..NewConsumer::default() };
+        let stopped = store.create_consumer(&stopped, &act(), &mut rand::rng()).unwrap().id;
+        keys.insert("stopped", issue(&new_key(stopped)).token);
+        store.disable_consumer(stopped, &act()).unwrap();
         let revoked = issue(&reader());
         store.revoke(revoked.record.id, RevokeReason::Leak, &act()).unwrap();
         keys.insert("revoked", revoked.token);
@@ -263,11 +312,23 @@ impl Keys {
         Self(keys)
     }
 
-    /// Returns `text` with `{name}` replaced by the key of that name.
+    /// Returns `text` with `{name}` replaced by the key of that name, `{name:}` by what `Basic` makes of it
+    /// as a user's name, and `{long}` by more than a target may have.
     pub fn fill(&self, text: &str) -> String {
-        self.0
-            .iter()
-            .fold(text.to_owned(), |text, (name, token)| text.replace(&format!("{{{name}}}"), token.expose()))
+        let text = text.replace("{long}", &"a".repeat(9_000));
+        self.0.iter().fold(text, |text, (name, token)| {
+            let basic = BASE64_STANDARD.encode(format!("{}:", token.expose()));
+            text.replace(&format!("{{{name}}}"), token.expose()).replace(&format!("{{{name}:}}"), &basic)
+        })
+    }
+
+    /// Says whether any key is in these bytes, as it is or as a user's name.
+    pub fn are_in(&self, bytes: &[u8]) -> bool {
+        let bytes = String::from_utf8_lossy(bytes);
+        self.0.keys().any(|name| {
+            bytes.contains(&self.fill(&format!("{{{name}}}")))
+                || bytes.contains(self.fill(&format!("{{{name}:}}")).trim_end_matches('='))
+        })
     }
 }
 
@@ -377,6 +438,55 @@ pub const CASES: &[Case] = &[
     ("a letter encoded", "GET", "/v1/%70roducts/7", &[GOOD]),
     ("a tilde encoded", "GET", "/v1/products/%7Ea", &[GOOD]),
     ("a post without a body", "POST", "/v1/products/7", &[GOOD, "Content-Length: 0"]),
+    ("a target too long", "GET", "/v1/products/{long}", &[GOOD]),
+    ("an expired key", "GET", "/v1/products/7", &["Authorization: Bearer {expired}"]),
+    ("a key before its time", "GET", "/v1/products/7", &["Authorization: Bearer {early}"]),
+    ("a key of another type", "GET", "/v1/products/7", &["Authorization: Bearer {test}"]),
+    ("a key of a disabled consumer", "GET", "/v1/products/7", &["Authorization: Bearer {stopped}"]),
+    ("two fields with keys", "GET", "/v1/products/7", &[GOOD, "Authorization: Bearer {narrow}"]),
+    ("a key in a cookie", "GET", "/cookie/x", &["Cookie: a=1; key={good}; b=\"2\""]),
+    ("a key in the only cookie", "GET", "/cookie/x", &["Cookie: key={good}"]),
+    ("a revoked key in a cookie", "GET", "/cookie/x", &["Cookie: a=1; key={revoked}"]),
+    ("two cookies with keys", "GET", "/cookie/x", &["Cookie: key={good}; key={narrow}"]),
+    ("cookies without a key", "GET", "/cookie/x", &["Cookie: a=1; keys={good}"]),
+    ("a cookie with a key where none belongs", "GET", "/v1/products/7", &[GOOD, "Cookie: a=1; key={narrow}"]),
+    ("a cookie with a key and no other", "GET", "/v1/products/7", &["Cookie: key={good}"]),
+    ("a cookie with a key on a public route", "GET", "/public/x", &["Cookie: a=1; key={good}; b=2"]),
+    ("a key as an argument", "GET", "/query/x?a=%20&api_key={good}&b=2", &[]),
+    ("a key as the only argument", "GET", "/query/x?api_key={good}", &[]),
+    ("a key as an argument in codes", "GET", "/query/x?%61pi%5Fkey={good}", &[]),
+    ("a revoked key as an argument", "GET", "/query/x?api_key={revoked}", &[]),
+    ("two arguments with keys", "GET", "/query/x?api_key={good}&api_key={narrow}", &[]),
+    ("an argument with a key where none belongs", "GET", "/v1/products/7?api_key={narrow}&a=1", &[GOOD]),
+    ("an argument with a key on a public route", "GET", "/public/x?api_key={good}", &[]),
+    ("a key as a user's name", "GET", "/basic/x", &["Authorization: Basic {good:}"]),
+    ("a revoked key as a user's name", "GET", "/basic/x", &["Authorization: Basic {revoked:}"]),
+    (
+        "a key as a user's name where none belongs",
+        "GET",
+        "/header/x",
+        &["X-Api-Key: {good}", "Authorization: Basic {narrow:}"],
+    ),
+    ("a key as a user's name on a public route", "GET", "/public/x", &["Authorization: Basic {good:}"]),
+    ("a bearer key where a user's name is due", "GET", "/basic/x", &[GOOD]),
+    ("a key among protocols", "GET", "/socket/x", &["Sec-WebSocket-Protocol: chat, kgate.key.{good}, v2"]),
+    ("a key as the only protocol", "GET", "/socket/x", &["Sec-WebSocket-Protocol: kgate.key.{good}"]),
+    (
+        "a revoked key among protocols",
+        "GET",
+        "/socket/x",
+        &["Sec-WebSocket-Protocol: chat, kgate.key.{revoked}"],
+    ),
+    ("protocols without a key", "GET", "/socket/x", &["Sec-WebSocket-Protocol: chat"]),
+    (
+        "a protocol with a key where none belongs",
+        "GET",
+        "/v1/products/7",
+        &[GOOD, "Sec-WebSocket-Protocol: kgate.key.{narrow}, chat"],
+    ),
+    ("one of several places", "GET", "/several/x", &["Cookie: key={good}"]),
+    ("two of several places", "GET", "/several/x", &[GOOD, "Cookie: key={good}"]),
+    ("a cookie and an argument", "GET", "/several/x?api_key={good}", &["Cookie: key={good}"]),
 ];
 
 pub fn request(case: &Case, keys: &Keys) -> String {
@@ -401,6 +511,7 @@ const IDENTITY: &[&str] = &[
     "X-Api-Key",
     "X-Other",
     "Cookie",
+    "Sec-WebSocket-Protocol",
 ];
 
 /// What has to be the same whatever the way: status, what the backend saw, what the client was told.
@@ -443,7 +554,11 @@ fn every_front_gives_the_gateways_verdict_identity_and_words() {
             let request = request(case, &keys);
             let mut client = Client::tcp(direct.address);
             client.send(&request);
-            let (wanted, got) = (essence(&client.answer()), essence(&front.ask(&request)));
+            let (wanted, got) = (client.answer(), front.ask(&request));
+            for answer in [&wanted, &got] {
+                assert!(!keys.are_in(&answer.body), "{kind:?}, {}: {}", case.0, answer.body.escape_ascii());
+            }
+            let (wanted, got) = (essence(&wanted), essence(&got));
             if is_known(kind, case.0, &wanted, &got) {
                 continue;
             }
@@ -463,11 +578,82 @@ fn is_known(kind: Kind, case: &str, gateway: &Essence, front: &Essence) -> bool 
         (Kind::Traefik | Kind::Caddy, "a letter encoded" | "a tilde encoded") => statuses == (200, 400),
         // Refused before kgate is asked, in the front's own words.
         (Kind::Nginx, "an encoded null") => statuses == (400, 400),
+        (Kind::Nginx, "two fields with keys") => statuses == (401, 400),
         // Traefik tidies paths up before it asks: what is judged is what it forwards.
         (Kind::Traefik, "a double slash") => statuses == (400, 200) && front.1 == "/v1/products/7",
         (Kind::Traefik, "an encoded dot segment") => statuses == (400, 404),
+        // A key these cannot take out of the target: refused, where the gateway takes it out.
+        (
+            Kind::Traefik | Kind::Caddy,
+            "a key as an argument"
+            | "a key as the only argument"
+            | "a key as an argument in codes"
+            | "an argument with a key where none belongs"
+            | "an argument with a key on a public route",
+        ) => statuses == (200, 400) && front.1.contains("not_forwardable"),
         (Kind::Traefik, "public then up") => statuses == (400, 401),
         _ => false,
+    }
+}
+
+/// A backend that takes every WebSocket and notes what it was asked with.
+fn sockets() -> (SocketAddr, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (heads, seen) = mpsc::channel();
+    // It ends with the test's process: nothing tells a blocking accept that nobody comes any more.
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, heads) = (stream.unwrap(), heads.clone());
+            thread::spawn(move || {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    if stream.read_exact(&mut byte).is_err() {
+                        return;
+                    }
+                    head.push(byte[0]);
+                }
+                let _ = heads.send(String::from_utf8(head).unwrap());
+                let answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                              Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: v2\r\n\r\nhello";
+                let _ = stream.write_all(answer.as_bytes());
+                let _ = stream.read(&mut [0]);
+            });
+        }
+    });
+    (address, seen)
+}
+
+#[test]
+fn a_browser_brings_its_key_to_a_websocket_through_every_front() {
+    if is_quick() {
+        return;
+    }
+    let (backend, seen) = sockets();
+    let site = Site::with(&CONFIG.replace("{echo}", &backend.to_string()));
+    let keys = Keys::make(&site.store());
+    let gate = site.serve(&[]);
+    for kind in Kind::ALL {
+        let front = Front::start(kind, &gate, backend);
+        let asked = |key: &str| {
+            let mut client = Client::tcp(front.address);
+            client.send(format!(
+                "GET /socket/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: v2, kgate.key.{}\r\n\r\n",
+                keys.fill(key)
+            ));
+            client.answer()
+        };
+        assert_eq!(asked("{revoked}").status, 401, "{kind:?}");
+        let answer = asked("{good}");
+        assert_eq!((answer.status, answer.header("sec-websocket-protocol")), (101, Some("v2")), "{kind:?}");
+        let head = seen.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(!keys.are_in(head.as_bytes()), "{kind:?}: {head}");
+        let lower = head.to_ascii_lowercase();
+        assert!(lower.contains("\r\nsec-websocket-protocol: v2\r\n"), "{kind:?}: {head}");
+        assert!(lower.contains("\r\nx-consumer-id: cust_"), "{kind:?}: {head}");
+        assert!(seen.try_recv().is_err(), "{kind:?}: the revoked key came through");
     }
 }
 

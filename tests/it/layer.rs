@@ -39,6 +39,8 @@ pub async fn inside(request: Request) -> Result<Response, std::convert::Infallib
         &header("authorization"),
         &header("x-api-key"),
         &header("x-other"),
+        &header("cookie"),
+        &header("sec-websocket-protocol"),
         &header("x-consumer-id"),
         &header("x-key-id"),
     ];
@@ -58,6 +60,8 @@ pub fn outside(answer: &Answer) -> String {
         &seen("Authorization"),
         &seen("X-Api-Key"),
         &seen("X-Other"),
+        &seen("Cookie"),
+        &seen("Sec-WebSocket-Protocol"),
         // Headers of identity are the gateway's way; in the process there are none.
         "",
         "",
