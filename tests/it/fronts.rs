@@ -295,7 +295,7 @@ impl Keys {
         let later = |seconds| Some(kgate::key::Timestamp::from_secs(act().at.as_secs() + seconds));
         keys.insert("early", issue(&NewKey { not_before: later(3_600), ..reader() }).token);
         let old = Act { at: kgate::key::Timestamp::from_secs(act().at.as_secs() - 7_200), ..act() };
-        let expired = NewKey { expires_at: Some(old.at.plus(Duration::from_secs(3_600))), ..reader() };
+        let expired = NewKey { expires_at: Some(old.at.plus(Duration::from_hours(1))), ..reader() };
         let expired = store.issue(&expired, &Peppers::default(), &old, &mut rand::rng()).unwrap();
         keys.insert("expired", expired.token);
         let stopped = NewConsumer { name: "Stopped".to_owned(), ..NewConsumer::default() };
