@@ -272,8 +272,8 @@ fn take_out(
     }
 }
 
-const TIMESTAMP: HeaderName = HeaderName::from_static("x-kgate-timestamp");
-const SIGNATURE: HeaderName = HeaderName::from_static("x-kgate-signature");
+pub(super) const TIMESTAMP: HeaderName = HeaderName::from_static("x-kgate-timestamp");
+pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("x-kgate-signature");
 
 fn header_name(text: &str) -> HeaderName {
     HeaderName::from_bytes(text.as_bytes()).expect("`config` checked the name")

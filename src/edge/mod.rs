@@ -24,6 +24,7 @@ pub use account::{ACCOUNT, Account, Counts, NoQuestion, Question};
 pub use answer::{Answer, Answers, Failure};
 pub use caps::HeadCaps;
 pub use client::{client_address, is_trusted};
+pub use code::CodeCheck;
 pub use cors::Cors;
 #[cfg(feature = "gateway")]
 pub use count::{denied_as, failed_as, refusal_of};

@@ -14,7 +14,7 @@ pub struct Caller {
     pub key_id: String,
     /// Who holds it, `cust_…`.
     pub consumer_id: String,
-    /// What people call them. Behind the gateway, text that does not fit a header is percent-encoded.
+    /// What people call them. From identity headers, text that does not fit a header is percent-encoded.
     pub consumer_name: String,
     /// Their name in your own system.
     pub external_id: Option<String>,
@@ -49,6 +49,20 @@ impl Caller {
         })
     }
 
+    /// Takes it from the claims of a token; `None` if they do not say who calls.
+    pub(super) fn from_claims(claims: &serde_json::Value) -> Option<Self> {
+        let owned = |name: &str| claims[name].as_str().map(str::to_owned);
+        Some(Self {
+            key_id: owned("key_id")?,
+            consumer_id: owned("sub")?,
+            consumer_name: owned("name").unwrap_or_default(),
+            external_id: owned("external_id"),
+            scopes: claims["scope"].as_str()?.split_whitespace().map(str::to_owned).collect(),
+            plan: owned("plan"),
+            metadata: texts(&claims["metadata"]),
+        })
+    }
+
     /// Takes it from the identity headers of a gateway; `None` if there is no key in them.
     pub(super) fn from_headers(headers: &HeaderMap, names: &IdentityHeaders) -> Option<Self> {
         use IdentityHeader as H;
@@ -69,6 +83,11 @@ impl Caller {
             metadata: metadata.collect(),
         })
     }
+}
+
+fn texts(claim: &serde_json::Value) -> BTreeMap<String, String> {
+    let pairs = claim.as_object().into_iter().flatten();
+    pairs.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 fn split(scopes: &str) -> Vec<String> {

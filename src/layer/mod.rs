@@ -9,7 +9,9 @@
 mod caller;
 mod keys;
 mod origin;
+mod proof;
 
 pub use caller::Caller;
 pub use keys::{ClientAddress, KeyLayer, KeyService};
 pub use origin::{OriginLayer, OriginService};
+pub use proof::{OriginKeys, OriginTokens};

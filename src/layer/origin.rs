@@ -4,35 +4,45 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{HeaderMap, HeaderName};
 use http::{Request, Response, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::Caller;
+use super::proof::{OriginTokens, Proof, Spoofable};
 use crate::config::{IdentityHeaders, Secret};
+use crate::edge::CodeCheck;
 
-/// Refuses every request that does not carry the upstream's shared secret, and gives the others the
-/// [`Caller`] the gateway's headers tell of.
+/// Refuses every request the gateway did not send, and gives the others the [`Caller`](super::Caller) it tells of.
 ///
-/// The secret is what `shared_secret_file` of the `[[upstream]]` holds. It says that the gateway sent
-/// the request, so that its identity headers can be believed; it is removed before the service
-/// inside sees the request.
+/// There are three ways to know, each a setting of the `[[upstream]]`; `docs/verify-backend.md` compares
+/// them. What proves a request is removed before the service inside sees it.
 #[derive(Clone)]
 pub struct OriginLayer {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    secret: Secret,
-    names: IdentityHeaders,
+    proof: Arc<Proof>,
 }
 
 impl OriginLayer {
-    /// Takes the secret, and the names of the identity headers: [`IdentityHeaders::default`] unless
-    /// the gateway's configuration renames them.
+    /// Believes requests with the upstream's shared secret, the content of its `shared_secret_file`. The
+    /// identity headers are called [`IdentityHeaders::default`] unless the gateway's configuration renames
+    /// them.
     pub fn new(secret: Secret, names: IdentityHeaders) -> Self {
-        Self { shared: Arc::new(Shared { secret, names }) }
+        Self::by(Proof::Secret(secret, names))
+    }
+
+    /// Believes requests with a token of the upstream's `jwt`, and what it claims. Identity headers, of which it
+    /// proves nothing, are removed. There is no token on public routes: their requests are refused.
+    pub fn by_token(tokens: OriginTokens, names: &IdentityHeaders) -> Self {
+        Self::by(Proof::Token(tokens, Spoofable::new(names)))
+    }
+
+    /// Believes requests with a code under the content of `hmac_secret_file`. `upstream` is the upstream's
+    /// name and `metadata` its `forward_metadata`: the code covers both, in this order.
+    pub fn by_code(secret: &Secret, upstream: &str, names: IdentityHeaders, metadata: &[String]) -> Self {
+        Self::by(Proof::Code(CodeCheck::new(secret, upstream, &names, metadata), names))
+    }
+
+    fn by(proof: Proof) -> Self {
+        Self { proof: Arc::new(proof) }
     }
 }
 
@@ -40,14 +50,14 @@ impl<S> Layer<S> for OriginLayer {
     type Service = OriginService<S>;
 
     fn layer(&self, inner: S) -> OriginService<S> {
-        OriginService { shared: Arc::clone(&self.shared), inner }
+        OriginService { proof: Arc::clone(&self.proof), inner }
     }
 }
 
 /// What [`OriginLayer`] makes of a service.
 #[derive(Clone)]
 pub struct OriginService<S> {
-    shared: Arc<Shared>,
+    proof: Arc<Proof>,
     inner: S,
 }
 
@@ -66,30 +76,14 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let name = HeaderName::from_static(SECRET);
-        if !self.shared.is_from_gateway(request.headers(), &name) {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut head, body) = request.into_parts();
+        if !self.proof.admit(&mut head) {
             let mut refused =
                 Response::new(R::from(b"this service is reached through its gateway\n".to_vec()));
             *refused.status_mut() = StatusCode::FORBIDDEN;
             return Box::pin(std::future::ready(Ok(refused)));
         }
-        request.headers_mut().remove(&name);
-        if let Some(caller) = Caller::from_headers(request.headers(), &self.shared.names) {
-            request.extensions_mut().insert(caller);
-        }
-        Box::pin(self.inner.call(request))
+        Box::pin(self.inner.call(Request::from_parts(head, body)))
     }
 }
-
-impl Shared {
-    fn is_from_gateway(&self, headers: &HeaderMap, name: &HeaderName) -> bool {
-        let mut sent = headers.get_all(name).iter();
-        match (sent.next(), sent.next()) {
-            (Some(sent), None) => self.secret.is(sent.as_bytes()),
-            _ => false,
-        }
-    }
-}
-
-const SECRET: &str = "x-kgate-secret";

@@ -29,6 +29,7 @@ mod leak_rules;
 mod leak_scan;
 mod live;
 mod metrics;
+mod origin;
 mod peppers;
 mod planting;
 mod power;

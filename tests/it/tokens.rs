@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, CONFIG, Gate, acme, act, request};
 use crate::verify_example::{COVERED, keys, verify_request, verify_token};
 
-const HMAC_SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub const HMAC_SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// The usual configuration; the upstream `echo` gets tokens and codes, and so do others.
 fn config() -> String {
@@ -51,11 +51,11 @@ fn prepare(dir: &Path) {
     }
 }
 
-fn gate() -> Gate {
+pub fn gate() -> Gate {
     Gate::start_with(&config(), prepare)
 }
 
-fn seconds() -> u64 {
+pub fn seconds() -> u64 {
     wall().as_secs().try_into().unwrap()
 }
 
