@@ -66,6 +66,12 @@ fn store_advice(error: &StoreError) -> Vec<String> {
         StoreError::DiskFull { .. } => {
             one("make room and run the command again; only what was reported as done was done")
         }
+        StoreError::Io { error, .. } if error.kind() == std::io::ErrorKind::NotFound => {
+            one("check the path, and that its directory is there")
+        }
+        StoreError::Io { .. } => one(
+            "look what the system says of the disk (`dmesg`), then run `kgate doctor`; only what was reported as done was done",
+        ),
         StoreError::NotWritable { .. } => one(
             "check the owner and mode of the data directory and whether its filesystem is mounted read-only",
         ),

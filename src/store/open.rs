@@ -19,6 +19,7 @@ use super::place::{
     sync_parent,
 };
 use super::read::Snapshot;
+use super::signal::Signal;
 use super::tables::{self, FORMAT, META, META_FORMAT, META_STATE, META_STORE_ID};
 use super::write::Writer;
 use super::{Act, Action, StoreError};
@@ -412,7 +413,8 @@ pub(super) fn fault(path: &Path, error: impl Into<redb::Error>) -> StoreError {
 }
 
 /// A commit that failed happened whole or not at all. If the disk was full, a second look with fresh
-/// eyes usually shows that it did not happen, and then that is the answer.
+/// eyes usually shows that it did not happen, and then that is the answer. A header that is marked
+/// unflushed shows nothing: the next writer may publish what readers do not see yet.
 fn commit_fault(path: &Path, call: &Call, error: redb::CommitError, ends: &Ends) -> StoreError {
     let error = fault(path, error);
     if matches!(error, StoreError::DiskFull { .. })
@@ -420,6 +422,7 @@ fn commit_fault(path: &Path, call: &Call, error: redb::CommitError, ends: &Ends)
         && let Ok(txn) = db.begin_read()
         && let Ok(found) = Snapshot::new(txn, path.to_owned()).ends()
         && found.audit_hash != ends.audit_hash
+        && Signal::open(path).and_then(|signal| signal.read()).is_ok_and(|tag| !tag.is_unflushed())
     {
         return error;
     }

@@ -1,8 +1,9 @@
-//! Kills commands at every write and every sync (`strace -e inject`), and looks at what is left.
+//! Kills commands at every write and every sync (`strace -e inject`), or has these fail, and looks at what
+//! is left.
 //!
-//! What a command acknowledged is there; what it did not acknowledge happened whole or not at all;
-//! the store opens, its references and its audit chain are whole, and a running gateway agrees with
-//! it.
+//! What a command acknowledged is there; what it did not acknowledge happened whole or not at all; what it
+//! said did not happen did not; the store opens, its references and its audit chain are whole, and a
+//! running gateway agrees with it.
 
 use std::process::{Command, Output};
 
@@ -35,6 +36,48 @@ fn a_gateway_agrees_with_the_store_after_any_kill_of_a_command() {
     let gateway = site.0.serve(&[]);
     site.kill_everywhere(Some(&gateway));
     until("it is ready", || gateway.readiness() == "ready");
+}
+
+#[test]
+fn a_disk_that_fails_or_is_full_at_any_write_loses_nothing_and_is_named() {
+    if crate::harness::is_quick() {
+        return;
+    }
+    let bench = Bench::new();
+    let gateway = bench.0.serve(&[]);
+    for (call, error, words) in [
+        ("pwrite64", "ENOSPC", "no space left"),
+        ("pwrite64", "EIO", "Input/output error"),
+        ("fdatasync", "EIO", "Input/output error"),
+        ("ftruncate", "ENOSPC", "no space left"),
+    ] {
+        // Once, as a disk fails; and from then on, as it stays full.
+        for more in ["", "+"] {
+            let mut failed = 0;
+            for at in 1..MOST {
+                let fault = Fault { call, error, when: format!("{at}{more}"), words };
+                if !bench.fails(&gateway, &fault) {
+                    break;
+                }
+                failed += 1;
+                assert!(at + 1 < MOST, "{fault:?}: still failing");
+            }
+            assert!(failed > 0 || call == "ftruncate", "{call} never failed: is strace there?");
+        }
+        bench.is_whole();
+    }
+    until("it is ready", || gateway.readiness() == "ready");
+}
+
+/// A system call that fails.
+#[derive(Debug)]
+struct Fault {
+    call: &'static str,
+    error: &'static str,
+    /// Which one of a thread: `3`, or `3+` for all from then on.
+    when: String,
+    /// What the command has to say.
+    words: &'static str,
 }
 
 struct Bench(Site);
@@ -126,6 +169,42 @@ impl Bench {
         is_through
     }
 
+    /// Runs commands on a disk that fails. Says whether it failed at all.
+    fn fails(&self, gateway: &Process, fault: &Fault) -> bool {
+        let key = self.make();
+        let (mut has_failed, output) = self.failing(fault, &["key", "revoke", &key.id, "--yes"]);
+        let is_revoked = self.key(&key.id)["status"] == "revoked";
+        judge(fault, &output, is_revoked, has_failed);
+        agree(Some(gateway), &key.token, if is_revoked { 401 } else { 200 }, &format!("{fault:?}"));
+
+        let before = self.keys();
+        let args = ["key", "create", "--consumer", "Acme Corp", "--json"];
+        let (failed, output) = self.failing(fault, &args);
+        let new = self.keys().len() - before.len();
+        assert!(new <= 1, "{fault:?}");
+        judge(fault, &output, new == 1, failed);
+        if let Some(made) = made(&output) {
+            agree(Some(gateway), &made.token, 200, &format!("{fault:?}"));
+        }
+        has_failed |= failed;
+        has_failed
+    }
+
+    /// Runs a command with a fault. Says whether the fault came.
+    fn failing(&self, fault: &Fault, args: &[&str]) -> (bool, Output) {
+        let Fault { call, error, when, .. } = fault;
+        let trace = self.0.dir.path().join("trace");
+        let command = self.0.command(args);
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-e", &format!("trace={call}"), "-o"]).arg(&trace);
+        strace.args(["-e", &format!("inject={call}:error={error}:when={when}"), "--"]);
+        strace.arg(command.get_program()).args(command.get_args());
+        strace.env_remove("KGATE_CONFIG").env_remove("KGATE_DATA_DIR");
+        let output = strace.output().expect("strace runs (`make test` installs it)");
+        let trace = std::fs::read_to_string(trace).unwrap();
+        (trace.contains("(INJECTED)"), output)
+    }
+
     /// Runs a command that is killed at the `at`th `call` of one of its threads. Says whether it got
     /// through.
     fn killed(&self, call: &str, at: usize, args: &[&str]) -> (bool, Output) {
@@ -166,6 +245,23 @@ impl Bench {
         let output = self.0.command(args).output().unwrap();
         assert!(output.status.success(), "{args:?}: {output:?}");
         output
+    }
+}
+
+/// Checks what a command said of a disk that failed against what happened.
+fn judge(fault: &Fault, output: &Output, has_happened: bool, has_failed: bool) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    match output.status.code() {
+        // It was acknowledged, or the fault came after that.
+        Some(0) => assert!(has_happened, "{fault:?}: acknowledged and lost: {said}"),
+        Some(2) => {
+            assert!(has_failed, "{fault:?}: {said}");
+            assert!(said.contains("error: ") && said.contains(fault.words), "{fault:?}: {said}");
+            assert!(said.contains("help: "), "{fault:?}: {said}");
+            assert!(!has_happened || said.contains("outcome unknown"), "{fault:?}: it happened: {said}");
+            assert!(output.stdout.is_empty(), "{fault:?}: an answer and an error");
+        }
+        code => panic!("{fault:?}: {code:?}: {said}"),
     }
 }
 
