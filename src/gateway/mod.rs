@@ -234,6 +234,9 @@ impl Worker {
             () = tokio::time::sleep(LATECOMERS) => {}
         }
         let _ = inner.send(Stop::Draining);
+        // Of a connection taken in at the last moment nothing is known to be readable before the runtime has
+        // asked the kernel once more, and idle connections are closed next.
+        tokio::time::sleep(LAST_LOOK).await;
         self.proxy.http_cleanup().await;
         tokio::select! {
             biased;
@@ -247,3 +250,6 @@ impl Worker {
 
 /// How long after the word to drain a request that was sent before it may arrive.
 const LATECOMERS: Duration = Duration::from_millis(50);
+
+/// Longer than the timer's resolution, so that the runtime has to look at its sockets before it is over.
+const LAST_LOOK: Duration = Duration::from_millis(5);

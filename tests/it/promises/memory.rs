@@ -57,16 +57,22 @@ fn unknown_tokens_leave_memory_where_it_was() {
     let series = || process.ask_admin("/metrics").1.lines().filter(|line| !line.starts_with('#')).count();
     // Buffers find their size.
     strangers(&process, 10_000);
-    let (before, series_before) = (resident(&process), series());
+    let series_before = series();
     let count = full_or(1_000_000, 50_000);
-    strangers(&process, count);
-    let (after, series_after) = (resident(&process), series());
-    let growth = after.saturating_sub(before);
-    println!("{count} unknown tokens: {before} kB before, {after} kB after");
+    let grown = || {
+        let before = resident(&process);
+        strangers(&process, count);
+        let after = resident(&process);
+        println!("{count} unknown tokens: {before} kB before, {after} kB after");
+        after.saturating_sub(before)
+    };
     // Buffers grow in steps of 2 MiB, so 50,000 show what costs a hundred bytes a request (a map by path,
     // host or token), and only a million show what costs twenty (a map by digest).
     let bound = full_or(16, 4) as u64 * 1024;
-    assert!(growth <= bound, "{count} unknown tokens cost {growth} kB");
-    assert_eq!(series_before, series_after, "no label comes from a request");
+    // On a busy machine buffers may find another size in between, once. What grows with traffic grows again.
+    let growth = grown();
+    let again = if growth > bound { grown() } else { 0 };
+    assert!(again <= bound, "{count} unknown tokens cost {growth} kB, and as many more {again} kB");
+    assert_eq!(series_before, series(), "no label comes from a request");
     assert_eq!(process.status(&key), 200);
 }
