@@ -32,7 +32,7 @@ use crate::edge::{
     refusal_of, without_tokens,
 };
 use crate::metrics::{Finished, Refusal, UpstreamFault};
-use crate::policy::{Attributes, Decision, Engine, Now};
+use crate::policy::{Attributes, Decision, Engine, Now, is_host_name};
 use crate::verify::GRANTS_A_REQUEST;
 
 /// The gateway as Pingora sees it, one for each worker.
@@ -902,16 +902,8 @@ fn is_host(host: &[u8]) -> bool {
         Some((name, port)) if !host.ends_with(']') => (name, Some(port)),
         _ => (host, None),
     };
-    let is_label = |label: &str| {
-        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    };
-    let is_name = match name.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']').is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok()),
-        // The dot of the root zone may end a name.
-        None => name.strip_suffix('.').unwrap_or(name).split('.').all(is_label),
-    };
     let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    is_name && name.len() <= 255 && port.is_none_or(is_port)
+    is_host_name(name) && port.is_none_or(is_port)
 }
 
 /// Removes what is between the backend and us only (RFC 9110 §7.6.1). `Transfer-Encoding` stays: Pingora

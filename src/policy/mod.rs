@@ -29,5 +29,6 @@ pub use limit::Limiter;
 pub use path::{Ambiguity, PathFault};
 pub use rules::{
     FailedAuth, Fault, LimitRef, LimitSpec, LimitSubject, Place, PlanSpec, Problem, RouteSpec, Rules, Spec,
+    is_host_name,
 };
 pub use want::{Leftover, NeedsGrant, Want};

@@ -462,7 +462,7 @@ fn add_route(index: usize, route: &RouteSpec, spec: &Spec, routes: &mut Routes, 
     }
     let host = route.host.as_ref().map(|host| host.to_ascii_lowercase());
     if let Some(host) = &host
-        && !is_host(host)
+        && !is_host_name(host)
     {
         fault("host", Problem::BadHost(host.clone()));
     }
@@ -503,14 +503,18 @@ fn canonical_pattern(pattern: &str, lax: bool) -> Result<String, Problem> {
     }
 }
 
-fn is_host(host: &str) -> bool {
-    let name = |s: &str| s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-    let address = |s: &str| {
-        s.strip_prefix('[')
-            .and_then(|s| s.strip_suffix(']'))
-            .is_some_and(|s| s.parse::<std::net::Ipv6Addr>().is_ok())
+/// Says whether a text is the name or the address of a host, without a port, as a route may want it and a
+/// request may have it: words of letters, digits, `-` and `_` joined by dots, or `[IPv6]`.
+pub fn is_host_name(host: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     };
-    !host.is_empty() && host.len() <= 255 && (name(host) || address(host))
+    let is_name = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok()),
+        // The dot of the root zone may end a name.
+        None => host.strip_suffix('.').unwrap_or(host).split('.').all(is_label),
+    };
+    is_name && host.len() <= 255
 }
 
 fn credential_headers(spec: &Spec) -> Vec<String> {
