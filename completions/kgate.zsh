@@ -1981,8 +1981,8 @@ _kgate__subcmd__help__subcmd__key__subcmd__verify_commands() {
 _kgate__subcmd__help__subcmd__leak-hook_commands() {
     local commands; commands=(
 'install:Install a hook that runs \`kgate leak-scan\`' \
-'status:Which hook' \
-'remove:Which hook' \
+'status:Say whether a hook of kgate'\''s is there' \
+'remove:Remove kgate'\''s hook, and put back the one it ran first' \
     )
     _describe -t commands 'kgate help leak-hook commands' commands "$@"
 }
@@ -2263,8 +2263,8 @@ _kgate__subcmd__key__subcmd__verify_commands() {
 _kgate__subcmd__leak-hook_commands() {
     local commands; commands=(
 'install:Install a hook that runs \`kgate leak-scan\`' \
-'status:Which hook' \
-'remove:Which hook' \
+'status:Say whether a hook of kgate'\''s is there' \
+'remove:Remove kgate'\''s hook, and put back the one it ran first' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'kgate leak-hook commands' commands "$@"
@@ -2273,8 +2273,8 @@ _kgate__subcmd__leak-hook_commands() {
 _kgate__subcmd__leak-hook__subcmd__help_commands() {
     local commands; commands=(
 'install:Install a hook that runs \`kgate leak-scan\`' \
-'status:Which hook' \
-'remove:Which hook' \
+'status:Say whether a hook of kgate'\''s is there' \
+'remove:Remove kgate'\''s hook, and put back the one it ran first' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'kgate leak-hook help commands' commands "$@"

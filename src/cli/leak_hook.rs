@@ -24,7 +24,13 @@ pub(super) const HOOK: &[Field] = &[
 #[derive(Subcommand)]
 pub(super) enum LeakHook {
     Install(Install),
+    /// Say whether a hook of kgate's is there
+    ///
+    /// If none is named, pre-receive in a bare repository, pre-commit elsewhere.
     Status(Which),
+    /// Remove kgate's hook, and put back the one it ran first
+    ///
+    /// If none is named, pre-receive in a bare repository, pre-commit elsewhere.
     Remove(Which),
 }
 

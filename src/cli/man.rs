@@ -38,10 +38,19 @@ fn write_all(root: clap::Command, dir: &PathBuf, session: &Session) -> Outcome {
     Ok(Answer::Yes)
 }
 
+/// Finds a command by its name, or by that of its page: `key-create` for `key create`.
+fn find<'c>(within: &'c clap::Command, name: &str) -> Option<&'c clap::Command> {
+    within.find_subcommand(name).or_else(|| {
+        let dashes = name.match_indices('-').map(|(at, _)| name.split_at(at));
+        let mut found = dashes.filter_map(|(first, rest)| find(within.find_subcommand(first)?, &rest[1..]));
+        found.next()
+    })
+}
+
 fn print_one(root: &clap::Command, path: &[String], session: &Session) -> Outcome {
     let mut command = root;
     for name in path {
-        command = command.find_subcommand(name).ok_or_else(|| {
+        command = find(command, name).ok_or_else(|| {
             Failure::no(format!("there is no command `{}`", path.join(" "))).help("run `kgate help`")
         })?;
     }

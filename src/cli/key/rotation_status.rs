@@ -80,6 +80,7 @@ pub(super) fn run(args: &RotationStatus, session: &Session) -> Outcome {
     list.end()?;
     session.ui.status(match replaced.len() {
         0 => "no replaced key still works".to_owned(),
+        1 => "1 replaced key still works: end it with `kgate key revoke ID`".to_owned(),
         count => format!("{} still work: end one with `kgate key revoke ID`", counted(count, "replaced key")),
     });
     Ok(Answer::Yes)
