@@ -9,6 +9,7 @@ One backend; every gateway has one worker, keep-alive and the same policies: a k
   public   kgate on a public route: what the policies cost is the difference
   http     kgate's sidecar asked over HTTP (/forward-auth), nothing forwarded
   grpc     kgate's sidecar asked over Envoy's gRPC, with h2load
+  alone    Envoy that only forwards: what its api_key_auth, or kgate beside it, adds is the difference
   beside   Envoy as docs/fronts/envoy.md has it, with kgate beside it: both processes
 
 They are measured round by round with wrk, so that a noisy machine is noisy for all; the medians
@@ -31,7 +32,7 @@ import time
 
 BODY = '{"ok":true,"items":[1,2,3,4,5,6,7,8,9,10],"pad":"' + "x" * 50 + '"}'
 PATH = "/v1/products"
-BACKEND, NGINX, HAPROXY, ENVOY, KGATE, SIDECAR, BESIDE = 19000, 19102, 19112, 19122, 19132, 19142, 19152
+BACKEND, NGINX, HAPROXY, ENVOY, KGATE, SIDECAR, BESIDE, ALONE = 19000, 19102, 19112, 19122, 19132, 19142, 19152, 19162
 
 
 def key(i):
@@ -103,20 +104,12 @@ backend b
 
 
 def envoy(d, n, port, binary):
+    """Envoy with `n` keys; with none, it only forwards."""
     creds = ", ".join(f"{{ key: {key(i)}, client: cust_{i} }}" for i in range(n))
     pct = "{ default_value: { numerator: 100, denominator: HUNDRED } }"
     t = "type.googleapis.com/envoy.extensions.filters"
-    write(f"{d}/envoy.yaml", f"""static_resources:
-  listeners:
-  - address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
-    filter_chains:
-    - filters:
-      - name: envoy.filters.network.http_connection_manager
-        typed_config:
-          "@type": {t}.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: h
-          route_config: {{ virtual_hosts: [ {{ name: a, domains: ["*"], routes: [ {{ match: {{ prefix: "/" }}, route: {{ cluster: b }}, request_headers_to_add: [ {{ header: {{ key: X-Consumer-Scopes, value: "products:read,orders:write" }} }}, {{ header: {{ key: X-Consumer-Plan, value: pro }} }} ] }} ] }} ] }}
-          http_filters:
+    told = """, request_headers_to_add: [ { header: { key: X-Consumer-Scopes, value: "products:read,orders:write" } }, { header: { key: X-Consumer-Plan, value: pro } } ]"""
+    policies = f"""
           - name: envoy.filters.http.api_key_auth
             typed_config:
               "@type": {t}.http.api_key_auth.v3.ApiKeyAuth
@@ -129,7 +122,20 @@ def envoy(d, n, port, binary):
               stat_prefix: rl
               token_bucket: {{ max_tokens: 1000000000, tokens_per_fill: 1000000000, fill_interval: 1s }}
               filter_enabled: {pct}
-              filter_enforced: {pct}
+              filter_enforced: {pct}"""
+    if not n:
+        told = policies = ""
+    write(f"{d}/envoy-{port}.yaml", f"""static_resources:
+  listeners:
+  - address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": {t}.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: h
+          route_config: {{ virtual_hosts: [ {{ name: a, domains: ["*"], routes: [ {{ match: {{ prefix: "/" }}, route: {{ cluster: b }}{told} }} ] }} ] }}
+          http_filters:{policies}
           - name: envoy.filters.http.router
             typed_config: {{ "@type": {t}.http.router.v3.Router }}
   clusters:
@@ -139,7 +145,7 @@ def envoy(d, n, port, binary):
     circuit_breakers: {{ thresholds: [ {{ max_connections: 10000, max_pending_requests: 10000, max_requests: 10000 }} ] }}
     load_assignment: {{ cluster_name: b, endpoints: [ {{ lb_endpoints: [ {{ endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {BACKEND} }} }} }} }} ] }} ] }}
 """)
-    return [binary, "-c", f"{d}/envoy.yaml", "--concurrency", "1", "-l", "error", "--base-id", str(os.getpid() % 30000)]
+    return [binary, "-c", f"{d}/envoy-{port}.yaml", "--concurrency", "1", "-l", "error", "--use-dynamic-base-id"]
 
 
 def kgate(d, keys, binary):
@@ -323,7 +329,7 @@ def main():
         started.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
 
     try:
-        for port in (BACKEND, NGINX, HAPROXY, ENVOY, KGATE, SIDECAR, BESIDE):
+        for port in (BACKEND, NGINX, HAPROXY, ENVOY, KGATE, SIDECAR, BESIDE, ALONE):
             if listeners(port):
                 sys.exit(f"port {port} is in use")
         start(backend(d))
@@ -334,6 +340,9 @@ def main():
                 continue
             start(make(d, o.keys, port, binary) if name == "envoy" else make(d, o.keys, port))
             targets[name] = (port, key(7), PATH)
+            if name == "envoy":
+                start(envoy(d, 0, ALONE, binary))
+                targets["alone"] = (ALONE, key(7), PATH)
         command, token, made = kgate(d, o.keys, o.kgate)
         start(command)
         targets["kgate"] = (KGATE, token, PATH)
@@ -382,6 +391,7 @@ def main():
             ("kgate : haproxy", "kgate", "haproxy", 1.5), ("kgate : envoy", "kgate", "envoy", 0.5),
             ("kgate : nginx", "kgate", "nginx", None), ("policies : public route", "kgate", "public", 1.10),
             ("check over HTTP : proxied", "http", "kgate", 0.8), ("check over gRPC : proxied", "grpc", "kgate", 1.3),
+            ("envoy : envoy alone", "envoy", "alone", None), ("envoy and kgate : alone", "beside", "alone", None),
             ("envoy and kgate : envoy", "beside", "envoy", None)):
         if what in us and over in us:
             ratio = us[what] / us[over]
