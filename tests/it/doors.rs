@@ -376,6 +376,95 @@ fn every_door_gives_one_verdict_on_requests_made_up_by_chance() {
     }
 }
 
+/// A name, the status it is refused with, and what it changes of a good question.
+type Flaw<'c> = (&'static str, i32, &'c dyn Fn(&mut AttributeContext));
+
+/// The status of an answer over gRPC; 200 if the request may pass.
+fn status_of(answer: &CheckResponse) -> i32 {
+    let grpc = answer.status.as_ref().map(|status| status.code);
+    match answer.http_response.as_ref().expect("an answer") {
+        HttpResponse::OkResponse(_) => {
+            assert_eq!(grpc, Some(0));
+            200
+        }
+        HttpResponse::DeniedResponse(denied) => {
+            assert!(grpc.is_some_and(|code| code != 0), "{answer:?}");
+            assert!(serde_json::from_str::<serde_json::Value>(&denied.body).is_ok(), "{answer:?}");
+            denied.status.as_ref().expect("a status").code
+        }
+        other @ HttpResponse::ErrorResponse(_) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_question_over_grpc_that_lacks_something_or_is_too_large_lets_nothing_pass() {
+    let site = Site::with(CONFIG);
+    let keys = Keys::make(&site.store());
+    let process = site.serve(&[]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let envoy = format!("http://{}", process.sidecar.unwrap());
+    let mut envoy = runtime.block_on(AuthorizationClient::connect(envoy)).unwrap();
+    let mut ask = |question: CheckRequest| runtime.block_on(envoy.check(question));
+    let good = || {
+        let fields = vec![keys.fill("Authorization: Bearer {good}")];
+        Made { method: "GET", target: "/v1/products/7".to_owned(), fields }.in_grpc()
+    };
+
+    let answer = ask(good()).unwrap().into_inner();
+    assert_eq!(status_of(&answer), 200);
+    let told = answer.dynamic_metadata.expect("who asks, for the front's own rules and logs").fields;
+    for name in
+        ["consumer_id", "consumer_name", "external_id", "key_id", "key_type", "scopes", "plan", "route"]
+    {
+        assert!(told.contains_key(name), "{name}: {told:?}");
+    }
+    assert!(!keys.are_in(format!("{told:?}").as_bytes()));
+
+    let http = |context: &mut AttributeContext, change: &dyn Fn(&mut HttpRequest)| {
+        change(context.request.as_mut().unwrap().http.as_mut().unwrap());
+    };
+    let field = |name: &str, value: String| HeaderValue {
+        key: name.to_owned(),
+        raw_value: value.into_bytes(),
+        ..HeaderValue::default()
+    };
+    let push = |context: &mut AttributeContext, more: HeaderValue| {
+        http(context, &|http| http.header_map.as_mut().unwrap().headers.push(more.clone()));
+    };
+    let flaws: &[Flaw<'_>] = &[
+        ("no request", 400, &|c| c.request = None),
+        ("no HTTP request", 400, &|c| c.request.as_mut().unwrap().http = None),
+        ("no method", 400, &|c| http(c, &|http| http.method.clear())),
+        ("CONNECT", 400, &|c| http(c, &|http| http.method = "CONNECT".to_owned())),
+        ("no path", 400, &|c| http(c, &|http| http.path.clear())),
+        ("a path of nothing", 400, &|c| http(c, &|http| http.path = "*".to_owned())),
+        ("a URL for a path", 400, &|c| http(c, &|http| http.path = "http://a/v1/products/7".to_owned())),
+        ("a fragment", 400, &|c| http(c, &|http| http.path += "#a\u{0}")),
+        ("no fields", 401, &|c| http(c, &|http| http.header_map = None)),
+        ("a field that is none", 400, &|c| push(c, field("a b", String::new()))),
+        ("a line end in a field", 400, &|c| push(c, field("x-a", "b\r\nX-Consumer-Id: root".to_owned()))),
+        ("a long path", 414, &|c| http(c, &|http| http.path = format!("/v1/products/{}", "a".repeat(9_000)))),
+        ("a huge field", 431, &|c| push(c, field("x-a", "b".repeat(40_000)))),
+        ("many fields", 431, &|c| (0..101).for_each(|n| push(c, field(&format!("x-{n}"), String::new())))),
+        ("a second key", 401, &|c| push(c, field("authorization", keys.fill("Bearer {good}")))),
+        ("an address that is none", 400, &|c| {
+            let socket = SocketAddress { address: "nowhere".to_owned(), ..SocketAddress::default() };
+            let address = Address { address: Some(address::Address::SocketAddress(socket)) };
+            c.source = Some(Peer { address: Some(address), ..Peer::default() });
+        }),
+    ];
+    for (what, status, change) in flaws {
+        let mut question = good();
+        change(question.attributes.as_mut().unwrap());
+        assert_eq!(status_of(&ask(question).unwrap().into_inner()), *status, "{what}");
+    }
+    assert_eq!(status_of(&ask(CheckRequest::default()).unwrap().into_inner()), 400, "nothing at all");
+    let mut huge = good();
+    push(huge.attributes.as_mut().unwrap(), field("x-a", "b".repeat(8 << 20)));
+    assert!(ask(huge).is_err(), "Envoy refuses what gets no answer");
+    assert_eq!(status_of(&ask(good()).unwrap().into_inner()), 200, "and the next one is answered");
+}
+
 #[test]
 fn an_address_that_sends_bad_keys_is_stopped_at_every_door() {
     let site = Site::with(&CONFIG.replace("[server]\n", "[server]\nfailed_auth = { rate = \"3/h\" }\n"));
