@@ -10,6 +10,7 @@ One backend; every gateway has one worker, keep-alive and the same policies: a k
   http     kgate's sidecar asked over HTTP (/forward-auth), nothing forwarded
   grpc     kgate's sidecar asked over Envoy's gRPC, with h2load
   alone    Envoy that only forwards: what its api_key_auth, or kgate beside it, adds is the difference
+  quiet    kgate without an access log, and nobody who reads its metrics; `kgate` has both
   beside   Envoy as docs/fronts/envoy.md has it, with kgate beside it: both processes
 
 They are measured round by round with wrk, so that a noisy machine is noisy for all; the medians
@@ -33,6 +34,7 @@ import time
 BODY = '{"ok":true,"items":[1,2,3,4,5,6,7,8,9,10],"pad":"' + "x" * 50 + '"}'
 PATH = "/v1/products"
 BACKEND, NGINX, HAPROXY, ENVOY, KGATE, SIDECAR, BESIDE, ALONE = 19000, 19102, 19112, 19122, 19132, 19142, 19152, 19162
+QUIET, ADMIN = 19172, 19182
 
 
 def key(i):
@@ -153,6 +155,7 @@ def kgate(d, keys, binary):
     write(f"{d}/kgate.toml", f"""data_dir = "{d}/data"
 [listen]
 proxy = ["127.0.0.1:{KGATE}", "unix:{d}/kgate.sock"]
+admin = "127.0.0.1:{ADMIN}"
 [sidecar]
 listen = ["127.0.0.1:{SIDECAR}"]
 [server]
@@ -190,6 +193,20 @@ upstream = "b"
                  "--scope", "orders:write", "--expires", "never", "--count", str(keys)).split()
     rate = keys / (time.monotonic() - began)
     return [binary, "--config", f"{d}/kgate.toml", "serve"], tokens[len(tokens) // 2], rate
+
+
+def kgate_quiet(d, binary):
+    """Returns the command to serve the same store without a log."""
+    text = open(f"{d}/kgate.toml").read()
+    text = re.sub(r"proxy = \[.*\]\nadmin = .*", f'proxy = ["127.0.0.1:{QUIET}"]', text)
+    text = re.sub(r"\[sidecar\]\nlisten = .*\n", '[access_log]\nformat = "off"\n', text)
+    write(f"{d}/quiet.toml", text)
+    return [binary, "--config", f"{d}/quiet.toml", "serve", "--shared"]
+
+
+def scrape(d):
+    """Reads the metrics once a second, as Prometheus would at its most eager."""
+    return ["sh", "-c", f"while sleep 1; do curl -s -o {d}/metrics http://127.0.0.1:{ADMIN}/metrics; done"]
 
 
 def listeners(port):
@@ -329,7 +346,7 @@ def main():
         started.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
 
     try:
-        for port in (BACKEND, NGINX, HAPROXY, ENVOY, KGATE, SIDECAR, BESIDE, ALONE):
+        for port in (BACKEND, NGINX, HAPROXY, ENVOY, KGATE, SIDECAR, BESIDE, ALONE, QUIET, ADMIN):
             if listeners(port):
                 sys.exit(f"port {port} is in use")
         start(backend(d))
@@ -346,6 +363,9 @@ def main():
         command, token, made = kgate(d, o.keys, o.kgate)
         start(command)
         targets["kgate"] = (KGATE, token, PATH)
+        start(scrape(d))
+        start(kgate_quiet(d, o.kgate))
+        targets["quiet"] = (QUIET, token, PATH)
         targets["public"] = (KGATE, token, "/public/x")
         for name, (port, _, _) in list(targets.items()):
             if not wait_port(port):
@@ -390,6 +410,7 @@ def main():
     for label, what, over, bar in (
             ("kgate : haproxy", "kgate", "haproxy", 1.5), ("kgate : envoy", "kgate", "envoy", 0.5),
             ("kgate : nginx", "kgate", "nginx", None), ("policies : public route", "kgate", "public", 1.10),
+            ("log and metrics : neither", "kgate", "quiet", 1.08),
             ("check over HTTP : proxied", "http", "kgate", 0.8), ("check over gRPC : proxied", "grpc", "kgate", 1.3),
             ("envoy : envoy alone", "envoy", "alone", None), ("envoy and kgate : alone", "beside", "alone", None),
             ("envoy and kgate : envoy", "beside", "envoy", None)):
