@@ -1,4 +1,4 @@
-//! The least HTTP client that can show what a server said: one request a connection, the answer as
+//! The least HTTP client that can show what a local server said, for `demo` and `status`: one request a connection, the answer as
 //! it came.
 
 use std::fmt::Write as _;
@@ -7,20 +7,20 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// What a server answered.
-pub(super) struct Response {
+pub(in crate::cli) struct Response {
     /// Status line and headers, as they came.
-    pub(super) head: String,
-    pub(super) body: String,
+    pub(in crate::cli) head: String,
+    pub(in crate::cli) body: String,
 }
 
 impl Response {
     /// Returns the status code, 0 if the answer has none.
-    pub(super) fn status(&self) -> u16 {
+    pub(in crate::cli) fn status(&self) -> u16 {
         self.head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
     }
 
     /// Returns the value of the header called `name` (lower case).
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(in crate::cli) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (found, value) = line.split_once(':')?;
             (found.to_ascii_lowercase() == name).then(|| value.trim())
@@ -28,14 +28,14 @@ impl Response {
     }
 
     /// Returns the request as the echoing backend saw it.
-    pub(super) fn seen(&self) -> String {
+    pub(in crate::cli) fn seen(&self) -> String {
         let body: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
         body["head"].as_str().unwrap_or_default().to_owned()
     }
 }
 
 /// Sends a request without a body and reads the whole answer.
-pub(super) fn request(
+pub(in crate::cli) fn request(
     to: SocketAddr,
     method: &str,
     target: &str,
@@ -44,7 +44,7 @@ pub(super) fn request(
     let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut message = format!("{method} {target} HTTP/1.1\r\nHost: {to}\r\nUser-Agent: kgate-demo\r\n");
+    let mut message = format!("{method} {target} HTTP/1.1\r\nHost: {to}\r\nUser-Agent: kgate\r\n");
     for (name, value) in fields {
         let _ = write!(message, "{name}: {value}\r\n");
     }

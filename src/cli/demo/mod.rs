@@ -1,7 +1,7 @@
 //! `kgate demo`: a key's whole life in a minute, for real: this program's own commands, a gateway, a
 //! backend that echoes what it is sent, and requests over sockets.
 
-mod http;
+pub(in crate::cli) mod http;
 mod stage;
 
 use std::thread;
