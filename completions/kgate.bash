@@ -70,6 +70,9 @@ _kgate() {
             kgate,signing-key)
                 cmd="kgate__subcmd__signing__subcmd__key"
                 ;;
+            kgate,status)
+                cmd="kgate__subcmd__status"
+                ;;
             kgate,tls)
                 cmd="kgate__subcmd__tls"
                 ;;
@@ -189,6 +192,9 @@ _kgate() {
                 ;;
             kgate__subcmd__help,signing-key)
                 cmd="kgate__subcmd__help__subcmd__signing__subcmd__key"
+                ;;
+            kgate__subcmd__help,status)
+                cmd="kgate__subcmd__help__subcmd__status"
                 ;;
             kgate__subcmd__help,tls)
                 cmd="kgate__subcmd__help__subcmd__tls"
@@ -449,7 +455,7 @@ _kgate() {
 
     case "${cmd}" in
         kgate)
-            opts="-q -h -V --config --data-dir --format --json --quiet --help --version init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore doctor completions man help"
+            opts="-q -h -V --config --data-dir --format --json --quiet --help --version init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1191,7 +1197,7 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__help)
-            opts="init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore doctor completions man help"
+            opts="init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1851,6 +1857,20 @@ _kgate() {
         kgate__subcmd__help__subcmd__signing__subcmd__key__subcmd__rotate)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -3315,6 +3335,32 @@ _kgate() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json jsonl csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__status)
+            opts="-q -h --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

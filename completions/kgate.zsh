@@ -1230,6 +1230,21 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 ':file -- The backup:_files' \
 && ret=0
 ;;
+(status)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
 (doctor)
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
@@ -1552,6 +1567,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(status)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (doctor)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -1596,6 +1615,7 @@ _kgate_commands() {
 'audit:Show who did what, when and why' \
 'backup:Write a consistent copy of the store to a file, while it is in use' \
 'restore:Merge a backup into the store' \
+'status:Say whether anything is wrong, now' \
 'doctor:Look at everything that can be wrong with the data directory' \
 'completions:Print the completion script of a shell' \
 'man:Print a manual page, or write all of them' \
@@ -1786,6 +1806,7 @@ _kgate__subcmd__help_commands() {
 'audit:Show who did what, when and why' \
 'backup:Write a consistent copy of the store to a file, while it is in use' \
 'restore:Merge a backup into the store' \
+'status:Say whether anything is wrong, now' \
 'doctor:Look at everything that can be wrong with the data directory' \
 'completions:Print the completion script of a shell' \
 'man:Print a manual page, or write all of them' \
@@ -2061,6 +2082,11 @@ _kgate__subcmd__help__subcmd__signing-key__subcmd__remove_commands() {
 _kgate__subcmd__help__subcmd__signing-key__subcmd__rotate_commands() {
     local commands; commands=()
     _describe -t commands 'kgate help signing-key rotate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__status_commands] )) ||
+_kgate__subcmd__help__subcmd__status_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help status commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__help__subcmd__tls_commands] )) ||
 _kgate__subcmd__help__subcmd__tls_commands() {
@@ -2417,6 +2443,11 @@ _kgate__subcmd__signing-key__subcmd__remove_commands() {
 _kgate__subcmd__signing-key__subcmd__rotate_commands() {
     local commands; commands=()
     _describe -t commands 'kgate signing-key rotate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__status_commands] )) ||
+_kgate__subcmd__status_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate status commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__tls_commands] )) ||
 _kgate__subcmd__tls_commands() {

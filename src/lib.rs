@@ -30,6 +30,8 @@ pub mod serve;
 pub mod sidecar;
 #[cfg(feature = "edge")]
 pub mod sign;
+#[cfg(feature = "gateway")]
+pub mod tell;
 #[cfg(feature = "tls")]
 pub mod tls;
 

@@ -84,6 +84,11 @@ if [ "$purpose" = test ]; then
     echo "kgate: installing h2, hyperframe and hpack (PyPI) into $tools" >&2
     "$tools/bin/pip" install -q --disable-pip-version-check h2 hyperframe hpack
   fi
+  # Those who are told: receivers of webhooks, and of traces.
+  if ! "$tools/bin/python" -c 'import standardwebhooks, opentelemetry.proto' 2>/dev/null; then
+    echo "kgate: installing standardwebhooks and opentelemetry-proto (PyPI) into $tools" >&2
+    "$tools/bin/pip" install -q --disable-pip-version-check standardwebhooks opentelemetry-proto
+  fi
   pypi check-jsonschema check-jsonschema   # SARIF against its schema
   # What the examples of docs/verify-backend.md use: PyJWT, and jose beside it for Node.
   if [ ! -d "$tools/node_modules/jose" ] || ! "$tools/bin/python" -c 'import jwt, cryptography' 2>/dev/null; then

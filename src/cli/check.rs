@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::config::{Config, ConfigError, Report, Severity};
 use crate::store::{Access, Options, Store};
+use crate::tell::Client;
 
 use super::advice::config_failure;
 use super::failure::{Answer, Failure, Outcome};
@@ -49,6 +50,7 @@ pub(super) fn run(args: &Check, session: &Session) -> Outcome {
             let config = &loaded.config;
             check_peppers(config, session)?;
             signing_key::check(config)?;
+            check_outlets(config)?;
             session.ui.status(format!(
                 "{} can be used: {}, {}, {}, {}",
                 path.display(),
@@ -68,6 +70,16 @@ pub(super) fn run(args: &Check, session: &Session) -> Outcome {
         }
         Err(error) => Err(config_failure(&error)),
     }
+}
+
+/// Refuses webhooks and a collector whose authorities cannot be read.
+fn check_outlets(config: &Config) -> Result<(), Failure> {
+    let webhooks = config.webhooks.iter().map(|hook| (format!("the webhook `{}`", hook.name), &hook.outlet));
+    let traces = config.traces.iter().map(|traces| ("[traces]".to_owned(), &traces.outlet));
+    for (who, outlet) in webhooks.chain(traces) {
+        Client::new(outlet).map_err(|error| Failure::cannot(format!("{who} cannot be reached: {error}")))?;
+    }
+    Ok(())
 }
 
 /// Refuses a configuration without a pepper that keys in the store depend on: they would all be unknown.

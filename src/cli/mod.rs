@@ -29,6 +29,7 @@ mod restore;
 mod serve;
 mod session;
 mod signing_key;
+mod status;
 mod tls;
 mod ui;
 mod usage;
@@ -123,6 +124,7 @@ enum Command {
     Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(restore::Restore),
+    Status(status::Status),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(man::Man),
@@ -168,6 +170,7 @@ fn dispatch(command: Command, session: &Session) -> Outcome {
         Command::Audit(args) => audit::run(&args, session),
         Command::Backup(args) => backup::run(&args, session),
         Command::Restore(args) => restore::run(&args, session),
+        Command::Status(args) => status::run(&args, session),
         Command::Doctor(args) => doctor::run(&args, session),
         Command::Completions(args) => completions::run(&args, session),
         Command::Man(args) => man::run(&args, session),
@@ -218,7 +221,7 @@ const FORMS: &[(&str, &str, &[view::Field])] = &[
     ("A check of the audit log", "`audit verify`.", audit::AUDIT_REPORT),
     ("A backup", "`backup`.", backup::BACKUP),
     ("A restored backup", "`restore`.", restore::RESTORE),
-    ("A check of the directory", "`doctor` prints an array of these.", doctor::CHECK),
+    ("A check", "`doctor` and `status` print an array of these.", doctor::CHECK),
 ];
 
 /// Returns the whole command tree, for generated documents.

@@ -68,6 +68,8 @@ fn failure(error: &ServeError) -> Failure {
             "stop it first, or pass --shared to serve beside it: rates then count in each process alone",
         ),
         ServeError::Bind(error) => bind(error),
+        ServeError::Tell { .. } => Failure::cannot(error.to_string())
+            .help("name the authorities that vouch for it with `ca_file`, or install `ca-certificates`"),
         ServeError::AccessLog { .. } => Failure::cannot(error.to_string())
             .help("set `file` in [access_log] to one that this user may write, or leave it out for stdout"),
         ServeError::BindAdmin { source, .. } => Failure::cannot(error.to_string()).help_maybe(in_use(source)),

@@ -105,6 +105,8 @@ impl<'t> Builder<'t> {
         let usage = usage(&table("usage", "usage"));
         let access_log_section = table("access_log", "access_log");
         let sample = access_log_section.section("sample", "access_log.sample");
+        let webhooks = super::tell::webhooks(self, &top.sections("webhook", "webhook"));
+        let traces = top.section("traces", "traces").and_then(|section| super::tell::traces(self, &section));
         let access_log = super::access_log::access_log(self, &access_log_section, sample.as_ref());
 
         let data_dir = self.path_of(&top, "data_dir");
@@ -173,6 +175,8 @@ impl<'t> Builder<'t> {
             server,
             identity_headers,
             access_log,
+            webhooks,
+            traces,
             usage,
             leaks,
             key_types,
@@ -671,7 +675,7 @@ fn realm(section: &Section<'_>) -> String {
 }
 
 /// Reads a name, which must be new. Names are labels of metrics and fields of logs.
-fn name_of(section: &Section<'_>, field: &str, seen: &mut BTreeSet<String>) -> Option<String> {
+pub(super) fn name_of(section: &Section<'_>, field: &str, seen: &mut BTreeSet<String>) -> Option<String> {
     let name = section.text(field)?;
     let fault =
         name_fault(name.value).map(|why| format!("`{}` is not a name: {why}", shown(name.value))).or_else(

@@ -17,6 +17,7 @@ mod reader;
 mod report;
 mod secret;
 mod settings;
+mod tell;
 mod template;
 
 use std::fmt;
@@ -39,6 +40,7 @@ pub use listen::{ListenTls, Listener};
 pub use report::{Problem, Report, Severity};
 pub use secret::{Secret, SecretFault};
 pub use settings::{SETTINGS, Setting, docs};
+pub use tell::{EventKind, Outlet, Traces, Webhook, may_reach};
 pub use template::{candidates, template};
 
 /// A checked configuration.
@@ -58,6 +60,10 @@ pub struct Config {
     pub identity_headers: IdentityHeaders,
     /// Where lines of requests go.
     pub access_log: AccessLog,
+    /// Who is told of events.
+    pub webhooks: Vec<Webhook>,
+    /// Where traces go; `None`: nothing is traced.
+    pub traces: Option<Traces>,
     /// How long counts of requests are kept.
     pub usage: Retention,
     /// Who may report leaked keys.

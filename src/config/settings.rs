@@ -128,6 +128,16 @@ const TABLES: &[(&str, &str, &str)] = &[
         "A table: `sample = { allow = 100 }` writes every hundredth line of requests that were let through, and all others. Lines that stand for several say so: `\"one_in\": 100`. Counts of keys and metrics are always of all.",
     ),
     (
+        "webhook",
+        "`[[webhook]]`",
+        "Who is told of events by signed requests, retried until they are taken; see [seeing.md](seeing.md). Redirects are not followed, and only public addresses are connected to unless `networks` names others.",
+    ),
+    (
+        "traces",
+        "`[traces]`",
+        "Where a trace of each request goes, as OTLP over HTTP. Without the table nothing is traced, and nothing is spent on it.",
+    ),
+    (
         "usage",
         "`[usage]`",
         "How long `kgate usage` can look back. Each key in use makes a row per bucket, route and outcome: finer buckets cost more room.",
@@ -217,6 +227,8 @@ settings! {
         "sidecar" "table" none "See `[sidecar]`.";
         "server" "table" none "See `[server]`.";
         "access_log" "table" none "See `[access_log]`.";
+        "webhook" "tables" none "See `[[webhook]]`.";
+        "traces" "table" none "See `[traces]`.";
         "usage" "table" none "See `[usage]`.";
         "leaks" "table" none "See `[leaks]`.";
         "identity_headers" "table" none "See `[identity_headers]`.";
@@ -301,6 +313,24 @@ settings! {
         "allow" "number" "1" "One in so many lines of requests that were let through; 0 is none.";
         "deny" "number" "1" "Of those that were refused.";
         "error" "number" "1" "Of those that failed: caps, the backend, the store.";
+    }
+    "webhook" {
+        "name" "text" required "Its name in logs and metrics.";
+        "url" "URL" required "Where events are sent: `https://…`; `http://…` only into one of its `networks`.";
+        "secret_file" "path" required "The file with the secret events are signed with: HMAC-SHA-256. 32 random bytes or more.";
+        "events" "list of texts" r#"["key.revoked", "key.leaked", "key.expiring", "key.used_after_end", "quota.reached", "audit.head"]"# "What it is told of.";
+        "networks" "list of networks" "[]" "Networks that are not of the public internet in which its host may be: `[\"10.1.2.0/24\"]`.";
+        "ca_file" "path" none "PEM certificates of the authorities that vouch for it, instead of the machine's.";
+        "timeout" "duration" "10s" "How long a request to it may take.";
+        "retry_for" "duration" "3d" "How long an event is tried before it is given up, with pauses from 5 seconds to an hour.";
+    }
+    "traces" {
+        "url" "URL" "http://127.0.0.1:4318/v1/traces" "The collector's address for OTLP over HTTP.";
+        "one_in" "number" "1" "One in so many requests is traced; 0 is none but those a trusted proxy traces already.";
+        "service" "text" "kgate" "The `service.name` of the spans.";
+        "networks" "list of networks" r#"["127.0.0.0/8", "::1"]"# "Networks that are not of the public internet in which the collector may be.";
+        "ca_file" "path" none "PEM certificates of the authorities that vouch for it, instead of the machine's.";
+        "timeout" "duration" "10s" "How long a request to it may take.";
     }
     "usage" {
         "keep_minutes" "duration" "2h" "Counts by the minute; at least an hour.";

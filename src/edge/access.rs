@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::Trace;
 use super::value::push_number;
 use crate::key::{ConsumerId, Format, KeyId, KeyTypes, TAIL_LEN, Timestamp};
 
@@ -79,6 +80,8 @@ pub struct AccessLine<'a> {
     pub verify: Duration,
     /// Of that, the backend, to the first byte of its answer.
     pub upstream_time: Option<Duration>,
+    /// The trace it is a part of, if requests are traced.
+    pub trace: Option<Trace>,
     /// How many requests like it this line stands for: 1 unless lines are sampled.
     pub one_in: u32,
 }
@@ -112,6 +115,9 @@ impl AccessLine<'_> {
         json.number(",\"total_us\":", Some(micros(self.total)));
         json.number(",\"verify_us\":", Some(micros(self.verify)));
         json.number(",\"upstream_us\":", self.upstream_time.map(micros));
+        if let Some(trace) = &self.trace {
+            json.text(",\"trace_id\":", Some(&trace.id_text()));
+        }
         if self.one_in != 1 {
             json.number(",\"one_in\":", Some(u64::from(self.one_in)));
         }
@@ -337,6 +343,7 @@ mod tests {
             total: Duration::from_micros(1250),
             verify: Duration::from_micros(2),
             upstream_time: None,
+            trace: None,
             one_in: 1,
         }
     }

@@ -17,6 +17,7 @@ mod fields;
 mod identity;
 mod jwt;
 mod request_id;
+mod trace;
 mod value;
 
 pub use access::{AccessLine, AccessSink, Verdict, redacted, without_tokens};
@@ -30,5 +31,6 @@ pub use cors::Cors;
 pub use count::{denied_as, failed_as, refusal_of};
 pub use identity::{Head, Identification, Sent};
 pub use jwt::{NoSigningKey, Unsigned, unsigned};
-pub use request_id::{RequestId, X_REQUEST_ID, trace_is_sound};
+pub use request_id::{RequestId, X_REQUEST_ID};
+pub use trace::{TRACEPARENT, Trace, trace_is_sound};
 pub use value::{header_safe, push_header_safe};

@@ -363,6 +363,7 @@ impl Words {
             total: Duration::ZERO,
             verify: Duration::ZERO,
             upstream_time: None,
+            trace: None,
             one_in: 1,
         });
     }

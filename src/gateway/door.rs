@@ -28,7 +28,7 @@ use super::h2::Caller;
 use super::live::Live;
 use super::wire::{Peer, Wire};
 use crate::edge::{
-    AccessLine, Answer, Cors, Failure, RequestId, X_REQUEST_ID, client_address, is_trusted, redacted,
+    AccessLine, Answer, Cors, Failure, RequestId, Trace, X_REQUEST_ID, client_address, is_trusted, redacted,
     refusal_of, without_tokens,
 };
 use crate::metrics::{Finished, Refusal, UpstreamFault};
@@ -67,6 +67,10 @@ impl Door {
         let is_key = without_tokens(id.as_str().into(), &exchange.setup.key_types) != id.as_str();
         exchange.id = Some(if is_key { RequestId::make(&mut rand::rng()) } else { id });
         exchange.target = target_of(session);
+        exchange.trace = exchange
+            .setup
+            .traced
+            .map(|one_in| Trace::begin(&head.headers, exchange.peer_is_trusted, one_in, &mut rand::rng()));
     }
 
     /// Returns why the request cannot be served, whoever asks.
@@ -722,6 +726,7 @@ impl ProxyHttp for Door {
             total,
             verify: decision.unwrap_or_default(),
             upstream_time,
+            trace: exchange.trace,
             one_in: 1,
         };
         self.gateway.sink.record(&line);

@@ -13,7 +13,7 @@ use super::live::Live;
 use super::route::Route;
 use super::setup::Setup;
 use super::upstream::{Chosen, Upstream};
-use crate::edge::{AccessLine, Failure, RequestId, redacted};
+use crate::edge::{AccessLine, Failure, RequestId, Trace, redacted};
 use crate::metrics::{UpstreamFault, UpstreamSeries};
 use crate::policy::{Denial, Identity, Now, Permit};
 use crate::{edge, metrics};
@@ -42,6 +42,8 @@ pub(super) struct Exchange {
     pub(super) live: Option<Arc<Live>>,
     /// Its stream, over HTTP/2.
     pub(super) caller: Option<Caller>,
+    /// The trace it is a part of, if requests are traced.
+    pub(super) trace: Option<Trace>,
 }
 
 /// How far it has come.
@@ -108,6 +110,7 @@ impl Exchange {
             cut: None,
             live: None,
             caller: None,
+            trace: None,
         }
     }
 
@@ -212,6 +215,7 @@ impl Drop for Exchange {
             total: since(self.began.mono),
             verify: Duration::from_nanos(self.judged_at.saturating_sub(self.began.mono)),
             upstream_time: None,
+            trace: self.trace,
             one_in: 1,
         });
     }

@@ -8,7 +8,7 @@ use pingora::http::RequestHeader;
 
 use super::exchange::{Exchange, Forwarding};
 use super::wire::Peer;
-use crate::edge::{RequestId, Sent, X_REQUEST_ID, trace_is_sound};
+use crate::edge::{RequestId, Sent, TRACEPARENT, X_REQUEST_ID, trace_is_sound};
 
 /// Turns the client's head into the backend's. That it takes a [`Forwarding`] is what keeps an unjudged
 /// request from being sent.
@@ -37,6 +37,9 @@ pub(super) fn rewrite(
     if seen.trace && !trace_is_sound(headers) {
         headers.remove(TRACEPARENT);
         headers.remove(TRACESTATE);
+    }
+    if let Some(trace) = &exchange.trace {
+        headers.insert(TRACEPARENT, trace.to_value());
     }
     if version == Version::HTTP_10 {
         // It goes on as HTTP/1.1, which has a Host always; empty if there is none (RFC 9112 §3.2).
@@ -186,7 +189,6 @@ fn is_canonically(name: &str, wanted: &str) -> bool {
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const HTTP: HeaderValue = HeaderValue::from_static("http");
 const HTTPS: HeaderValue = HeaderValue::from_static("https");

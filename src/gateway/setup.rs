@@ -38,6 +38,8 @@ pub(super) struct Setup {
     /// By route: which pages of other origins may read, and whether answers are compressed.
     answering: Vec<(Option<Cors>, bool)>,
     pub(super) series: Series,
+    /// One in how many requests is traced, if they are.
+    pub(super) traced: Option<u32>,
 }
 
 /// What a listener does with a connection.
@@ -121,6 +123,7 @@ impl Setup {
             routes: config.forwards.iter().map(|spec| Route::new(spec, config.server.max_body)).collect(),
             answering: answering(config),
             bearer: routes.iter().map(RouteSpec::takes_authorization).collect(),
+            traced: config.traces.as_ref().map(|traces| traces.one_in),
             series: metrics.series(
                 config.route_names.iter().map(String::as_str),
                 config.upstreams.iter().map(|upstream| upstream.name.as_str()),

@@ -266,11 +266,28 @@ pub enum Drops {
     UsesFull,
     /// Uses of keys that could not be written to the usage file.
     UsesFailed,
+    /// Events for which their receiver's share of the outbox had no room.
+    EventsFull,
+    /// Events that their receiver did not take in time.
+    EventsFailed,
+    /// Spans that came faster than the collector took them.
+    SpansFull,
+    /// Spans that the collector did not take.
+    SpansFailed,
 }
 
 impl Drops {
     /// Everything that can be dropped.
-    pub const ALL: [Self; 4] = [Self::LinesFull, Self::LinesFailed, Self::UsesFull, Self::UsesFailed];
+    pub const ALL: [Self; 8] = [
+        Self::LinesFull,
+        Self::LinesFailed,
+        Self::UsesFull,
+        Self::UsesFailed,
+        Self::EventsFull,
+        Self::EventsFailed,
+        Self::SpansFull,
+        Self::SpansFailed,
+    ];
 
     /// Returns the values of `queue` and `cause`.
     pub const fn labels(self) -> [&'static str; 2] {
@@ -279,6 +296,10 @@ impl Drops {
             Self::LinesFailed => ["access_log", "failed"],
             Self::UsesFull => ["usage", "full"],
             Self::UsesFailed => ["usage", "failed"],
+            Self::EventsFull => ["events", "full"],
+            Self::EventsFailed => ["events", "failed"],
+            Self::SpansFull => ["traces", "full"],
+            Self::SpansFailed => ["traces", "failed"],
         }
     }
 }
@@ -314,6 +335,8 @@ pub struct Metrics {
     refreshes: IntCounter,
     unavailable: IntCounter,
     dropped: [IntCounter; Drops::ALL.len()],
+    webhook_events: IntCounterVec,
+    webhook_waiting: IntGaugeVec,
     reloads: IntCounterVec,
     alerts: IntCounterVec,
     alert_keys_ended: IntCounterVec,
@@ -390,6 +413,8 @@ impl Metrics {
             refreshes: counter(&registry, "kgate_snapshot_refreshes_total"),
             unavailable: counter(&registry, "kgate_snapshot_unavailable_total"),
             dropped: Drops::ALL.map(|drops| dropped.with_label_values(&drops.labels())),
+            webhook_events: counters(&registry, "kgate_webhook_attempts_total"),
+            webhook_waiting: gauges(&registry, "kgate_webhook_events_waiting"),
             reloads: counters(&registry, "kgate_config_reloads_total"),
             alerts: counters(&registry, "kgate_leak_alerts_total"),
             alert_keys_ended: counters(&registry, "kgate_leak_alert_keys_ended_total"),
@@ -468,6 +493,16 @@ impl Metrics {
     pub fn set_dropped(&self, drops: Drops, total: u64) {
         let counter = &self.dropped[drops as usize];
         counter.inc_by(total.saturating_sub(counter.get()));
+    }
+
+    /// Takes over what became of events for a webhook of the configuration; called before
+    /// [`Metrics::render`].
+    pub fn set_webhook(&self, name: &str, taken: u64, failed: u64, waiting: u64) {
+        for (result, total) in [("ok", taken), ("failed", failed)] {
+            let counter = self.webhook_events.with_label_values(&[name, result]);
+            counter.inc_by(total.saturating_sub(counter.get()));
+        }
+        self.webhook_waiting.with_label_values(&[name]).set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
     /// Counts a request that was cut because its key stopped working.
@@ -914,6 +949,7 @@ mod tests {
         let refusal = Refusal { limit: Some(("limit", LimitKind::Rate)), ..Refusal::default() };
         let all = finished(None, Verdict::Limited, 429);
         series.finished(&Finished { reason: Some("limited"), refusal, shadow: Some("limit"), ..all });
+        metrics.set_webhook("ops", 1, 1, 1);
         metrics.leak_alert("github", AlertResult::Taken, 1);
         metrics.reloaded(true);
         metrics.set_servers([("u", "127.0.0.1:9000", true)]);

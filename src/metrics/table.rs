@@ -180,6 +180,18 @@ pub const TABLE: &[Metric] = &[
     ),
     metric(
         Counter,
+        "kgate_webhook_attempts_total",
+        &["webhook", "result"],
+        "Attempts to deliver an event to a webhook: ok, or failed, when it is tried again.",
+    ),
+    metric(
+        Gauge,
+        "kgate_webhook_events_waiting",
+        &["webhook"],
+        "Events that wait for a webhook's receiver, as of the last delivery or half a minute ago.",
+    ),
+    metric(
+        Counter,
         "kgate_config_reloads_total",
         &["result"],
         "Attempts to load a changed configuration, ok or failed.",
@@ -215,7 +227,7 @@ pub fn reference() -> String {
     let _ = write!(
         page,
         "\n## Values of labels\n\n\
-         - `route`, `upstream`, `server`, `limit`: names from `kgate.toml`; `-` is a request no route matched.\n\
+         - `route`, `upstream`, `server`, `limit`, `webhook`: names from `kgate.toml`; `-` is a request no route matched.\n\
          - `verdict`: {}.\n- `fault` of an upstream: {}.\n- `fault` of a connection: {}.\n\
          - `code`: {}.\n- `kind` of an ended key: {}.\n- `kind` of a limit: {}.\n\
          - `queue` and `cause`: {}.\n- `within`: {}.\n- `result`: `ok`, `failed`.\n\n{REST}",

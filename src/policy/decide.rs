@@ -20,7 +20,7 @@ use super::path;
 use super::route::Match;
 use super::rules::{LimitSubject, Rules};
 use super::table::Look;
-use super::want::{Leftover, NeedsGrant, Want};
+use super::want::{Leftover, NeedsGrant, Spent, Want};
 use crate::key::{Digest, Format, KeyId, Parsed, QuotaSubject, Timestamp};
 
 /// The header fields of a request.
@@ -235,30 +235,50 @@ impl Engine {
     /// Takes what is left of every quota's grant: nobody is to be served by this engine any more.
     pub fn take_leftovers(&self, now: Timestamp) -> Vec<Leftover> {
         let mut all = Vec::new();
+        self.each_quota(&mut |meter, row, name, subject| {
+            all.extend(Leftover::take(meter, row, now, name, subject));
+        });
+        all
+    }
+
+    /// Returns every quota of which at least so many percent are spent in the window of now. Looks at every
+    /// key: some 10 ms for a million of them and a quota.
+    pub fn spent(&self, now: Timestamp, percent: u64) -> Vec<Spent> {
+        let mut all = Vec::new();
+        self.each_quota(&mut |meter, row, name, subject| {
+            all.extend(Spent::of(meter, row, now, name, percent, subject));
+        });
+        all
+    }
+
+    /// Visits the count of every quota of everybody it counts, with its name.
+    fn each_quota(&self, visit: &mut QuotaVisit<'_>) {
         for meter in self.bound.combos.quotas() {
             let name = &self.rules.limit(meter.limit).name;
-            let mut take = |row, subject: &dyn Fn() -> QuotaSubject| {
-                all.extend(Leftover::take(meter, row, now, name, subject));
-            };
+            let mut visit = |row, subject: &dyn Fn() -> QuotaSubject| visit(meter, row, name, subject);
             match meter.subject {
                 LimitSubject::Key => {
-                    self.index.entries().for_each(|entry| take(entry.row(), &|| QuotaSubject::Key(entry.id)));
+                    self.index
+                        .entries()
+                        .for_each(|entry| visit(entry.row(), &|| QuotaSubject::Key(entry.id)));
                 }
                 LimitSubject::Consumer => {
                     self.index
                         .holders()
-                        .for_each(|(id, number)| take(number, &|| QuotaSubject::Consumer(id)));
+                        .for_each(|(id, number)| visit(number, &|| QuotaSubject::Consumer(id)));
                 }
                 LimitSubject::Route => {
                     for (route, row) in self.rules.spec().routes.iter().zip(&self.bound.route_rows) {
-                        take(*row, &|| QuotaSubject::Route(route.name.as_str().into()));
+                        visit(*row, &|| QuotaSubject::Route(route.name.as_str().into()));
                     }
                 }
             }
         }
-        all
     }
 }
+
+/// Sees the meter of a quota, a row that it counts, the quota's name, and who that is.
+type QuotaVisit<'v> = dyn FnMut(&Meter, Row, &str, &dyn Fn() -> QuotaSubject) + 'v;
 
 impl Bound {
     fn new(combos: Arc<Combos>, rules: &Rules, index: &Index) -> Self {

@@ -31,4 +31,4 @@ pub use rules::{
     FailedAuth, Fault, LimitRef, LimitSpec, LimitSubject, Place, PlanSpec, Problem, RouteSpec, Rules, Spec,
     is_host_name,
 };
-pub use want::{Leftover, NeedsGrant, Want};
+pub use want::{Leftover, NeedsGrant, Spent, Want};

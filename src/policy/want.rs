@@ -30,6 +30,38 @@ pub struct Leftover {
     pub left: u64,
 }
 
+/// A quota of which much is spent.
+#[derive(Clone, Debug)]
+pub struct Spent {
+    /// Of what.
+    pub window: QuotaWindow,
+    /// How many were granted to all processes, less what this one has not spent of it.
+    pub used: u64,
+}
+
+impl Spent {
+    /// Returns what is spent of a subject's quota in the window of now, if that is at least `percent`.
+    pub(super) fn of(
+        meter: &Meter,
+        row: Row,
+        now: Timestamp,
+        name: &str,
+        percent: u64,
+        subject: impl FnOnce() -> QuotaSubject,
+    ) -> Option<Self> {
+        let MeterKind::Quota(quota) = meter.kind else { return None };
+        let window = quota.window().number(now);
+        let rows = Rows { key: row, consumer: row, route: row };
+        let cell = QuotaCell::from_words(meter.peek(rows)).in_window(window);
+        let used = cell.granted.saturating_sub(cell.left);
+        let is_much = u128::from(used) * 100 >= u128::from(quota.count()) * u128::from(percent);
+        (used > 0 && is_much).then(|| Self {
+            window: QuotaWindow { subject: subject(), name: name.into(), quota, number: window },
+            used,
+        })
+    }
+}
+
 impl NeedsGrant {
     pub(super) fn new(wants: Vec<Want>) -> Self {
         Self { wants }

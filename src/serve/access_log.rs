@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use super::Notice;
 use super::log_file::LogFile;
+use super::traces::spans_of;
 use super::usage::Use;
 use crate::config::Sample;
 use crate::edge::{AccessLine, AccessSink, Verdict};
 use crate::key::Timestamp;
+use crate::tell::Exporter;
 use crate::verify::wall;
 
 /// How lines look.
@@ -48,6 +50,8 @@ pub(super) struct AccessLog {
     queue: Mutex<Queue>,
     filled: Condvar,
     lost: Lost,
+    /// Where traces go, if requests are traced.
+    exporter: Option<Arc<Exporter>>,
 }
 
 #[derive(Default)]
@@ -93,13 +97,14 @@ struct Batch {
 }
 
 impl AccessLog {
-    pub(super) fn new(format: AccessFormat, sample: Sample) -> Arc<Self> {
+    pub(super) fn new(format: AccessFormat, sample: Sample, exporter: Option<Arc<Exporter>>) -> Arc<Self> {
         Arc::new(Self {
             format,
             sampling: Sampling::new(sample),
             queue: Mutex::default(),
             filled: Condvar::new(),
             lost: Lost::default(),
+            exporter,
         })
     }
 
@@ -199,6 +204,11 @@ impl AccessLog {
 
 impl AccessSink for AccessLog {
     fn record(&self, line: &AccessLine<'_>) {
+        if let Some(exporter) = &self.exporter
+            && line.trace.is_some_and(|trace| trace.is_sampled)
+        {
+            exporter.push(spans_of(line));
+        }
         thread_local! {
             static RENDERED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
             // The names of routes this worker saw: as many as the configuration ever had.
@@ -399,6 +409,7 @@ mod tests {
             total: Duration::ZERO,
             verify: Duration::ZERO,
             upstream_time: None,
+            trace: None,
             one_in: 1,
         }
     }
@@ -420,7 +431,7 @@ mod tests {
 
     #[test]
     fn a_stuck_reader_costs_lines_and_never_a_request() {
-        let log = AccessLog::new(AccessFormat::Json, Sample::default());
+        let log = AccessLog::new(AccessFormat::Json, Sample::default(), None);
         let (go, gate) = mpsc::channel();
         let written = Arc::new(Mutex::new(Vec::new()));
         let out = Output::Stream(Box::new(Stuck(gate, Arc::clone(&written))));
@@ -441,7 +452,7 @@ mod tests {
 
     #[test]
     fn uses_are_passed_on_even_without_lines() {
-        let log = AccessLog::new(AccessFormat::Off, Sample::default());
+        let log = AccessLog::new(AccessFormat::Off, Sample::default(), None);
         let (sender, noted) = mpsc::channel();
         let writer = log
             .spawn_writer(
@@ -504,7 +515,7 @@ mod tests {
 
     #[test]
     fn of_sampled_lines_exactly_the_share_is_written_and_every_use_counted() {
-        let log = AccessLog::new(AccessFormat::Json, Sample { allow: 10, deny: 1, error: 0 });
+        let log = AccessLog::new(AccessFormat::Json, Sample { allow: 10, deny: 1, error: 0 }, None);
         for _ in 0..100 {
             log.record(&line("a"));
             log.record(&AccessLine { verdict: Verdict::Deny, status: 401, ..line("b") });

@@ -17,7 +17,10 @@ mod reload;
 mod running;
 mod signals;
 mod signing;
+mod tellers;
+mod traces;
 mod usage;
+mod watch;
 
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
@@ -126,6 +129,14 @@ pub enum ServeError {
         address: SocketAddr,
         /// Why not.
         source: io::Error,
+    },
+    /// Whoever is to be told of events or traces cannot be reached as configured.
+    #[error("cannot tell {who} anything: {source}")]
+    Tell {
+        /// Who.
+        who: String,
+        /// Why not.
+        source: crate::tls::TlsError,
     },
     /// The file of the access log cannot be opened.
     #[error("cannot open the access log {}: {source}", .path.display())]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::gateway::ListenAddress;
 use crate::key::{ConsumerId, KeyId};
-use crate::store::AlertKind;
+use crate::store::{AlertKind, AuditHead};
 use crate::verify::GrantTrouble;
 
 /// Something worth a line. `Display` is that line.
@@ -57,6 +57,15 @@ pub enum Notice {
     AccessLinesLost {
         /// How many were lost since it was last said.
         lost: u64,
+    },
+    /// The end of the audit log, told so that it is kept elsewhere.
+    AuditHead(AuditHead),
+    /// Somebody who is to be told of events or traces does not take them, or takes them again.
+    Telling {
+        /// Who.
+        who: String,
+        /// Why not; `None`: they take them again.
+        problem: Option<String>,
     },
     /// Quotas cannot be granted; said every ten seconds at most.
     GrantsFailed(String),
@@ -158,6 +167,13 @@ impl fmt::Display for Notice {
             Self::AccessLinesLost { lost } => {
                 write!(f, "warning: the access log cannot keep up: {} lost", lines(*lost))
             }
+            Self::AuditHead(head) => {
+                write!(f, "audit head {}:{}", head.count, super::watch::hex(&head.hash))
+            }
+            Self::Telling { who, problem: Some(problem) } => {
+                write!(f, "warning: {who} does not take what it is told, which is tried again: {problem}")
+            }
+            Self::Telling { who, problem: None } => write!(f, "{who} takes what it is told again"),
             Self::GrantsFailed(why) => {
                 write!(f, "error: quotas cannot be granted, so keys that used up their grant get 503: {why}")
             }

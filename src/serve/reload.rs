@@ -15,6 +15,8 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("server.workers", old.server.workers != new.server.workers),
         ("server.max_connections", old.server.max_connections != new.server.max_connections),
         ("server.keepalive_pool", old.server.keepalive_pool != new.server.keepalive_pool),
+        ("webhook", old.webhooks != new.webhooks),
+        ("traces", old.traces != new.traces),
         ("access_log", log_of(old) != log_of(new)),
     ]
     .into_iter()

@@ -18,6 +18,7 @@ use super::lock::{ServeLock, Taken};
 use super::log_file::LogFile;
 use super::reload::Watches;
 use super::signing::Signing;
+use super::tellers::Tellers;
 use super::usage::UsageBook;
 use super::{Notice, ServeError, ServeOptions, explain, limits, reload};
 use crate::admin::{Admin, Handlers, NotReady};
@@ -48,6 +49,8 @@ pub struct Running {
     log_thread: Option<JoinHandle<()>>,
     usage: Arc<UsageBook>,
     usage_thread: Option<JoinHandle<()>>,
+    /// Those who tell others, by themselves.
+    telling: Vec<JoinHandle<()>>,
     _lock: ServeLock,
     /// From before it said that it serves: a change right after that is none to miss.
     looking: Option<Watches>,
@@ -64,6 +67,7 @@ pub(super) struct Core {
     log: Arc<AccessLog>,
     notify: Arc<dyn Fn(&Notice) + Send + Sync>,
     usage: Arc<UsageBook>,
+    tellers: Arc<Tellers>,
     /// Whether the data directory is not the configuration's.
     has_own_data_dir: bool,
     is_draining: AtomicBool,
@@ -103,7 +107,10 @@ impl Running {
         }
         let metrics = Arc::new(Metrics::new());
         metrics.expect_limits(limits_of(&config));
-        let log = AccessLog::new(options.access_format(&config.access_log), config.access_log.sample);
+        let format = options.access_format(&config.access_log);
+        let notify: Arc<dyn Fn(&Notice) + Send + Sync> = Arc::from(options.notify);
+        let tellers = Tellers::new(&config, &verifier, &notify)?;
+        let log = AccessLog::new(format, config.access_log.sample, tellers.exporter());
         let sink: Arc<dyn AccessSink> = Arc::clone(&log) as _;
         let keys = Arc::clone(signing.keys());
         let (watched, counts) = (Arc::clone(&verifier), Arc::clone(&metrics));
@@ -112,15 +119,7 @@ impl Running {
         let usage = Arc::new(UsageBook::new(config.usage));
         let usage_thread = usage.spawn(&config.data_dir).map_err(system("the usage thread"))?;
         let out = open_log(options.access_out.take(), &config)?;
-        let notify: Arc<dyn Fn(&Notice) + Send + Sync> = Arc::from(options.notify);
-        let (book, tell, say) = (Arc::clone(&usage), Arc::clone(&notify), Arc::clone(&notify));
-        let log_thread = log
-            .spawn_writer(
-                out,
-                move |uses| book.note(uses).iter().for_each(|notice| tell(notice)),
-                move |notice| say(notice),
-            )
-            .map_err(system("the log thread"))?;
+        let log_thread = spawn_log(&log, out, &usage, &tellers, &notify)?;
         let tell = Arc::clone(&notify);
         verifier.on_grant_trouble(move |trouble| tell(&Notice::of_grants(trouble)));
         let core = Arc::new(Core {
@@ -133,6 +132,7 @@ impl Running {
             log: Arc::clone(&log),
             notify,
             usage: Arc::clone(&usage),
+            tellers: Arc::clone(&tellers),
             has_own_data_dir: options.data_dir.is_some(),
             is_draining: AtomicBool::new(false),
         });
@@ -153,6 +153,7 @@ impl Running {
             log_thread: Some(log_thread),
             usage,
             usage_thread: Some(usage_thread),
+            telling: tellers.spawn().map_err(system("those who tell others"))?,
             _lock: lock,
             looking,
             core: Arc::clone(&core),
@@ -315,6 +316,7 @@ impl Running {
         // The last lines may have brought uses.
         self.usage.close();
         join_all(self.usage_thread.take());
+        self.core.tellers.stop(self.telling.drain(..), self.core.verifier.clock(), CUT);
         self.bound.clear();
         self.asked.clear();
     }
@@ -428,6 +430,7 @@ impl Core {
             servers.iter().map(|server| (upstream.as_str(), server.server.as_str(), server.is_up()))
         });
         self.metrics.set_servers(servers);
+        self.tellers.report(&self.metrics);
         self.metrics.render()
     }
 }
@@ -442,6 +445,25 @@ pub(super) fn described(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// Starts the thread that writes lines, notes uses of keys, and says what is to be said of them.
+fn spawn_log(
+    log: &Arc<AccessLog>,
+    out: Output,
+    usage: &Arc<UsageBook>,
+    tellers: &Arc<Tellers>,
+    notify: &Arc<dyn Fn(&Notice) + Send + Sync>,
+) -> Result<JoinHandle<()>, ServeError> {
+    let (book, told) = (Arc::clone(usage), Arc::clone(tellers));
+    let (tell, say) = (Arc::clone(notify), Arc::clone(notify));
+    let used = move |uses| {
+        for notice in book.note(uses) {
+            told.note(&notice);
+            tell(&notice);
+        }
+    };
+    log.spawn_writer(out, used, move |notice| say(notice)).map_err(system("the log thread"))
 }
 
 fn limits_of(config: &Config) -> impl Iterator<Item = (&str, LimitKind)> {

@@ -201,6 +201,7 @@ mod tests {
             total: Duration::ZERO,
             verify: Duration::ZERO,
             upstream_time: None,
+            trace: None,
             one_in: 1,
         };
         Use::of(&line, |name| Arc::from(name))

@@ -185,6 +185,7 @@ impl Sidecar {
             total: took,
             verify: took,
             upstream_time: None,
+            trace: None,
             one_in: 1,
         });
     }

@@ -50,7 +50,7 @@ pub use seen::{AcceptedOlder, LastSeen};
 pub use signal::{Signal, SignalError, Tag};
 pub use tables::FORMAT;
 pub use usage::{
-    Alert, AlertKind, AlertRow, Count, Counts, Granted, Granting, LastUse, Period, Query, Retention, Usage,
-    UsageBatch, Used,
+    Alert, AlertKind, AlertRow, Count, Counts, Due, Granted, Granting, LastUse, Outgoing, Parcel, Period,
+    Posted, Query, Retention, Told, Usage, UsageBatch, Used, Waiting,
 };
 pub use write::{BATCH, Outcome};

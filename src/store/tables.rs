@@ -40,6 +40,12 @@ pub(super) const COUNTS: TableDefinition<'_, &[u8], u64> = TableDefinition::new(
 pub(super) const ALERTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("alerts");
 /// What was granted of quotas: see `usage::quota`, in `usage.redb`.
 pub(super) const QUOTAS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("quotas");
+/// Number to event: see `usage::outbox`, in `usage.redb`.
+pub(super) const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
+/// What was told once, to when that may be forgotten, in milliseconds, in `usage.redb`.
+pub(super) const EVENT_MARKS: TableDefinition<'_, &str, i64> = TableDefinition::new("event_marks");
+/// The next number of an event, and how far the audit log was told, in `usage.redb`.
+pub(super) const EVENT_PLACES: TableDefinition<'_, &str, u64> = TableDefinition::new("event_places");
 /// How far the removal of old rows has come, in `usage.redb`.
 pub(super) const USAGE_TRIMMED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("trimmed");
 

@@ -122,7 +122,7 @@ fn instead(holds: bool, what: &str) -> String {
 }
 
 /// The one provider of cryptography.
-fn provider() -> std::sync::Arc<rustls::crypto::CryptoProvider> {
+pub fn provider() -> std::sync::Arc<rustls::crypto::CryptoProvider> {
     std::sync::Arc::new(rustls::crypto::ring::default_provider())
 }
 

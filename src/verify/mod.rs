@@ -29,7 +29,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard};
 use tokio::sync::watch;
 
-use crate::policy::{Attributes, Decision, Engine, NeedsGrant, Now, Rules};
+use crate::policy::{Attributes, Decision, Engine, NeedsGrant, Now, Rules, Spent};
 
 use crate::store::{Revision, Signal, StoreError, Tag};
 use grants::Grants;
@@ -203,6 +203,12 @@ impl Verifier {
     pub fn expiring<const N: usize>(&self, spans: [Duration; N]) -> [u64; N] {
         let snapshot = self.shared.snapshot.load();
         snapshot.as_ref().map_or([0; N], |s| s.engine.index().expiring(self.now().wall, spans))
+    }
+
+    /// Returns every quota of which at least so many percent are spent, as this process knows it.
+    pub fn spent(&self, percent: u64) -> Vec<Spent> {
+        let snapshot = self.shared.snapshot.load_full();
+        snapshot.map_or_else(Vec::new, |s| s.engine.spent(self.now().wall, percent))
     }
 
     /// Returns the time of both clocks.

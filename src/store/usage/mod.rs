@@ -8,6 +8,7 @@
 
 mod alert;
 mod count;
+mod outbox;
 mod quota;
 
 use std::collections::HashMap;
@@ -24,11 +25,14 @@ use super::guard::watched;
 use super::open::{DbFile, ensure_usage_file, fault};
 use super::place::{USAGE_FILE, refuse_network};
 use super::read::Snapshot;
-use super::tables::{ALERTS, COUNTS, Id, LAST_FROM, LAST_USED, QUOTAS, USAGE_TRIMMED};
+use super::tables::{
+    ALERTS, COUNTS, EVENT_MARKS, EVENT_PLACES, EVENTS, Id, LAST_FROM, LAST_USED, QUOTAS, USAGE_TRIMMED,
+};
 use super::{Access, Options, StoreError};
 
 pub use alert::{Alert, AlertKind, AlertRow};
 pub use count::{Count, Counts, Period, Query, Retention, Used};
+pub use outbox::{Due, Outgoing, Parcel, Posted, Told, Waiting};
 pub use quota::{Granted, Granting};
 
 /// The open usage file. Opened for reading where there is none, it is empty.
@@ -188,6 +192,53 @@ impl Usage {
             Some(table) => quota::granted(&table, &window).map_err(rows.fail()),
             None => Ok(0),
         })
+    }
+
+    /// Puts events into the outbox, in one commit; with `told` only if nobody told of these rows of the audit
+    /// log before.
+    ///
+    /// # Errors
+    /// Those of writing; nothing was put in then.
+    pub fn post(&self, parcels: Vec<Parcel>, told: Option<Told>) -> Result<Posted, StoreError> {
+        self.write("noting events", move |txn| {
+            let (mut events, mut marks, mut places) =
+                (txn.open_table(EVENTS)?, txn.open_table(EVENT_MARKS)?, txn.open_table(EVENT_PLACES)?);
+            outbox::post((&mut events, &mut marks, &mut places), &parcels, told)
+        })
+    }
+
+    /// Forgets events for others than `receivers` and marks whose time is over. Returns the row of the audit
+    /// log that was told last: the first time, and if the log has become shorter, that is `head`.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn tidy_outbox(&self, receivers: Vec<String>, head: u64, now: Timestamp) -> Result<u64, StoreError> {
+        self.write("tidying events", move |txn| {
+            let (mut events, mut marks, mut places) =
+                (txn.open_table(EVENTS)?, txn.open_table(EVENT_MARKS)?, txn.open_table(EVENT_PLACES)?);
+            outbox::tidy((&mut events, &mut marks, &mut places), &receivers, head, now)
+        })
+    }
+
+    /// Returns what is due for a receiver, at most so many.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn due(&self, receiver: &str, now: Timestamp, at_most: usize) -> Result<Due, StoreError> {
+        let receiver = receiver.to_owned();
+        self.read(Due::default(), move |rows| match rows.table(EVENTS)? {
+            Some(table) => outbox::due(&table, &receiver, now, at_most).map_err(rows.fail()),
+            None => Ok(Due::default()),
+        })
+    }
+
+    /// Removes events that were delivered or given up, by their numbers, and puts back those that are to be
+    /// tried again.
+    ///
+    /// # Errors
+    /// Those of writing; what was delivered is then delivered again.
+    pub fn settle(&self, done: Vec<u64>, again: Vec<Waiting>) -> Result<(), StoreError> {
+        self.write("settling events", move |txn| outbox::settle(&mut txn.open_table(EVENTS)?, &done, &again))
     }
 
     fn write<R: Send + 'static>(

@@ -42,7 +42,9 @@ fn lines_go_to_a_file_that_can_be_moved_away_and_hold_no_secret() {
 
     // Every field is explained.
     let page = page("seeing.md");
-    for field in line.as_object().unwrap().keys().map(String::as_str).chain(["shadow_limit", "one_in"]) {
+    for field in
+        line.as_object().unwrap().keys().map(String::as_str).chain(["shadow_limit", "one_in", "trace_id"])
+    {
         assert!(page.contains(&format!("| `{field}` |")), "docs/seeing.md does not explain `{field}`");
     }
 }
