@@ -26,6 +26,9 @@ impl Scope {
         if self.0 == wanted.0 {
             return true;
         }
+        if !self.0.as_bytes().contains(&b'*') {
+            return false;
+        }
         let mut held = self.0.split(':').peekable();
         let mut wanted = wanted.0.split(':');
         while let Some(segment) = held.next() {

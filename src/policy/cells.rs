@@ -5,8 +5,11 @@
 //! subject is first used.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use prefetch_index::prefetch_index;
 
 use super::rules::LimitSpec;
 use crate::key::{Limit, Window};
@@ -127,13 +130,20 @@ impl Table {
     }
 
     /// Returns the words from `at` to the end of the row, if the row was ever used.
+    #[inline]
     pub(super) fn existing(&self, row: Row, at: usize) -> Option<&[AtomicU64]> {
         let (outer, inner, cells) = self.range(row, at);
         Some(&self.blocks[outer].get()?[inner].get()?[cells])
     }
 
     /// Returns the words from `at` to the end of the row.
+    #[inline]
     pub(super) fn words(&self, row: Row, at: usize) -> &[AtomicU64] {
+        self.existing(row, at).unwrap_or_else(|| self.make(row, at))
+    }
+
+    #[cold]
+    fn make(&self, row: Row, at: usize) -> &[AtomicU64] {
         let (outer, inner, cells) = self.range(row, at);
         let blocks = self.blocks[outer]
             .get_or_init(|| (0..SUPER_ROWS / BLOCK_ROWS).map(|_| OnceLock::new()).collect());
@@ -142,7 +152,17 @@ impl Table {
         &block[cells]
     }
 
-    fn range(&self, row: Row, at: usize) -> (usize, usize, std::ops::Range<usize>) {
+    /// Asks for the memory of some rows, without reading it.
+    pub(super) fn approach(&self, rows: Range<Row>) {
+        let Some(first) = self.existing(rows.start.min(MAX_ROWS - 1), 0) else { return };
+        // A few short rows are two lines, or three; what is asked for beyond the block is of no harm.
+        let words = rows.len() * self.width;
+        prefetch_index(first, 0);
+        prefetch_index(first, words.saturating_sub(1).min(LINE));
+        prefetch_index(first, words.saturating_sub(1).min(2 * LINE));
+    }
+
+    fn range(&self, row: Row, at: usize) -> (usize, usize, Range<usize>) {
         let outer = (row / SUPER_ROWS) as usize;
         let inner = (row % SUPER_ROWS / BLOCK_ROWS) as usize;
         let begin = (row % BLOCK_ROWS) as usize * self.width;
@@ -213,8 +233,11 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The lowest bit of the first word of every cell.
 pub(super) const LOCKED: u64 = 1;
-/// Rows in a block: the memory that comes into use at once, 4 KiB for two limits.
-const BLOCK_ROWS: u32 = 256;
-const SUPER_ROWS: u32 = BLOCK_ROWS * 1024;
+/// Rows in a block: the memory that comes into use at once, 16 KiB for two limits. Where the blocks are
+/// is looked up for every request, so there should not be too many.
+const BLOCK_ROWS: u32 = 1024;
+const SUPER_ROWS: u32 = BLOCK_ROWS * 256;
 const MAX_ROWS: u32 = 1 << 28;
 const RESTING: usize = 1024;
+/// Words in a line of a cache.
+const LINE: usize = 8;

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::cells::Table;
 use super::limit::Meters;
 use super::meter::{Meter, MeterKind};
-use super::rules::Rules;
+use super::rules::{LimitSubject, Rules};
 
 /// The meters of every combination of plans.
 #[derive(Debug)]
@@ -19,6 +20,13 @@ pub(super) struct Combos {
     /// By the key's plan, none first; then by the consumer's plan, none first, and the route's. Most
     /// keys have no plan of their own, so most rows are never made.
     rows: Box<[OnceLock<ComboRow>]>,
+}
+
+/// The number of a combination.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Combo {
+    row: usize,
+    at: usize,
 }
 
 /// By the consumer's plan and the route's.
@@ -39,19 +47,44 @@ impl Combos {
         Self { rules: Arc::clone(rules), plans, route_plans, routes, rows }
     }
 
-    /// Returns the meters for a key of one plan, of a consumer of another, on a route.
-    pub(super) fn meters(&self, key: Option<usize>, consumer: Option<usize>, route: usize) -> &Arc<Meters> {
+    /// Returns the number of the combination for a key of one plan, of a consumer of another, on a route.
+    pub(super) fn number(&self, key: Option<usize>, consumer: Option<usize>, route: usize) -> Combo {
         let number = |plan: Option<usize>| plan.map_or(0, |plan| plan + 1);
+        Combo { row: number(key), at: number(consumer) * self.route_plans.len() + self.routes[route] }
+    }
+
+    /// Returns the meters of a combination.
+    #[inline]
+    pub(super) fn meters(&self, combo: Combo) -> &Arc<Meters> {
+        let made = self.rows[combo.row].get().and_then(|row| row[combo.at].get());
+        made.unwrap_or_else(|| self.make(combo))
+    }
+
+    #[cold]
+    fn make(&self, combo: Combo) -> &Arc<Meters> {
         let width = self.route_plans.len();
-        let row = self.rows[number(key)].get_or_init(|| {
+        let row = self.rows[combo.row].get_or_init(|| {
             (0..=self.plans.len()).flat_map(|_| (0..width).map(|_| OnceLock::new())).collect()
         });
-        let slot = self.routes[route];
-        row[number(consumer) * width + slot].get_or_init(|| {
+        row[combo.at].get_or_init(|| {
             let of = |plan: Option<usize>| plan.map_or(&[][..], |plan| &*self.plans[plan]);
-            let plans = [of(key), of(consumer), of(self.route_plans[slot])];
+            let (consumer, slot) = (combo.at / width, combo.at % width);
+            let plans =
+                [of(combo.row.checked_sub(1)), of(consumer.checked_sub(1)), of(self.route_plans[slot])];
             Arc::new(Meters::of(&plans, &self.rules))
         })
+    }
+
+    /// Returns the rules that the plans are of.
+    pub(super) fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// Returns where keys are counted by a plan, or, without one, by the first that counts them.
+    pub(super) fn key_cells(&self, plan: Option<usize>) -> Option<Arc<Table>> {
+        let (named, others) = (plan.map(|plan| &self.plans[plan]), &self.plans);
+        let mut meters = named.into_iter().chain(others).flatten();
+        meters.find(|meter| meter.subject == LimitSubject::Key).map(|meter| Arc::clone(&meter.table))
     }
 
     /// Returns every quota.

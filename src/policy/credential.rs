@@ -116,6 +116,12 @@ impl<'a> Sole<'a> {
 }
 
 fn bearer(value: &[u8]) -> Presented<'_> {
+    // As nearly everybody spells it.
+    if let Some(token @ [first, ..]) = value.strip_prefix(b"Bearer ")
+        && !first.is_ascii_whitespace()
+    {
+        return one(token);
+    }
     match strip_scheme(value, b"bearer") {
         Some(token) => one(token),
         None if value
@@ -155,7 +161,7 @@ fn one<'a>(token: impl Into<Cow<'a, [u8]>>) -> Presented<'a> {
     let token = token.into();
     if token.is_empty() {
         Presented::Nothing
-    } else if token.iter().fold(0, |found, byte| found | u8::from(*byte == b',')) != 0 {
+    } else if token.contains(&b',') {
         Presented::Several
     } else {
         Presented::One(token)

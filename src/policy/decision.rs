@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::index::{Consumer, Profile};
-use super::limit::{Held, Meters};
+use super::combos::{Combo, Combos};
+use super::index::{self, Consumer, Profile};
+use super::limit::Held;
 use super::meter::Standing;
 use super::{LimitRef, NeedsGrant, PathFault, Rules};
 use crate::key::{ConsumerId, Digest, KeyId, Limit, Malformed, Requirement, Timestamp};
@@ -34,8 +35,6 @@ pub struct Permit {
     #[allow(dead_code, reason = "it is there to be dropped")]
     pub(super) held: Option<Held>,
     pub(super) asks: Option<Box<NeedsGrant>>,
-    /// Where the key that was presented is found again.
-    pub(super) digest: Option<Digest>,
 }
 
 /// On whose behalf a request passes.
@@ -50,7 +49,7 @@ impl Permit {
     pub fn rules(&self) -> &Arc<Rules> {
         match &self.holder {
             Holder::Anyone(rules) => rules,
-            Holder::Known(identity) => &identity.rules,
+            Holder::Known(identity) => identity.rules(),
         }
     }
 
@@ -81,12 +80,12 @@ impl Permit {
     /// Returns the limit closest to refusing, after this request; `None` where nothing is limited.
     pub fn limit(&self) -> Option<LimitState<'_>> {
         let identity = self.identity()?;
-        Some(limit_state(&identity.rules, identity.standing?))
+        Some(limit_state(identity.rules(), identity.standing?))
     }
 
     /// Returns every limit that applies and is not in shadow mode, for `RateLimit-Policy`.
     pub fn limits(&self) -> impl Iterator<Item = (&str, Limit)> {
-        let known = self.identity().map(|identity| (&identity.rules, &identity.meters.shown));
+        let known = self.identity().map(|identity| (identity.rules(), identity.shown()));
         known.into_iter().flat_map(|(rules, shown)| {
             shown.iter().map(|limit| rules.limit(*limit)).map(|limit| (limit.name.as_str(), limit.limit))
         })
@@ -95,15 +94,15 @@ impl Permit {
     /// Returns the name of the limit in shadow mode that would have refused, if one would.
     pub fn shadowed(&self) -> Option<&str> {
         let identity = self.identity()?;
-        Some(&identity.rules.limit(identity.shadowed?).name)
+        Some(&identity.rules().limit(identity.shadowed?).name)
     }
 
     /// Returns by what the request, which came from `client`, can be judged again while it lasts; `None`
     /// where no key was asked for.
     pub fn tenure(&self, client: Option<IpAddr>) -> Option<Tenure> {
         let Holder::Known(identity) = &self.holder else { return None };
-        let (digest, rules) = (self.digest?, Arc::clone(&identity.rules));
-        Some(Tenure { digest, key: identity.key, client, rules, route: self.route })
+        let Identity { digest, key, .. } = *identity;
+        Some(Tenure { digest, key, client, rules: Arc::clone(identity.rules()), route: self.route })
     }
 
     /// Takes what of quotas should be fetched ahead of need, if anything.
@@ -126,14 +125,16 @@ pub struct Tenure {
 /// Who asks.
 #[derive(Debug)]
 pub struct Identity {
-    pub(super) rules: Arc<Rules>,
-    pub(super) consumer: Arc<Consumer>,
+    pub(super) combos: Arc<Combos>,
+    pub(super) combo: Combo,
+    pub(super) holder: index::Holder,
     pub(super) profile: Arc<Profile>,
+    /// Where the key is found again.
+    pub(super) digest: Digest,
     pub(super) key: KeyId,
     pub(super) plan: Option<usize>,
     pub(super) expires_at: Option<Timestamp>,
     pub(super) is_in_grace: bool,
-    pub(super) meters: Arc<Meters>,
     pub(super) standing: Option<Standing>,
     pub(super) shadowed: Option<LimitRef>,
 }
@@ -146,7 +147,7 @@ impl Identity {
 
     /// Returns who holds the key.
     pub fn consumer(&self) -> &Arc<Consumer> {
-        &self.consumer
+        self.holder.consumer()
     }
 
     /// Returns the key's scopes, comma-joined.
@@ -161,13 +162,21 @@ impl Identity {
 
     /// Returns the name of the plan that applies: the key's, else its consumer's.
     pub fn plan(&self) -> Option<&str> {
-        Some(&self.rules.spec().plans[self.plan?].name)
+        Some(&self.rules().spec().plans[self.plan?].name)
     }
 
     /// Returns the metadata called `name`: the key's own, else its consumer's.
     pub fn metadata(&self, name: &str) -> Option<&str> {
         let own = self.profile.metadata().get(name);
-        own.or_else(|| self.consumer.record().metadata.get(name)).map(String::as_str)
+        own.or_else(|| self.consumer().record().metadata.get(name)).map(String::as_str)
+    }
+
+    fn rules(&self) -> &Arc<Rules> {
+        self.combos.rules()
+    }
+
+    fn shown(&self) -> &[LimitRef] {
+        &self.combos.meters(self.combo).shown
     }
 
     /// Returns when the key stops working.

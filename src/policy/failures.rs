@@ -7,9 +7,12 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
+use std::slice;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use prefetch_index::prefetch_index;
 
 use super::cells::lock_word;
 use crate::key::Rate;
@@ -39,10 +42,10 @@ impl Budget {
 }
 
 /// The counts of all addresses.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Failures {
-    /// Keyed at random: nobody can choose addresses that share a set.
-    hasher: RandomState,
+    /// Drawn at random: nobody can choose addresses that share a set.
+    secrets: [u64; 4],
     sets: OnceLock<Box<[Set]>>,
 }
 
@@ -55,6 +58,13 @@ struct Set {
     tags: [AtomicU64; WAYS],
     /// When each count will be empty, in the nanoseconds of [`super::Now::mono`].
     empty_at: [AtomicU64; WAYS],
+}
+
+impl Default for Failures {
+    fn default() -> Self {
+        let random = RandomState::new();
+        Self { secrets: [0, 1, 2, 3].map(|number| random.hash_one(number)), sets: OnceLock::new() }
+    }
 }
 
 impl Failures {
@@ -92,11 +102,31 @@ impl Failures {
         charged
     }
 
+    /// Asks for the memory of an address's count, without reading it.
+    pub(super) fn approach(&self, address: IpAddr) {
+        let (set, _) = self.find(address);
+        prefetch_index(slice::from_ref(&set.lock), 0);
+        prefetch_index(set.empty_at.as_slice(), WAYS - 1);
+    }
+
+    /// Two rounds of multiplying and folding with secrets: an address sees only whether it is refused, which
+    /// is too little to learn them by, and the general hasher takes as long as a tenth of a decision.
+    #[allow(clippy::cast_possible_truncation, reason = "the low half is wanted")]
+    fn hash(&self, address: IpAddr) -> u64 {
+        let fold = |a: u64, b: u64| {
+            let product = u128::from(a) * u128::from(b);
+            (product >> 64) as u64 ^ product as u64
+        };
+        let [first, second, third, fourth] = self.secrets;
+        let once = fold(number(source(address)) ^ first, second | 1);
+        fold(once ^ third, fourth | 1)
+    }
+
     fn find(&self, address: IpAddr) -> (&Set, u64) {
-        let hash = self.hasher.hash_one(source(address));
+        let hash = self.hash(address);
         let sets = self.sets();
         // The upper half chooses the set; the whole tells addresses apart.
-        let set = usize::try_from(hash >> 32).unwrap_or_default() % sets.len();
+        let set = (hash >> 32) as usize % SETS;
         (&sets[set], hash.max(1))
     }
 
@@ -133,6 +163,15 @@ pub(super) fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
         v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// Returns a number for whom an address stands for, another for each.
+fn number(source: IpAddr) -> u64 {
+    match source {
+        // Prefixes with these first bits are of no sender: they are multicast.
+        IpAddr::V4(address) => (0xffff_ffff << 32) | u64::from(u32::from(address)),
+        IpAddr::V6(address) => u64::try_from(u128::from(address) >> 64).expect("64 bits"),
     }
 }
 

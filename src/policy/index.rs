@@ -5,13 +5,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use prefetch_index::prefetch_index;
 
 use super::cells::Row;
 use super::limit::Limiter;
 use super::rules::LimitSubject;
-use super::table::{Keyed, Look, Table};
+use super::table::{Keyed, Look, Near, Table};
 use crate::key::{
     ConsumerId, ConsumerRecord, Digest, KeyId, KeyRecord, Metadata, Networks, Scopes, State, Timestamp,
 };
@@ -84,17 +87,18 @@ struct Facts {
 /// A key type's or plan's name as a number, so that new rules resolve it once and not per request.
 pub(super) type NameId = u32;
 
-/// One key.
+/// One key: two lines of a cache, whose first and last fields are these.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(super) struct KeyEntry {
     digest: Digest,
-    pub(super) id: KeyId,
     pub(super) profile: Arc<Profile>,
     not_before: i64,
     expires_at: i64,
     /// The row of its counts, and above it two bits of [`Standing`] and one for a successor.
     row_and_flags: u32,
     pub(super) consumer: Row,
+    pub(super) id: KeyId,
 }
 
 /// Whether a key can work at all.
@@ -110,7 +114,32 @@ pub(super) enum Standing {
 #[derive(Clone, Debug)]
 struct Consumers {
     numbers: Table<Number>,
-    chunks: Vec<Arc<[Held; CHUNK]>>,
+    chunks: Vec<Arc<Chunk>>,
+}
+
+/// Consumers whose numbers follow one another.
+#[derive(Clone, Debug)]
+pub(super) struct Chunk {
+    /// What decisions need, apart: that of all consumers then stays in a core's cache.
+    briefs: [Brief; CHUNK],
+    places: [Held; CHUNK],
+}
+
+/// What decisions need of a consumer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Brief {
+    plan: NameId,
+    has_plan: bool,
+    is_there: bool,
+    is_enabled: bool,
+}
+
+/// A consumer, shared by all permits of its keys: they count who shares the chunk, which is in the cache,
+/// and not who shares the consumer.
+#[derive(Clone)]
+pub(super) struct Holder {
+    chunk: Arc<Chunk>,
+    at: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -121,12 +150,9 @@ struct Number {
 
 /// A consumer's place. It stays while keys point to it, with or without a consumer in it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Held {
+struct Held {
     id: Option<ConsumerId>,
     keys: u32,
-    /// Copied out of the consumer, to be there without another read from memory.
-    pub(super) is_enabled: bool,
-    pub(super) plan: Option<NameId>,
     consumer: Option<Arc<Consumer>>,
 }
 
@@ -178,6 +204,11 @@ impl Index {
         &self.shared.limiter
     }
 
+    /// Asks for the memory that [`Index::look`] will read, and says which rows the key's counts may have.
+    pub(super) fn approach(&self, digest: &Digest) -> Near {
+        self.keys.approach(digest)
+    }
+
     pub(super) fn look(&self, digest: &Digest) -> Look<'_, KeyEntry> {
         self.keys.look(digest)
     }
@@ -192,8 +223,15 @@ impl Index {
     }
 
     /// Returns what decisions need of a consumer, if it is there.
-    pub(super) fn held(&self, number: Row) -> Option<&Held> {
-        self.consumers.held(number).filter(|held| held.consumer.is_some())
+    pub(super) fn brief(&self, number: Row) -> Option<Brief> {
+        let (chunk, at) = self.consumers.place(number)?;
+        Some(chunk.briefs[at]).filter(|brief| brief.is_there)
+    }
+
+    /// Returns a consumer that [`Index::brief`] said is there.
+    pub(super) fn holder(&self, number: Row) -> Option<Holder> {
+        let (chunk, at) = self.consumers.place(number)?;
+        chunk.briefs[at].is_there.then(|| Holder { chunk: Arc::clone(chunk), at })
     }
 
     /// Returns every key, in no order.
@@ -298,12 +336,10 @@ impl IndexBuilder {
         match row {
             Update::Key(record) => {
                 let consumer = self.hold(record.consumer);
-                let row = self.row_of(&record.digest);
-                self.entries.push(KeyEntry::new(record, row, consumer, &self.shared));
+                self.entries.push(KeyEntry::new(record, 0, consumer, &self.shared));
             }
             Update::DamagedDigest(digest) => {
-                let row = self.row_of(&digest);
-                self.entries.push(KeyEntry::damaged(digest, row, &self.shared));
+                self.entries.push(KeyEntry::damaged(digest, 0, &self.shared));
             }
             Update::Consumer(record) => self.consumers.put(record, &self.shared),
             Update::KeyRemoved { .. } | Update::ConsumerRemoved(_) => {}
@@ -317,12 +353,13 @@ impl IndexBuilder {
         let (shared, previous) = (Arc::clone(&self.shared), self.previous.take());
         let limiter = &shared.limiter;
         let old_row = |digest: &Digest| previous.as_ref()?.keys.find(digest).map(KeyEntry::row);
-        let keys = Table::from_entries(&entries, |twice: KeyEntry| {
-            consumers.release(twice.consumer, limiter);
-            if old_row(&twice.digest) != Some(twice.row()) {
-                limiter.give_back(LimitSubject::Key, twice.row());
-            }
-        });
+        let dropped = |twice: KeyEntry| consumers.release(twice.consumer, limiter);
+        // Rows follow one another as their keys do, so that where counts are is known before the key is.
+        let settle = |entry: &mut KeyEntry| {
+            let row = old_row(&entry.digest);
+            entry.set_row(row.unwrap_or_else(|| limiter.take_row(LimitSubject::Key)));
+        };
+        let keys = Table::from_entries(&entries, dropped, settle);
         let gone = previous.iter().flat_map(|p| p.keys.iter()).filter(|old| keys.find(&old.digest).is_none());
         gone.for_each(|old| limiter.give_back(LimitSubject::Key, old.row()));
         consumers.drop_unused(limiter);
@@ -342,28 +379,45 @@ impl IndexBuilder {
             }
         }
     }
-
-    fn row_of(&self, digest: &Digest) -> Row {
-        let old = self.previous.as_ref().and_then(|previous| previous.keys.find(digest));
-        old.map_or_else(|| self.shared.limiter.take_row(LimitSubject::Key), KeyEntry::row)
-    }
 }
 
 impl Drop for IndexBuilder {
     /// Gives back what was taken for an index that was never made.
     fn drop(&mut self) {
         let limiter = &self.shared.limiter;
-        for entry in &self.entries {
-            let old = self.previous.as_ref().and_then(|previous| previous.keys.find(&entry.digest));
-            if old.map(KeyEntry::row) != Some(entry.row()) {
-                limiter.give_back(LimitSubject::Key, entry.row());
-            }
-        }
         for Number { id, number } in self.consumers.numbers.iter() {
             if self.previous.as_ref().is_none_or(|p| p.consumers.numbers.find(id).is_none()) {
                 limiter.give_back(LimitSubject::Consumer, *number);
             }
         }
+    }
+}
+
+impl Default for Chunk {
+    fn default() -> Self {
+        Self { briefs: [Brief::default(); CHUNK], places: std::array::from_fn(|_| Held::default()) }
+    }
+}
+
+impl Brief {
+    pub(super) fn is_enabled(self) -> bool {
+        self.is_enabled
+    }
+
+    pub(super) fn plan(self) -> Option<NameId> {
+        self.has_plan.then_some(self.plan)
+    }
+}
+
+impl Holder {
+    pub(super) fn consumer(&self) -> &Arc<Consumer> {
+        self.chunk.places[self.at].consumer.as_ref().expect("a holder is made of a consumer that is there")
+    }
+}
+
+impl fmt::Debug for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.consumer().fmt(f)
     }
 }
 
@@ -433,6 +487,10 @@ impl KeyEntry {
         }
     }
 
+    pub(super) fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
     pub(super) fn row(&self) -> Row {
         self.row_and_flags & ROW_MASK
     }
@@ -475,6 +533,15 @@ impl Keyed for KeyEntry {
     fn hash(digest: &Digest) -> u64 {
         u64::from_le_bytes(*digest.as_bytes().first_chunk().expect("32 bytes"))
     }
+
+    fn row(&self) -> Row {
+        self.row()
+    }
+
+    fn prefetch(&self) {
+        prefetch_index(slice::from_ref(&self.digest), 0);
+        prefetch_index(slice::from_ref(&self.id), 0);
+    }
 }
 
 impl Keyed for Number {
@@ -508,20 +575,41 @@ impl Consumers {
     }
 
     fn all(&self) -> impl Iterator<Item = &Held> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
+        self.chunks.iter().flat_map(|chunk| &chunk.places)
+    }
+
+    fn place(&self, number: Row) -> Option<(&Arc<Chunk>, usize)> {
+        let number = number as usize;
+        Some((self.chunks.get(number / CHUNK)?, number % CHUNK))
     }
 
     fn held(&self, number: Row) -> Option<&Held> {
-        let number = number as usize;
-        self.chunks.get(number / CHUNK)?.get(number % CHUNK)
+        self.place(number).map(|(chunk, at)| &chunk.places[at])
     }
 
     fn held_mut(&mut self, number: Row) -> &mut Held {
+        &mut self.chunk_mut(number).places[number as usize % CHUNK]
+    }
+
+    fn chunk_mut(&mut self, number: Row) -> &mut Chunk {
         let number = number as usize;
         while self.chunks.len() <= number / CHUNK {
-            self.chunks.push(Arc::new(std::array::from_fn(|_| Held::default())));
+            self.chunks.push(Arc::default());
         }
-        &mut Arc::make_mut(&mut self.chunks[number / CHUNK])[number % CHUNK]
+        Arc::make_mut(&mut self.chunks[number / CHUNK])
+    }
+
+    /// Sets or removes who is at a place.
+    fn set(&mut self, number: Row, consumer: Option<ConsumerRecord>, plan: Option<NameId>) {
+        let chunk = self.chunk_mut(number);
+        let at = number as usize % CHUNK;
+        chunk.briefs[at] = Brief {
+            plan: plan.unwrap_or_default(),
+            has_plan: plan.is_some(),
+            is_there: consumer.is_some(),
+            is_enabled: consumer.as_ref().is_some_and(|record| record.enabled),
+        };
+        chunk.places[at].consumer = consumer.map(|record| Arc::new(Consumer { record }));
     }
 
     /// Counts one more key of a consumer, known or not yet, and returns its number.
@@ -542,16 +630,13 @@ impl Consumers {
     fn put(&mut self, record: ConsumerRecord, shared: &Shared) {
         let plan = record.plan.as_deref().map(|plan| lock(&shared.interned).number(plan));
         let number = self.number(record.id, &shared.limiter);
-        let held = self.held_mut(number);
-        held.is_enabled = record.enabled;
-        held.plan = plan;
-        held.consumer = Some(Arc::new(Consumer { record }));
+        self.set(number, Some(record), plan);
     }
 
     fn remove(&mut self, id: &ConsumerId, limiter: &Limiter) {
         if let Some(Number { number, .. }) = self.numbers.find(id) {
             let number = *number;
-            self.held_mut(number).consumer = None;
+            self.set(number, None, None);
             self.drop_if_unused(number, limiter);
         }
     }
@@ -580,14 +665,11 @@ impl Consumers {
     /// The same numbers, nobody in them.
     fn emptied(&self) -> Self {
         let empty = |held: &Held| Held { id: held.id, ..Held::default() };
-        Self {
-            numbers: self.numbers.clone(),
-            chunks: self
-                .chunks
-                .iter()
-                .map(|chunk| Arc::new(std::array::from_fn(|i| empty(&chunk[i]))))
-                .collect(),
-        }
+        let emptied = |chunk: &Arc<Chunk>| {
+            let places = std::array::from_fn(|i| empty(&chunk.places[i]));
+            Arc::new(Chunk { places, ..Chunk::default() })
+        };
+        Self { numbers: self.numbers.clone(), chunks: self.chunks.iter().map(emptied).collect() }
     }
 
     fn drop_unused(&mut self, limiter: &Limiter) {

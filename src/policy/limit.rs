@@ -46,7 +46,8 @@ pub(super) struct Meters {
 
 /// What charging a request came to.
 pub(super) enum Outcome {
-    Passed(Passed),
+    /// What more there is to say is where the caller wanted it.
+    Passed,
     /// A limit refuses: of several, the one that takes longest.
     Refused(Standing),
     /// Nothing refuses, and what was granted of a quota does not suffice.
@@ -142,13 +143,25 @@ impl Limiter {
         }
     }
 
-    /// Charges one request to every limit, or to none.
-    pub(super) fn charge(&self, meters: &Meters, rows: Rows, now: Now, cost: u64) -> Outcome {
+    /// Charges one request to every limit, or to none. If it passes, says more in `passed`.
+    #[inline]
+    pub(super) fn charge(
+        &self,
+        meters: &Meters,
+        rows: Rows,
+        now: Now,
+        cost: u64,
+        passed: &mut Passed,
+    ) -> Outcome {
         let load = Load::new(now, cost);
         match &*meters.all {
-            [] => Outcome::Passed(Passed::default()),
-            [only] if matches!(only.kind, MeterKind::Rate { .. }) => self.charge_rate(only, rows, load),
-            several => self.charge_all(several, rows, load),
+            [] => Outcome::Passed,
+            [only] if only.is_rate() => self.charge_rate(only, rows, load, passed),
+            [first, second] if first.is_rate() && second.is_rate() => {
+                let pair = meters.all[..].try_into().expect("there are two");
+                self.charge_pair(pair, rows, load, passed)
+            }
+            several => self.charge_all(several, rows, load, passed),
         }
     }
 
@@ -159,16 +172,23 @@ impl Limiter {
     }
 
     /// Says what [`Limiter::charge`] would, and charges nothing.
-    pub(super) fn peek(&self, meters: &[Meter], rows: Rows, now: Now, cost: u64) -> Outcome {
+    pub(super) fn peek(
+        &self,
+        meters: &[Meter],
+        rows: Rows,
+        now: Now,
+        cost: u64,
+        passed: &mut Passed,
+    ) -> Outcome {
         let load = Load::new(now, cost);
         let mut verdict = Verdict::default();
         for meter in meters {
             verdict.add(meter, &meter.weigh(meter.peek(rows), load, &self.tariffs));
         }
-        verdict.outcome()
+        verdict.outcome(passed)
     }
 
-    fn charge_rate(&self, meter: &Meter, rows: Rows, load: Load) -> Outcome {
+    fn charge_rate(&self, meter: &Meter, rows: Rows, load: Load, passed: &mut Passed) -> Outcome {
         let cell = &meter.cell(rows)[0];
         let mut word = cell.load(Ordering::Relaxed);
         let mut wait = Wait::default();
@@ -183,32 +203,71 @@ impl Limiter {
             let mut verdict = Verdict::default();
             verdict.add(meter, &weighed);
             if weighed.fate != Fate::Fits {
-                return verdict.outcome();
+                return verdict.outcome(passed);
             }
             // Relaxed: the word is all there is; nothing else is published by it.
             match cell.compare_exchange_weak(word, weighed.after, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return verdict.outcome(),
+                Ok(_) => return verdict.outcome(passed),
                 Err(current) => word = current,
             }
         }
     }
 
-    fn charge_all(&self, meters: &[Meter], rows: Rows, load: Load) -> Outcome {
+    /// Charges two rates, the usual number. Both are weighed before anything is locked; then the first is
+    /// locked if it is still what was weighed, and the second charged if it is: between the two nobody else
+    /// is charged.
+    #[inline]
+    fn charge_pair(&self, all: &[Meter; 2], rows: Rows, load: Load, passed: &mut Passed) -> Outcome {
+        let meters = [&all[0], &all[1]];
+        let [first, second] = Meter::pair(meters, rows);
+        let mut wait = Wait::default();
+        loop {
+            let words = [first.load(Ordering::Relaxed), second.load(Ordering::Relaxed)];
+            if (words[0] | words[1]) & LOCKED != 0 {
+                wait.a_little();
+                continue;
+            }
+            let weigh = |meter: &Meter, first| {
+                meter.weigh(super::meter::Words { first, second: 0 }, load, &self.tariffs)
+            };
+            let weighed = [weigh(meters[0], words[0]), weigh(meters[1], words[1])];
+            let fits = weighed.map(|weighed| weighed.fate == Fate::Fits);
+            if fits != [true; 2] || meters[0].is_shadow || meters[1].is_shadow {
+                // Not what is usual, so there is time to do it as with any number of limits.
+                return self.charge_all(all, rows, load, passed);
+            }
+            let after = [weighed[0].after, weighed[1].after];
+            // Acquire and release as for every lock; nothing in between can panic.
+            let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
+            if first.compare_exchange(words[0], words[0] | LOCKED, acquire, relaxed).is_err() {
+                continue;
+            }
+            let is_charged = second.compare_exchange(words[1], after[1], relaxed, relaxed).is_ok();
+            first.store(if is_charged { after[0] } else { words[0] }, Ordering::Release);
+            if is_charged {
+                let tighter = usize::from(weighed[1].remaining < weighed[0].remaining);
+                passed.standing = Some(weighed[tighter].standing(meters[tighter]));
+                return Outcome::Passed;
+            }
+        }
+    }
+
+    fn charge_all(&self, meters: &[Meter], rows: Rows, load: Load, passed: &mut Passed) -> Outcome {
         let mut verdict = Verdict::default();
         // Nothing between the first lock and the last unlock can panic: a lock left set would hold
         // every later request of this key for ever.
         for meter in meters {
             verdict.add(meter, &meter.weigh(meter.lock(rows), load, &self.tariffs));
         }
-        let passes = verdict.passes();
+        let is_charged = verdict.passes();
         for meter in meters {
             let words = meter.reread(rows);
             // Weighed again rather than remembered: that is quicker than to write it down.
             let weighed = meter.weigh(words, load, &self.tariffs);
-            let is_charged = passes && (weighed.fate == Fate::Fits || meter.is_counted_anyway());
-            meter.unlock(rows, if is_charged { weighed.after } else { words.first });
+            let is_counted = is_charged && (weighed.fate == Fate::Fits || meter.is_counted_anyway());
+            meter.unlock(rows, if is_counted { weighed.after } else { words.first });
         }
-        verdict.outcome()
+        verdict.outcome(passed)
     }
 
     /// Adds what was granted to a quota's cell. `granted` is all that the file says was granted in the
@@ -355,11 +414,14 @@ impl Verdict {
         self.refused.is_none() && !self.lacks
     }
 
-    fn outcome(self) -> Outcome {
+    fn outcome(self, passed: &mut Passed) -> Outcome {
         match self.refused {
             Some(standing) => Outcome::Refused(standing),
             None if self.lacks => Outcome::Lacks,
-            None => Outcome::Passed(self.passed),
+            None => {
+                *passed = self.passed;
+                Outcome::Passed
+            }
         }
     }
 }

@@ -164,6 +164,22 @@ impl Meter {
         }
     }
 
+    pub(super) fn is_rate(&self) -> bool {
+        matches!(self.kind, MeterKind::Rate { .. })
+    }
+
+    /// Returns the first words of two cells, found in one go if they lie in one row.
+    #[inline]
+    pub(super) fn pair([first, second]: [&Self; 2], rows: Rows) -> [&AtomicU64; 2] {
+        let ((subject, table, at), (other_subject, other_table, other_at)) = (first.order, second.order);
+        if (subject, table) == (other_subject, other_table) {
+            let words = first.table.words(first.row(rows), 0);
+            [&words[at], &words[other_at]]
+        } else {
+            [&first.cell(rows)[0], &second.cell(rows)[0]]
+        }
+    }
+
     pub(super) fn cell(&self, rows: Rows) -> &[AtomicU64] {
         self.table.words(self.row(rows), self.at)
     }
@@ -200,6 +216,7 @@ impl Meter {
     }
 
     /// Weighs a request against the words of the cell. Changes nothing.
+    #[inline]
     pub(super) fn weigh(&self, words: Words, load: Load, tariffs: &Tariffs) -> Weighed {
         match self.kind {
             MeterKind::Rate { interval, depth, tariff } => {
@@ -238,6 +255,7 @@ impl Meter {
 }
 
 /// Weighs against a cell that is empty at `time`, not before now.
+#[inline]
 pub(super) fn weigh_rate(time: u64, load: Load, interval: u64, depth: u64, tariff: u64) -> Weighed {
     let after = time.saturating_add(interval.saturating_mul(load.cost));
     let ahead = after - load.ticks;

@@ -105,25 +105,27 @@ pub(super) fn canonical(target: &[u8]) -> Result<Target<'_>, PathFault> {
 /// Returns the length of the path if nothing in it needs a second look. This is the way nearly every
 /// request goes: one pass, one table.
 fn plain_len(target: &[u8]) -> Option<usize> {
-    let mut before = b'/';
-    for (i, &byte) in target.iter().enumerate().skip(1) {
-        match CLASSES[usize::from(byte)] {
-            Class::Plain => {}
-            Class::Dot if before != b'/' => {}
-            Class::Slash if before != b'/' && before != b'.' => {}
-            Class::Query if before != b'.' => return Some(i),
-            _ => return None,
+    // It starts with a slash.
+    let mut before = CLASSES[usize::from(b'/')];
+    let mut bad = 0;
+    let mut len = 1;
+    for &byte in &target[1..] {
+        let class = CLASSES[usize::from(byte)];
+        bad |= class & (before >> NOT_BEFORE);
+        if class & QUERY != 0 {
+            break;
         }
-        before = byte;
+        bad |= class & OTHER;
+        before = class;
+        len += 1;
     }
-    (before != b'.').then_some(target.len())
+    let ends_in_dot = before & DOT != 0;
+    (bad == 0 && !ends_in_dot).then_some(len)
 }
 
 /// The query is the backend's to read; only what could split a line is refused.
 fn check_query(query: &[u8]) -> Result<(), PathFault> {
-    let is_bad = |byte: u8| matches!(byte, 0..=b' ' | 0x7f | b'#');
-    // Without an early end, so that it is done many bytes at a time.
-    if query.iter().fold(0, |bad, byte| bad | u8::from(is_bad(*byte))) == 0 {
+    if query.iter().fold(0, |bad, byte| bad | CLASSES[usize::from(*byte)]) & NOT_IN_QUERY == 0 {
         return Ok(());
     }
     for &byte in query {
@@ -252,25 +254,26 @@ const fn is_decoded_in_paths(byte: u8) -> bool {
         )
 }
 
-#[derive(Clone, Copy)]
-enum Class {
-    Plain,
-    Dot,
-    Slash,
-    Query,
-    Other,
-}
+const DOT: u8 = 1;
+const SLASH: u8 = 2;
+const QUERY: u8 = 4;
+const OTHER: u8 = 8;
+/// Above this bit of a class are those of the classes below that may not follow it.
+const NOT_BEFORE: u32 = 4;
+const NOT_IN_QUERY: u8 = 128;
 
-const CLASSES: [Class; 256] = {
-    let mut classes = [Class::Other; 256];
+/// What a byte is; no bit if it may stand anywhere.
+const CLASSES: [u8; 256] = {
+    let mut classes = [OTHER; 256];
     let mut byte: u8 = 0;
     while byte < 128 {
         classes[byte as usize] = match byte {
-            b'.' => Class::Dot,
-            b'/' => Class::Slash,
-            b'?' => Class::Query,
-            _ if is_decoded_in_paths(byte) || byte == b'+' => Class::Plain,
-            _ => Class::Other,
+            b'.' => DOT | ((SLASH | QUERY) << NOT_BEFORE),
+            b'/' => SLASH | ((SLASH | DOT) << NOT_BEFORE),
+            b'?' => QUERY,
+            _ if is_decoded_in_paths(byte) || byte == b'+' => 0,
+            0..=b' ' | 0x7f | b'#' => OTHER | NOT_IN_QUERY,
+            _ => OTHER,
         };
         byte += 1;
     }

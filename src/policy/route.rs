@@ -178,6 +178,9 @@ impl Node {
     }
 
     fn literal(&self, segment: &str) -> Option<&Self> {
+        if let [(only, node)] = &*self.literals {
+            return (**only == *segment).then_some(node);
+        }
         let at = self.literals.binary_search_by(|(s, _)| s.as_ref().cmp(segment)).ok()?;
         Some(&self.literals[at].1)
     }

@@ -147,6 +147,7 @@ pub struct Rules {
     facts: Vec<RouteFacts>,
     credential_headers: Vec<String>,
     carriers: Carriers,
+    common_sources: Option<Box<[Source]>>,
     default_plan: Option<usize>,
     failed_auth: Option<Budget>,
 }
@@ -195,7 +196,17 @@ impl Rules {
         if faults.is_empty() {
             let carriers = Carriers::of(spec.routes.iter().flat_map(|route| &route.credentials));
             let failed_auth = spec.failed_auth.as_ref().map(|limit| Budget::new(limit.rate, limit.burst));
-            Ok(Self { spec, routes, facts, credential_headers, carriers, default_plan, failed_auth })
+            let common_sources = common_sources(&spec, &facts);
+            Ok(Self {
+                spec,
+                routes,
+                facts,
+                credential_headers,
+                carriers,
+                common_sources,
+                default_plan,
+                failed_auth,
+            })
         } else {
             Err(faults)
         }
@@ -267,6 +278,12 @@ impl Rules {
         &self.facts[route]
     }
 
+    /// Returns where keys are taken from, if every route takes them from the same places and one digest is
+    /// made of them.
+    pub(super) fn common_sources(&self) -> Option<&[Source]> {
+        self.common_sources.as_deref()
+    }
+
     pub(super) fn default_plan(&self) -> Option<usize> {
         self.default_plan
     }
@@ -280,6 +297,12 @@ impl Rules {
     pub(super) fn may_fail(&self, address: IpAddr) -> bool {
         self.spec.failed_auth.as_ref().is_none_or(|limit| limit.exempt.contain(address))
     }
+}
+
+fn common_sources(spec: &Spec, facts: &[RouteFacts]) -> Option<Box<[Source]>> {
+    let mut keyed = facts.iter().zip(&spec.routes).filter(|(_, route)| !route.public);
+    let (first, _) = keyed.next().filter(|_| spec.peppers.as_slice().is_empty())?;
+    keyed.all(|(facts, _)| facts.sources == first.sources).then(|| first.sources.clone())
 }
 
 fn check_key_types(spec: &Spec, faults: &mut Vec<Fault>) {

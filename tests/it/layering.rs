@@ -37,6 +37,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("p256", &["sign", "alert"]),
     ("ulid", &["key"]),
     ("crc32fast", &["key", "store"]),
+    ("prefetch_index", &["policy"]),
     ("base64", &["policy", "sign", "alert", "tell"]),
     ("jiff", &["key"]),
     ("toml", &["config"]),

@@ -59,10 +59,12 @@ fn rows(key: Row, consumer: Row) -> Rows {
     Rows { key, consumer, route: 0 }
 }
 
-fn result(outcome: &Outcome) -> Result<Option<Standing>, Standing> {
+fn result(of: impl FnOnce(&mut Passed) -> Outcome) -> Result<Option<Standing>, Standing> {
+    let mut passed = Passed::default();
+    let outcome = of(&mut passed);
     match outcome {
-        Outcome::Passed(passed) => Ok(passed.standing),
-        Outcome::Refused(standing) => Err(*standing),
+        Outcome::Passed => Ok(passed.standing),
+        Outcome::Refused(standing) => Err(standing),
         Outcome::Lacks => panic!("no quota here"),
     }
 }
@@ -74,7 +76,7 @@ fn charge(
     consumer: Row,
     mono: u64,
 ) -> Result<Option<Standing>, Standing> {
-    result(&limiter.charge(&plan.all, rows(key, consumer), at(mono), 1))
+    result(|passed| limiter.charge(&plan.all, rows(key, consumer), at(mono), 1, passed))
 }
 
 fn peek(
@@ -84,7 +86,7 @@ fn peek(
     consumer: Row,
     mono: u64,
 ) -> Result<Option<Standing>, Standing> {
-    result(&limiter.peek(meters, rows(key, consumer), at(mono), 1))
+    result(|passed| limiter.peek(meters, rows(key, consumer), at(mono), 1, passed))
 }
 
 use LimitSubject::{Consumer, Key};
