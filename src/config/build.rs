@@ -18,7 +18,7 @@ use super::secret::Readers;
 use super::{
     Address, Config, Cors, Forward, IdentityHeader, IdentityHeaders, Jwt, JwtAlgorithm, Listen, Loaded,
     RateHeaders, Report, RequestIdTrust, RouteAnswers, Secret, Server, Sidecar, TIMEOUTS, TrustedProxies,
-    Upstream, balance, forward,
+    Upstream, balance, forward, upstream_tls,
 };
 use crate::key::{
     Format, KeyType, KeyTypes, Kind, Limit, Networks, Pepper, Peppers, Prefix, Quota, Rate, Requirement,
@@ -399,6 +399,8 @@ impl<'t> Builder<'t> {
         }
         let weights = balance::weights(section, &written);
         let servers: Vec<Address> = written.into_iter().map(|(_, address)| address).collect();
+        let tls = self.upstream_tls(section, &servers);
+        let protocol = upstream_tls::protocol(section);
         let shared_secret = self.secret(section, "shared_secret_file");
         if let Some(secret) = &shared_secret
             && !secret.expose().iter().all(u8::is_ascii_graphic)
@@ -422,13 +424,16 @@ impl<'t> Builder<'t> {
         let jwt = section.section("jwt", "upstream.jwt");
         let jwt = jwt.and_then(|section| self.jwt(&section, &name, headers));
         let proofs = ["shared_secret_file", "jwt", "hmac_secret_file"];
+        let shows_certificate =
+            section.section("tls", "upstream.tls").is_some_and(|tls| tls.has("certificate"));
         if !proofs.iter().any(|name| section.has(name))
+            && !shows_certificate
             && let Some(at) = servers.iter().position(is_exposed)
         {
             section.warn(
                 section.span_of("servers"),
                 format!("whoever reaches `{}` directly can claim to be any consumer", servers[at]),
-                "set `shared_secret_file` and have the backend check X-Kgate-Secret, or set `jwt` or `hmac_secret_file`: docs/verify-backend.md",
+                "set `shared_secret_file` and have the backend check X-Kgate-Secret, or set `jwt` or `hmac_secret_file`, or have it ask for a client certificate and set `tls.certificate`: docs/verify-backend.md",
             );
         }
         let mut forward_metadata: Vec<String> = Vec::new();
@@ -459,6 +464,8 @@ impl<'t> Builder<'t> {
             balance: balance::balance(section),
             health: balance::health(section),
             ejection: balance::ejection(section, EMPTY.get_or_init(DeTable::new)),
+            tls,
+            protocol,
             shared_secret,
             jwt,
             hmac_secret,

@@ -250,7 +250,7 @@ impl Builder<'_> {
     }
 
     #[cfg(feature = "tls")]
-    fn dated(&self, span: Range<usize>, path: &std::path::Path, facts: &crate::tls::Facts) {
+    pub(super) fn dated(&self, span: Range<usize>, path: &std::path::Path, facts: &crate::tls::Facts) {
         let (not_before, not_after) = (facts.not_before, facts.not_after);
         self.dates.borrow_mut().push(Dated { span, path: path.to_owned(), not_before, not_after });
     }

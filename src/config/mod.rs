@@ -19,6 +19,7 @@ mod secret;
 mod settings;
 mod tell;
 mod template;
+mod upstream_tls;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -42,6 +43,7 @@ pub use secret::{Secret, SecretFault};
 pub use settings::{SETTINGS, Setting, docs};
 pub use tell::{EventKind, Outlet, Traces, Webhook, may_reach};
 pub use template::{candidates, template};
+pub use upstream_tls::{Protocol, UpstreamTls};
 
 /// A checked configuration.
 #[derive(Debug)]
@@ -255,6 +257,10 @@ pub struct Upstream {
     pub health: Option<HealthCheck>,
     /// When one is passed over because requests to it fail; `None` is never.
     pub ejection: Option<Ejection>,
+    /// TLS to them; `None` is clear text.
+    pub tls: Option<UpstreamTls>,
+    /// Which version of HTTP they are spoken to in.
+    pub protocol: Protocol,
     /// Sent as `X-Kgate-Secret`, so that the backend can tell kgate from others who reach it.
     pub shared_secret: Option<Secret>,
     /// How to tell the backend who calls by a signed token, if at all.
@@ -347,7 +353,9 @@ impl Config {
     /// Returns the files besides its own that it was made from: certificates, keys, authorities.
     pub fn certificate_files(&self) -> impl Iterator<Item = &Path> {
         let tls = self.listen.proxy.iter().filter_map(|listener| listener.tls.as_ref());
-        tls.flat_map(|tls| tls.files.iter().map(PathBuf::as_path))
+        let upstreams = self.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref());
+        let files = tls.flat_map(|tls| &tls.files).chain(upstreams.flat_map(|tls| &tls.files));
+        files.map(PathBuf::as_path)
     }
 
     /// Reads and checks a file. Relative paths in it are relative to it.

@@ -163,7 +163,12 @@ const TABLES: &[(&str, &str, &str)] = &[
         "`limits` of a plan",
         "Each limit is a table and allows one of three things: a rate `{ name = \"burst\", rate = \"100/s\", burst = 200 }`, a quota `{ name = \"month\", quota = \"1M/month\" }`, or so many requests in work at once `{ name = \"parallel\", concurrent = 10 }`. A request must fit all of them, and is charged to all or none. The limits of the key's plan, its consumer's (or `server.default_plan`) and the route's apply together; of limits with one name the key's plan counts before the consumer's, and that before the route's.",
     ),
-    ("upstream", "`[[upstream]]`", "A backend: one or more servers that speak HTTP/1.1."),
+    ("upstream", "`[[upstream]]`", "A backend: one or more servers."),
+    (
+        "upstream.tls",
+        "`tls` of an upstream",
+        "A table: `tls = { ca = \"backend-ca.pem\", certificate = \"kgate.pem\" }`; all defaults are `tls = {}`. A server whose certificate has expired, is for another name or is signed by somebody else gets no request: the answer is 502. Changed files are read again with the configuration.",
+    ),
     (
         "upstream.health",
         "`health` of an upstream",
@@ -379,6 +384,8 @@ settings! {
         "weights" "table" none "What share a server takes, from 1 to 100; without it, 1: `{ \"127.0.0.1:9000\" = 3 }`.";
         "health" "table" none "Ask its servers whether they are well; see `health` below.";
         "ejection" "table or `off`" "{}" "Pass over a server to which requests fail; see `ejection` below.";
+        "tls" "table" none "Speak TLS to its servers; see `tls` below.";
+        "protocol" "`http/1.1` | `http/2` | `auto`" "http/1.1" "What its servers speak. `auto` agrees on it in the TLS handshake; `http/2` without `tls` begins with it at once, as gRPC servers want it.";
         "shared_secret_file" "path" none "A file with a secret sent as `X-Kgate-Secret`, by which the backend knows kgate.";
         "jwt" "table" none "Tell the backend who calls by a signed token, too; see `jwt` below.";
         "hmac_secret_file" "path" none "A file with a secret under which every request to the backend carries a code over its method, target, time, id and identity headers: `X-Kgate-Signature`. See `docs/verify-backend.md`.";
@@ -387,6 +394,12 @@ settings! {
         "response_timeout" "duration" "60s" "From the end of the request to the first byte of the answer, and between two pieces of it; more is 504.";
         "total_timeout" "duration" none "From the choice of a server to the end of the answer; without it, an answer may go on as long as it goes on. More is 504, or the end of the connection if the answer had begun. Not for upgraded connections.";
         "idle_timeout" "duration" "60s" "How long an idle connection is kept for reuse. Keep it below the backend's own.";
+    }
+    "upstream.tls" {
+        "ca" "path" none "Certificates of the authorities that must have signed the servers' (PEM); without it, those this machine trusts.";
+        "server_name" "text" none "The name that must be in the servers' certificates; without it, each one's own name or address as in `servers`.";
+        "certificate" "path" none "The certificate chain by which the servers know kgate (PEM), so that they can refuse everybody else.";
+        "key" "path" none "Its private key; without it, in the same file.";
     }
     "upstream.health" {
         "path" "text" required "What is asked for with `GET`; an answer of 200 to 399 is a good one.";

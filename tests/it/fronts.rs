@@ -263,7 +263,7 @@ pub fn tool(name: &str) -> PathBuf {
     target.join("tools/bin").join(name)
 }
 
-fn free_port() -> SocketAddr {
+pub fn free_port() -> SocketAddr {
     // Taken by nobody else between here and the front's own bind, as a rule: the kernel hands out
     // others first.
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()

@@ -40,6 +40,7 @@ mod scan_archives;
 mod scan_hostile;
 mod seeing;
 mod tokens;
+mod upstream_tls;
 mod upstreams;
 mod usage;
 mod vectors;

@@ -5,6 +5,7 @@
 
 mod budget;
 mod pool;
+mod secure;
 mod tend;
 
 use std::io;
@@ -23,6 +24,7 @@ use crate::policy::Permit;
 use budget::Budget;
 use pool::Pool;
 pub(super) use pool::{Chosen, Endpoint};
+use secure::{Secured, alpn};
 pub(super) use tend::tend;
 
 /// A backend and its servers.
@@ -49,6 +51,7 @@ struct Server {
     weight: u32,
     /// What every connection to it is made by.
     options: PeerOptions,
+    secured: Option<Arc<Secured>>,
     /// One, or as many as a name has addresses.
     endpoints: Mutex<Vec<Arc<Endpoint>>>,
 }
@@ -57,11 +60,12 @@ impl Upstream {
     /// Makes one that knows what `previous`, of the same name, has learned of its servers.
     pub(super) fn new(spec: &config::Upstream, previous: Option<&Self>) -> io::Result<Self> {
         let known = previous.map(Self::endpoints).unwrap_or_default();
+        let secured = spec.tls.as_ref().map(|tls| Arc::new(Secured::new(tls)));
         let servers = spec
             .servers
             .iter()
             .zip(&spec.weights)
-            .map(|(address, weight)| Server::new(address, *weight, spec, &known))
+            .map(|(address, weight)| Server::new(address, *weight, spec, secured.as_ref(), &known))
             .collect::<io::Result<Vec<_>>>()?;
         let upstream = Self {
             name: spec.name.clone(),
@@ -282,13 +286,17 @@ impl Server {
         address: &Address,
         weight: u32,
         spec: &config::Upstream,
+        secured: Option<&Arc<Secured>>,
         known: &[Arc<Endpoint>],
     ) -> io::Result<Self> {
-        let options = options(spec);
-        let endpoint = |mut peer: HttpPeer| {
-            peer.options = options.clone();
-            vec![Arc::new(Endpoint::new(address.to_string(), peer, weight, known))]
+        let server = Self {
+            address: address.clone(),
+            weight,
+            options: options(spec),
+            secured: secured.cloned(),
+            endpoints: Mutex::default(),
         };
+        let endpoint = |peer| vec![server.endpoint(address.to_string(), peer, known)];
         let endpoints = match address {
             Address::Tcp(at) => endpoint(HttpPeer::new(at, false, String::new())),
             Address::Unix(path) => {
@@ -298,7 +306,16 @@ impl Server {
             }
             Address::Name(..) => Vec::new(),
         };
-        Ok(Self { address: address.clone(), weight, options, endpoints: Mutex::new(endpoints) })
+        *server.endpoints() = endpoints;
+        Ok(server)
+    }
+
+    fn endpoint(&self, address: String, mut peer: HttpPeer, known: &[Arc<Endpoint>]) -> Arc<Endpoint> {
+        peer.options = self.options.clone();
+        if let Some(secured) = &self.secured {
+            secured.secure(&mut peer, &self.address);
+        }
+        Arc::new(Endpoint::new(address, peer, self.weight, known))
     }
 
     /// Puts it at other addresses. Says whether that changes anything.
@@ -316,9 +333,7 @@ impl Server {
         *endpoints = sorted
             .into_iter()
             .map(|address| {
-                let mut peer = HttpPeer::new(address, false, String::new());
-                peer.options = self.options.clone();
-                Arc::new(Endpoint::new(address.to_string(), peer, self.weight, known))
+                self.endpoint(address.to_string(), HttpPeer::new(address, false, String::new()), known)
             })
             .collect();
         true
@@ -336,12 +351,18 @@ fn options(spec: &config::Upstream) -> PeerOptions {
     options.read_timeout = Some(spec.response_timeout);
     options.write_timeout = Some(spec.response_timeout);
     options.idle_timeout = Some(spec.idle_timeout);
+    options.alpn = alpn(spec.protocol);
+    // Pingora would open a connection for each request at once.
+    options.max_h2_streams = MAX_STREAMS;
     options
 }
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+/// Requests at once over one connection of HTTP/2: what servers are used to.
+const MAX_STREAMS: usize = 100;
 
 /// How long a start or a reload waits for names that are new.
 const FIRST_LOOK: Duration = Duration::from_secs(2);

@@ -88,6 +88,7 @@ async fn ask(connector: &Connector, endpoint: &Endpoint, head: RequestHeader) ->
     let mut peer: HttpPeer = (*endpoint.peer()).clone();
     peer.options.read_timeout = None;
     let (mut session, _) = connector.get_http_session(&peer).await.ok()?;
+    let head = if session.as_http2().is_some() { head_of_http2(head, peer.is_tls())? } else { head };
     session.write_request_header(Box::new(head)).await.ok()?;
     session.finish_request_body().await.ok()?;
     session.read_response_header().await.ok()?;
@@ -106,6 +107,18 @@ fn question(upstream: &Upstream, check: &HealthCheck, endpoint: &Endpoint) -> Op
     if let Some(secret) = &upstream.secret {
         head.insert_header(IdentityHeaders::SECRET, secret.clone()).ok()?;
     }
+    Some(head)
+}
+
+/// Puts the host where HTTP/2 has it (RFC 9113 §8.3.1).
+fn head_of_http2(mut head: RequestHeader, is_tls: bool) -> Option<RequestHeader> {
+    let host = head.remove_header(&HOST)?;
+    head.remove_header(&CONNECTION);
+    let path = String::from_utf8(head.raw_path().to_vec()).ok()?;
+    let scheme = if is_tls { "https" } else { "http" };
+    let uri = http::Uri::builder().scheme(scheme).authority(host.as_bytes()).path_and_query(path).build();
+    head.set_uri(uri.ok()?);
+    head.set_version(http::Version::HTTP_2);
     Some(head)
 }
 

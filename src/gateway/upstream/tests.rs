@@ -11,6 +11,8 @@ fn spec(servers: &[&str], balance: Balance) -> config::Upstream {
         balance,
         health: None,
         ejection: Some(Ejection { failures: 2, lasts: second, server_errors: false }),
+        tls: None,
+        protocol: crate::config::Protocol::Http1,
         shared_secret: None,
         jwt: None,
         hmac_secret: None,
