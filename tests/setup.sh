@@ -89,6 +89,7 @@ if [ "$purpose" = test ]; then
     echo "kgate: installing standardwebhooks and opentelemetry-proto (PyPI) into $tools" >&2
     "$tools/bin/pip" install -q --disable-pip-version-check standardwebhooks opentelemetry-proto
   fi
+  pypi schemathesis schemathesis           # tries the admin API against its OpenAPI document
   pypi check-jsonschema check-jsonschema   # SARIF against its schema
   # What the examples of docs/verify-backend.md use: PyJWT, and jose beside it for Node.
   if [ ! -d "$tools/node_modules/jose" ] || ! "$tools/bin/python" -c 'import jwt, cryptography' 2>/dev/null; then

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use axum::body::Body;
+use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, Method, Request, Response};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
-use super::http::{Answer, Head, Refusal};
+use super::door::{json, read_body};
+use super::problem::Problem;
 
 /// Takes alerts in. Called on a thread of its own, so it may wait.
 pub trait AlertTaker: Send + Sync {
@@ -52,47 +53,48 @@ impl Alerts {
         Self { taker, places: Semaphore::new(AT_ONCE) }
     }
 
-    /// Returns the head of a request that is an alert.
-    pub(super) fn head_of(&self, bytes: &[u8]) -> Option<Head> {
-        Head::parse(bytes).ok().filter(|head| head.is_post() && self.taker.takes(head.path()))
+    /// Says whether a request is an alert.
+    pub(super) fn take(&self, request: &Request<Body>) -> bool {
+        request.method() == Method::POST && self.taker.takes(request.uri().path())
     }
 
-    /// Reads the body, of which `begun` is there already, and answers.
-    pub(super) async fn answer(&self, head: &Head, begun: &[u8], stream: &mut TcpStream) -> Answer {
-        let length = match head.declared_length() {
-            Ok(length) if length > MAX_BODY => return Refusal::BodyTooLong.answer(),
-            Ok(length) => length,
-            Err(refusal) => return refusal.answer(),
+    /// Reads the body and answers.
+    pub(super) async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, Problem> {
+        if declared_length(request.headers())? > MAX_BODY {
+            return Err(too_long());
+        }
+        let Ok(_place) = self.places.try_acquire() else { return Err(Problem::busy()) };
+        let (head, body) = request.into_parts();
+        let body = read_body(body, MAX_BODY, DEADLINE).await?;
+        let headers = head.headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec()));
+        let alert = AlertRequest {
+            path: head.uri.path().to_owned(),
+            headers: headers.collect(),
+            body: body.to_vec(),
         };
-        let Ok(_place) = self.places.try_acquire() else { return Refusal::Busy.answer() };
-        let Some(body) = read_body(head, begun, length, stream).await else {
-            return Refusal::Malformed.answer();
-        };
-        let request = AlertRequest { path: head.path().to_owned(), headers: head.headers(), body };
         let taker = Arc::clone(&self.taker);
-        match tokio::task::spawn_blocking(move || taker.take(request)).await {
-            Ok(answer) => Answer::json(answer.status, &answer.body),
+        match tokio::task::spawn_blocking(move || taker.take(alert)).await {
+            Ok(answer) => Ok(json(answer.status, &answer.body)),
             // It panicked, and said so on standard error.
-            Err(_) => Refusal::Busy.answer(),
+            Err(_) => Err(Problem::busy()),
         }
     }
 }
 
-async fn read_body(head: &Head, begun: &[u8], length: usize, stream: &mut TcpStream) -> Option<Vec<u8>> {
-    if begun.len() > length {
-        return None;
+/// Returns the declared length of a body that may be long. One without is refused, so that what is too
+/// long is known before it is read.
+fn declared_length(headers: &HeaderMap) -> Result<usize, Problem> {
+    let required = || Problem::new(411, "length_required", "the length of the body must be declared");
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return Err(required());
     }
-    let read = async {
-        if head.expects_continue() && begun.is_empty() {
-            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.ok()?;
-        }
-        // Grown as bytes come: a promised length is no reason to set memory aside.
-        let mut body = begun.to_vec();
-        let rest = (length - begun.len()) as u64;
-        stream.take(rest).read_to_end(&mut body).await.ok()?;
-        (body.len() == length).then_some(body)
-    };
-    timeout(DEADLINE, read).await.ok().flatten()
+    let length = headers.get(CONTENT_LENGTH).ok_or_else(required)?;
+    // hyper has seen to it that it is one number; what does not fit one is too long in any case.
+    Ok(length.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(usize::MAX))
+}
+
+fn too_long() -> Problem {
+    Problem::new(413, "body_too_long", "the body is too long")
 }
 
 /// 10,000 tokens, each with a long URL, have some 3 MB.

@@ -100,8 +100,12 @@ impl Reported {
         }
         // Opened to write only when there is something to write: others wait for the lock meanwhile.
         let store = Store::open(&config.data_dir, Access::Write, &Options::default())?;
-        let act =
-            Act { actor: Actor { user: source.as_str().to_owned(), via: Via::Admin }, at: now, note: None };
+        let act = Act {
+            actor: Actor { user: source.as_str().to_owned(), via: Via::Admin },
+            at: now,
+            note: None,
+            request: None,
+        };
         let ended = store.end_noted(&live, end, &act)?;
         store.close()?;
         let changed = ended.iter().filter(|e| e.result.as_ref().is_ok_and(|outcome| outcome.changed));

@@ -35,6 +35,8 @@ fn says_no(error: &StoreError) -> bool {
             | StoreError::Disabled { .. }
             | StoreError::AlreadyRotated { .. }
             | StoreError::ExternalIdTaken { .. }
+            | StoreError::NoSuchAdminKey { .. }
+            | StoreError::AdminKeyEnded { .. }
     )
 }
 
@@ -97,6 +99,8 @@ fn store_advice(error: &StoreError) -> Vec<String> {
         StoreError::AlreadyRotated { by, .. } => {
             vec![format!("its successor is {by}: `kgate key show {by}`")]
         }
+        StoreError::NoSuchAdminKey { .. } => one("`kgate admin-key list` shows all admin keys"),
+        StoreError::AdminKeyEnded { .. } => one("create another with `kgate admin-key create`"),
         _ => Vec::new(),
     }
 }
@@ -117,7 +121,11 @@ fn holder_advice(holders: &[Holder]) -> Vec<String> {
 
 fn outcome_advice(subjects: &[String]) -> Vec<String> {
     let shows = |id: &String| {
-        let kind = if id.starts_with("cust_") { "consumer" } else { "key" };
+        let kind = match id {
+            id if id.starts_with("akey_") => "admin-key",
+            id if id.starts_with("cust_") => "consumer",
+            _ => "key",
+        };
         format!("run `kgate {kind} show {id}` to see whether it happened")
     };
     match subjects {

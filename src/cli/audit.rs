@@ -4,16 +4,17 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::key::{KeyRecord, Timestamp};
-use crate::store::{Action, AlertRow, AuditHead, AuditReport, AuditRow, Store, Subject, Via};
+use crate::admin::api::action_details;
+use crate::key::{KeyRecord, Past, Timestamp};
+use crate::store::{AlertRow, AuditHead, AuditReport, AuditRow, Store, Subject};
 
 use super::failure::{Answer, Failure, Outcome};
 use super::lookup;
 use super::session::Session;
 use super::ui::{Cell, Item, List, Object, Tone};
-use super::values::{Past, counted, to_the_second};
+use super::values::{counted, to_the_second};
 use super::view::{Field, named, time};
 
 /// What `audit` prints of a row.
@@ -25,7 +26,7 @@ pub(super) const AUDIT_ROW: &[Field] = &[
         "time it takes effect: that of the end of the grace period for a rotated key, else `at`",
     ),
     ("actor", "who: the operating-system user, or the admin key's or portal user's name"),
-    ("via", "through which door: `cli`, `admin`, `portal`, `library` or `system`"),
+    ("via", "through which door: `cli`, `api`, `portal`, `library` or `system`"),
     ("action", "what, for example `key.revoked`"),
     ("subjects", "array of the identifiers of the consumers and keys it touched"),
     ("details", "object; what else is known of the action"),
@@ -313,6 +314,7 @@ impl<'a> Filter<'a> {
         let is_about = |subject: Subject| match subject {
             Subject::Key(key) => key == alert.row.key,
             Subject::Consumer(consumer) => alert.key.as_ref().is_some_and(|key| key.consumer == consumer),
+            Subject::AdminKey(_) => false,
         };
         self.subject.is_none_or(is_about) && self.since.is_none_or(|since| alert.row.alert.last >= since)
     }
@@ -382,12 +384,12 @@ impl Item for AuditRow {
         let values = [
             json!(self.number),
             time(self.at),
-            time(effective_at(self)),
+            time(self.effective_at()),
             json!(self.actor.user),
-            json!(via(self.actor.via)),
+            json!(self.actor.via.as_str()),
             json!(self.action.name()),
             json!(subjects),
-            details(&self.action),
+            action_details(&self.action),
             json!(self.note),
             json!(hex(&self.previous)),
         ];
@@ -409,7 +411,7 @@ impl Item for AuditRow {
             Cell::plain(self.number.to_string()),
             Cell::plain(to_the_second(self.at)),
             Cell::plain(self.actor.user.as_str()),
-            Cell::plain(via(self.actor.via)),
+            Cell::plain(self.actor.via.as_str()),
             Cell::plain(self.action.name()),
             subject,
             Cell::or_none(self.note.as_deref().unwrap_or_default()),
@@ -434,52 +436,6 @@ impl Item for AuditReport {
             vec![("rows", Cell::plain(self.rows.to_string())), ("head", Cell::plain(head_text(self.head)))];
         rows.extend(self.faults.iter().map(|fault| ("fault", Cell::toned(fault.to_string(), Tone::Bad))));
         rows
-    }
-}
-
-/// When a row takes effect.
-fn effective_at(row: &AuditRow) -> Timestamp {
-    match row.action {
-        Action::KeyRotated { until: Some(until), .. } => until,
-        _ => row.at,
-    }
-}
-
-/// What an action says beyond its name and subjects.
-fn details(action: &Action) -> Value {
-    match action {
-        Action::ConsumerUpdated { fields, .. } | Action::KeyUpdated { fields, .. } => {
-            json!({ "fields": fields })
-        }
-        Action::KeyRotated { successor, until, .. } => {
-            json!({ "successor": successor.to_string(), "until": until.map(|at| at.to_string()) })
-        }
-        Action::KeysRevoked { reason, .. } => json!({ "reason": reason.as_str() }),
-        Action::KeysPruned { keys } => {
-            let kept = keys.iter().map(|k| {
-                json!({
-                    "id": k.id.to_string(),
-                    "digest": k.digest.to_string(),
-                    "revoked_at": k.revoked_at.to_string(),
-                    "reason": k.reason.as_str(),
-                })
-            });
-            json!({ "keys": kept.collect::<Vec<_>>() })
-        }
-        Action::Restored { revision, .. } => json!({ "revision": revision }),
-        Action::OlderAccepted { seen } => json!({ "seen": seen }),
-        Action::Migrated { from, to } => json!({ "from": from, "to": to }),
-        _ => json!({}),
-    }
-}
-
-fn via(via: Via) -> &'static str {
-    match via {
-        Via::Cli => "cli",
-        Via::Admin => "admin",
-        Via::Portal => "portal",
-        Via::Library => "library",
-        Via::System => "system",
     }
 }
 

@@ -126,10 +126,9 @@ impl Item for Shown<'_> {
 
 impl Shown<'_> {
     fn counts(&self) -> String {
-        let admin = self.0.config.listen.admin;
-        let asked = admin.map_or_else(
+        let asked = self.0.config.listen.admin.first().map_or_else(
             || "set `listen.admin` to ask it".to_owned(),
-            |address| format!("ask it: POST http://{address}/explain"),
+            |address| format!("ask it: POST /explain at {address}"),
         );
         format!("not known here: they are in the running gateway's memory; {asked}")
     }

@@ -4,6 +4,7 @@
 //! top to bottom: resolve what was named, check, one store call, one status line. Everything
 //! printed goes through [`ui::Ui`]; everything that fails becomes a [`failure::Failure`].
 
+mod admin_key;
 mod advice;
 mod audit;
 mod backup;
@@ -121,6 +122,8 @@ enum Command {
     SigningKey(signing_key::SigningKeys),
     #[command(subcommand)]
     Tls(tls::Tls),
+    #[command(subcommand)]
+    AdminKey(admin_key::AdminKeys),
     Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(restore::Restore),
@@ -167,6 +170,7 @@ fn dispatch(command: Command, session: &Session) -> Outcome {
         Command::Usage(args) => usage::run(&args, session),
         Command::SigningKey(command) => signing_key::run(command, session),
         Command::Tls(command) => tls::run(&command, session),
+        Command::AdminKey(command) => admin_key::run(command, session),
         Command::Audit(args) => audit::run(&args, session),
         Command::Backup(args) => backup::run(&args, session),
         Command::Restore(args) => restore::run(&args, session),
@@ -199,6 +203,11 @@ const FORMS: &[(&str, &str, &[view::Field])] = &[
     ("A verdict", "`explain` and `key verify`.", explain::ACCOUNT),
     ("A signing key", "`signing-key create`, `rotate` and `list`.", signing_key::SIGNING_KEY),
     ("A certificate", "`tls self-signed`.", tls::CERTIFICATE),
+    (
+        "An admin key",
+        "Every `admin-key` command; `token` of `create` and `rotate` only.",
+        admin_key::ADMIN_KEY,
+    ),
     ("A deleted consumer", "`consumer delete`.", consumer::DELETED),
     (
         "A scan",

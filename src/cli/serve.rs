@@ -72,7 +72,6 @@ fn failure(error: &ServeError) -> Failure {
             .help("name the authorities that vouch for it with `ca_file`, or install `ca-certificates`"),
         ServeError::AccessLog { .. } => Failure::cannot(error.to_string())
             .help("set `file` in [access_log] to one that this user may write, or leave it out for stdout"),
-        ServeError::BindAdmin { source, .. } => Failure::cannot(error.to_string()).help_maybe(in_use(source)),
         ServeError::Sign(error) => sign_failure(error),
         ServeError::NoSigningKey(missing) => no_signing_key(missing),
         ServeError::Lock { source, .. } => Failure::cannot(error.to_string()).because(source),

@@ -52,6 +52,7 @@ impl Session {
             actor: Actor { user: user(), via: Via::Cli },
             at: self.now(),
             note: note.map(ToOwned::to_owned),
+            request: None,
         }
     }
 

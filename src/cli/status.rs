@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::config::Address;
 use crate::key::State;
 use crate::store::{Check, Level, Store};
 
@@ -23,12 +24,16 @@ pub(super) struct Status {}
 
 pub(super) fn run(_args: &Status, session: &Session) -> Outcome {
     let mut checks = Vec::new();
-    match session.config()?.listen.admin {
+    let on_tcp = session.config()?.listen.admin.iter().find_map(|address| match address {
+        Address::Tcp(address) => Some(*address),
+        Address::Name(..) | Address::Unix(_) => None,
+    });
+    match on_tcp {
         Some(admin) => server(admin, &mut checks),
         None => checks.push(Check {
             name: "server",
             level: Level::Warning,
-            detail: "there is no `admin` in [listen] to ask".to_owned(),
+            detail: "there is no `admin` on TCP in [listen] to ask".to_owned(),
         }),
     }
     checks.push(expiring(&session.store()?, session)?);

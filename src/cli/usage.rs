@@ -1,18 +1,16 @@
 //! `kgate usage`
 
-use std::collections::{BTreeMap, HashMap};
-
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::key::{ConsumerId, KeyId, Timestamp};
-use crate::store::{Count, Period, Query, Retention, Store, Used};
+use crate::key::{ConsumerId, KeyId, Past};
+use crate::store::{Retention, Store, UsageBy, UsageRow, UsageWindow, Used};
 
 use super::failure::{Answer, Failure, Outcome};
 use super::lookup;
 use super::session::Session;
 use super::ui::{Cell, Item, Object, Tone};
-use super::values::{Past, counted, to_the_second};
+use super::values::{counted, to_the_second};
 use super::view::{Field, time};
 
 /// What `usage` prints of each row.
@@ -65,27 +63,30 @@ enum By {
     Time,
 }
 
+impl From<By> for UsageBy {
+    fn from(by: By) -> Self {
+        match by {
+            By::Key => Self::Key,
+            By::Consumer => Self::Consumer,
+            By::Route => Self::Route,
+            By::Time => Self::Time,
+        }
+    }
+}
+
 pub(super) fn run(args: &UsageArgs, session: &Session) -> Outcome {
     let now = session.now();
     let store = session.store()?;
     let subject = args.subject.as_deref().map(|text| Subject::find(&store, text)).transpose()?;
     let by = args.by.unwrap_or(if matches!(subject, Some(Subject::Key(_))) { By::Route } else { By::Key });
     let retention = session.config().map_or_else(|_| Retention::default(), |config| config.usage);
-    let window = Window::new(args.since.resolve(now), now, retention);
+    let window = UsageWindow::reaching(args.since.resolve(now), now, retention);
     let keys = subject.map(|subject| subject.keys(&store)).transpose()?;
     let Some(usage) = session.usage() else {
         return Err(Failure::cannot("the usage file cannot be read").help("run `kgate doctor`"));
     };
-    let counts = usage.counts(Query {
-        keys,
-        period: window.period,
-        from: window.from,
-        to: window.to,
-        by_key: matches!(by, By::Key | By::Consumer),
-        by_route: by == By::Route,
-    })?;
-    let rows = rows(&counts, by, window, &store);
-    let total: u64 = rows.iter().map(Row::requests).sum();
+    let rows = usage.report(keys, by.into(), window, &store)?;
+    let total: u64 = rows.iter().map(UsageRow::requests).sum();
     let mut list = session.ui.list();
     for row in &rows {
         match by {
@@ -131,162 +132,37 @@ impl Subject {
     }
 }
 
-/// The buckets that are read.
-#[derive(Clone, Copy)]
-struct Window {
-    period: Period,
-    from: u32,
-    to: u32,
-}
+/// What programs get of a row.
+struct Shown<'r>(&'r UsageRow);
 
-impl Window {
-    /// Takes the finest buckets that reach back to `since` and are not too many to look at.
-    fn new(since: Timestamp, now: Timestamp, retention: Retention) -> Self {
-        let span = now.since(since);
-        let period = [Period::Minute, Period::Hour]
-            .into_iter()
-            .find(|period| {
-                span <= retention.of(*period) && span.as_secs() / period.secs().unsigned_abs() <= FINEST
-            })
-            .unwrap_or(Period::Day);
-        Self { period, from: period.bucket(since), to: period.bucket(now) }
-    }
-
-    fn begins(self) -> Timestamp {
-        self.period.begins(self.from)
-    }
-
-    fn steps(self) -> usize {
-        usize::try_from(self.to.saturating_sub(self.from))
-            .unwrap_or(usize::MAX)
-            .saturating_add(1)
-            .min(STEPS_MAX)
-    }
-}
-
-/// The most buckets of a kind before coarser ones are taken.
-const FINEST: u64 = 240;
-
-/// More steps than the longest retention has days.
-const STEPS_MAX: usize = 4_000;
-
-/// One row of the answer.
-struct Row {
-    key: Option<(KeyId, Option<String>)>,
-    consumer: Option<(ConsumerId, Option<String>)>,
-    route: Option<String>,
-    window: Window,
-    by_used: [u64; Used::ALL.len()],
-    series: Vec<u64>,
-}
-
-impl Row {
-    fn new(window: Window) -> Self {
-        Self {
-            key: None,
-            consumer: None,
-            route: None,
-            window,
-            by_used: [0; Used::ALL.len()],
-            series: vec![0; window.steps()],
-        }
-    }
-
-    fn add(&mut self, count: &Count) {
-        self.by_used[count.used as usize] += count.requests;
-        let step = usize::try_from(count.bucket.saturating_sub(self.window.from)).unwrap_or(usize::MAX);
-        if let Some(sum) = self.series.get_mut(step) {
-            *sum += count.requests;
-        }
-    }
-
-    fn requests(&self) -> u64 {
-        self.by_used.iter().sum()
-    }
-
+impl Shown<'_> {
     fn object(&self) -> Object {
+        let row = self.0;
         let name = |named: Option<&Option<String>>| json!(named.and_then(Option::as_deref));
         let mut values = vec![
-            json!(self.key.as_ref().map(|(id, _)| id.to_string())),
-            name(self.key.as_ref().map(|(_, name)| name)),
-            json!(self.consumer.as_ref().map(|(id, _)| id.to_string())),
-            name(self.consumer.as_ref().map(|(_, name)| name)),
-            json!(self.route),
-            time(self.window.begins()),
-            time(self.window.period.begins(self.window.to + 1)),
-            json!(self.requests()),
+            json!(row.key.as_ref().map(|(id, _)| id.to_string())),
+            name(row.key.as_ref().map(|(_, name)| name)),
+            json!(row.consumer.as_ref().map(|(id, _)| id.to_string())),
+            name(row.consumer.as_ref().map(|(_, name)| name)),
+            json!(row.route),
+            time(row.window.begins()),
+            time(row.window.ends()),
+            json!(row.requests()),
         ];
-        values.extend(self.by_used.iter().map(|count| json!(count)));
-        values.push(json!(self.series));
-        values.push(json!(self.window.period.secs()));
+        values.extend(row.by_used.iter().map(|count| json!(count)));
+        values.push(json!(row.series));
+        values.push(json!(row.window.period.secs()));
         Object(USAGE.iter().map(|(name, _)| *name).zip(values).collect())
     }
 
     /// Returns the cells after those that say whose the row is.
     fn numbers(&self) -> impl Iterator<Item = Cell> {
-        let counts = self.by_used.iter().enumerate().map(|(i, count)| match (count, i) {
+        let counts = self.0.by_used.iter().enumerate().map(|(i, count)| match (count, i) {
             (0, _) => Cell::toned("0", Tone::Faint),
             (_, 0) => Cell::plain(count.to_string()),
             _ => Cell::toned(count.to_string(), Tone::Attention),
         });
-        counts.chain([Cell::plain(sparkline(&self.series))])
-    }
-}
-
-/// Adds counts up into rows, the busiest first; by time, the first first.
-fn rows(counts: &[Count], by: By, window: Window, store: &Store) -> Vec<Row> {
-    if by == By::Time {
-        return by_time(counts, window);
-    }
-    let mut names = Names { store, consumers: HashMap::new() };
-    let mut rows: BTreeMap<String, Row> = BTreeMap::new();
-    for count in counts {
-        let key = count.key.map(|id| (id, names.key(id)));
-        let id = match (by, &key) {
-            (By::Key, Some((id, _))) => id.to_string(),
-            (By::Consumer, Some((_, Some((_, consumer))))) => consumer.to_string(),
-            (By::Route, _) => count.route.clone().unwrap_or_default(),
-            _ => String::new(),
-        };
-        let row = rows.entry(id).or_insert_with(|| {
-            let mut row = Row::new(window);
-            row.route.clone_from(&count.route);
-            if let Some((id, known)) = &key {
-                row.consumer = known.as_ref().map(|(_, consumer)| (*consumer, names.consumer(*consumer)));
-                row.key = (by == By::Key).then(|| (*id, known.as_ref().map(|(name, _)| name.clone())));
-            }
-            row
-        });
-        row.add(count);
-    }
-    let mut rows: Vec<Row> = rows.into_values().collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.requests()));
-    rows
-}
-
-fn by_time(counts: &[Count], window: Window) -> Vec<Row> {
-    let mut rows: BTreeMap<u32, Row> = BTreeMap::new();
-    for count in counts {
-        let at = Window { from: count.bucket, to: count.bucket, ..window };
-        rows.entry(count.bucket).or_insert_with(|| Row::new(at)).add(count);
-    }
-    rows.into_values().collect()
-}
-
-/// Looks up what keys and consumers are called, each consumer once.
-struct Names<'s> {
-    store: &'s Store,
-    consumers: HashMap<ConsumerId, Option<String>>,
-}
-
-impl Names<'_> {
-    fn key(&self, id: KeyId) -> Option<(String, ConsumerId)> {
-        self.store.key(id).ok().map(|key| (key.name, key.consumer))
-    }
-
-    fn consumer(&mut self, id: ConsumerId) -> Option<String> {
-        let store = self.store;
-        self.consumers.entry(id).or_insert_with(|| store.consumer(id).ok().map(|c| c.name)).clone()
+        counts.chain([Cell::plain(sparkline(&self.0.series))])
     }
 }
 
@@ -309,10 +185,10 @@ fn sparkline(series: &[u64]) -> String {
 /// How wide a line of blocks is at most.
 const WIDTH: usize = 24;
 
-struct ByKey<'r>(&'r Row);
-struct ByConsumer<'r>(&'r Row);
-struct ByRoute<'r>(&'r Row);
-struct ByTime<'r>(&'r Row);
+struct ByKey<'r>(&'r UsageRow);
+struct ByConsumer<'r>(&'r UsageRow);
+struct ByRoute<'r>(&'r UsageRow);
+struct ByTime<'r>(&'r UsageRow);
 
 fn name_cell<T>(named: Option<&(T, Option<String>)>) -> Cell {
     Cell::or_none(named.and_then(|(_, name)| name.clone()).unwrap_or_default())
@@ -323,14 +199,14 @@ impl Item for ByKey<'_> {
         &["KEY", "NAME", "CONSUMER", "ALLOWED", "LIMITED", "FORBIDDEN", "REFUSED", "FAILED", "TREND"];
 
     fn object(&self) -> Object {
-        self.0.object()
+        Shown(self.0).object()
     }
 
     fn cells(&self) -> Vec<Cell> {
         let id = self.0.key.as_ref().map_or_else(Cell::none, |(id, _)| Cell::plain(id.to_string()));
         [id, name_cell(self.0.key.as_ref()), name_cell(self.0.consumer.as_ref())]
             .into_iter()
-            .chain(self.0.numbers())
+            .chain(Shown(self.0).numbers())
             .collect()
     }
 }
@@ -340,12 +216,12 @@ impl Item for ByConsumer<'_> {
         &["CONSUMER", "NAME", "ALLOWED", "LIMITED", "FORBIDDEN", "REFUSED", "FAILED", "TREND"];
 
     fn object(&self) -> Object {
-        self.0.object()
+        Shown(self.0).object()
     }
 
     fn cells(&self) -> Vec<Cell> {
         let id = self.0.consumer.as_ref().map_or_else(Cell::none, |(id, _)| Cell::plain(id.to_string()));
-        [id, name_cell(self.0.consumer.as_ref())].into_iter().chain(self.0.numbers()).collect()
+        [id, name_cell(self.0.consumer.as_ref())].into_iter().chain(Shown(self.0).numbers()).collect()
     }
 }
 
@@ -354,12 +230,12 @@ impl Item for ByRoute<'_> {
         &["ROUTE", "ALLOWED", "LIMITED", "FORBIDDEN", "REFUSED", "FAILED", "TREND"];
 
     fn object(&self) -> Object {
-        self.0.object()
+        Shown(self.0).object()
     }
 
     fn cells(&self) -> Vec<Cell> {
         let route = Cell::or_none(self.0.route.clone().unwrap_or_default());
-        [route].into_iter().chain(self.0.numbers()).collect()
+        [route].into_iter().chain(Shown(self.0).numbers()).collect()
     }
 }
 
@@ -368,12 +244,12 @@ impl Item for ByTime<'_> {
         &["FROM", "ALLOWED", "LIMITED", "FORBIDDEN", "REFUSED", "FAILED"];
 
     fn object(&self) -> Object {
-        self.0.object()
+        Shown(self.0).object()
     }
 
     fn cells(&self) -> Vec<Cell> {
         let from = Cell::plain(to_the_second(self.0.window.begins()));
-        [from].into_iter().chain(self.0.numbers().take(Used::ALL.len())).collect()
+        [from].into_iter().chain(Shown(self.0).numbers().take(Used::ALL.len())).collect()
     }
 }
 
@@ -386,18 +262,5 @@ mod tests {
         assert_eq!(sparkline(&[0, 1, 50, 100]), "·▂▅█");
         assert_eq!(sparkline(&[]), "");
         assert_eq!(sparkline(&vec![u64::MAX / 4_000; 4_000]).chars().count(), 24);
-    }
-
-    #[test]
-    fn the_finest_buckets_that_reach_back_are_read() {
-        let now = Timestamp::from_secs(100 * 86_400);
-        let period = |hours| {
-            let since = now.minus(std::time::Duration::from_hours(hours));
-            Window::new(since, now, Retention::default()).period
-        };
-        assert_eq!(
-            [1, 2, 24, 7 * 24, 30 * 24].map(period),
-            [Period::Minute, Period::Minute, Period::Hour, Period::Hour, Period::Day]
-        );
     }
 }

@@ -1,90 +1,17 @@
-//! Values typed on the command line that no room below knows: `never`, `k=v`, and how moments are
-//! shown to people.
+//! Values typed on the command line that no room below knows, such as `k=v`, and how moments are shown to
+//! people.
 
-use std::str::FromStr;
-use std::time::Duration;
-
-use crate::key::{Metadata, Span, Timestamp};
+use crate::key::{Metadata, Moment, Span, Timestamp};
 
 use super::failure::Failure;
 
-/// When something ends: `90d` from now, a date, a time, or `never`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Moment {
-    /// Never; has to be said.
-    Never,
-    /// So long from now.
-    In(Duration),
-    /// Then.
-    At(Timestamp),
-}
-
-impl FromStr for Moment {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "never" {
-            return Ok(Self::Never);
-        }
-        if let Ok(span) = text.parse::<Span>() {
-            return Ok(Self::In(span.as_duration()));
-        }
-        text.parse().map(Self::At).map_err(|_| {
-            "expected a length of time (90d), a date (2026-12-31), an RFC 3339 time, or `never`".to_owned()
-        })
-    }
-}
-
-impl Moment {
-    /// Returns the moment as a time; `None` is never.
-    pub(super) fn resolve(self, now: Timestamp) -> Option<Timestamp> {
-        match self {
-            Self::Never => None,
-            Self::In(span) => Some(now.plus(span)),
-            Self::At(at) => Some(at),
-        }
-    }
-
-    /// As [`Moment::resolve`], for an expiry: one that is not in the future is refused.
-    pub(super) fn resolve_expiry(self, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
-        let at = self.resolve(now);
-        match at {
-            Some(at) if at <= now => Err(Failure::cannot(format!("the expiry {at} is not in the future"))
-                .help("to end a key now, use `kgate key revoke` (for good) or `kgate key disable`")),
-            _ => Ok(at),
-        }
-    }
-}
-
-/// A point in the past: `1y` ago, a date, or a time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Past {
-    /// So long ago.
-    Ago(Duration),
-    /// Then.
-    At(Timestamp),
-}
-
-impl FromStr for Past {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(span) = text.parse::<Span>() {
-            return Ok(Self::Ago(span.as_duration()));
-        }
-        text.parse().map(Self::At).map_err(|_| {
-            "expected a length of time ago (30d, 1y), a date (2026-12-31) or an RFC 3339 time".to_owned()
-        })
-    }
-}
-
-impl Past {
-    /// Returns the time.
-    pub(super) fn resolve(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::Ago(span) => now.minus(span),
-            Self::At(at) => at,
-        }
+/// Returns when something ends; an expiry that is not in the future is refused. `None` is never.
+pub(super) fn resolve_expiry(moment: Moment, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
+    let at = moment.resolve(now);
+    match at {
+        Some(at) if at <= now => Err(Failure::cannot(format!("the expiry {at} is not in the future"))
+            .help("to end a key now, use `kgate key revoke` (for good) or `kgate key disable`")),
+        _ => Ok(at),
     }
 }
 
@@ -183,8 +110,8 @@ mod tests {
         assert_eq!(resolve("1h"), Some(Timestamp::from_secs(1_003_600)));
         assert_eq!(resolve("1970-02-01"), Some(Timestamp::from_secs(31 * 86_400)));
         assert!("soon".parse::<Moment>().is_err());
-        assert!("1970-01-02".parse::<Moment>().unwrap().resolve_expiry(now).is_err());
-        assert!("0s".parse::<Moment>().unwrap().resolve_expiry(now).is_err());
+        assert!(resolve_expiry("1970-01-02".parse().unwrap(), now).is_err());
+        assert!(resolve_expiry("0s".parse().unwrap(), now).is_err());
     }
 
     #[test]

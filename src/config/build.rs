@@ -21,8 +21,8 @@ use super::{
     Upstream, balance, forward, upstream_tls,
 };
 use crate::key::{
-    Format, KeyType, KeyTypes, Kind, Limit, Networks, Pepper, Peppers, Prefix, Quota, Rate, Requirement,
-    Span, Window,
+    ADMIN_PREFIX, Format, KeyType, KeyTypes, Kind, Limit, Networks, Pepper, Peppers, Prefix, Quota, Rate,
+    Requirement, Span, Window,
 };
 use crate::policy::{
     FailedAuth, Fault, LimitSpec, LimitSubject, Place, PlanSpec, RouteSpec, Rules, Source, Spec,
@@ -112,7 +112,7 @@ impl<'t> Builder<'t> {
         let data_dir = self.path_of(&top, "data_dir");
         let sidecar = top.section("sidecar", "sidecar").map(|section| self.sidecar(&section));
         let listen = self.listen(&listen_section, sidecar.as_ref());
-        let leaks = super::leaks::leaks(self, &table("leaks", "leaks"), listen.admin.is_some());
+        let leaks = super::leaks::leaks(self, &table("leaks", "leaks"), !listen.admin.is_empty());
         let key_type_sections = top.sections("key_type", "key_type");
         let (key_types, key_type_spans) = key_types(&top, &key_type_sections);
         let peppers = self.peppers(&top);
@@ -206,20 +206,24 @@ impl<'t> Builder<'t> {
         if let Some(twice) = proxy.iter().find(|address| asked.contains(address) && !is_any_port(address)) {
             section.error(section.span_of("proxy"), format!("the sidecar listens at `{twice}` too"), None);
         }
-        let admin = section.parsed::<SocketAddr>("admin");
-        if let Some(at) = admin.as_ref().filter(|at| !at.value.ip().is_loopback()) {
-            section.warn(
-                at.span.clone(),
-                format!("whoever reaches `{}` can read metrics, health and what is known of keys, without credentials", at.value),
-                "listen at 127.0.0.1, or be sure that only your monitoring reaches it",
+        let admin = self.addresses(section, "admin", &|at| {
+            (
+                format!("admin keys sent to `{at}` cross the network in clear text, and whoever reaches it can read metrics and health without one"),
+                "listen at 127.0.0.1 or a Unix socket, or be sure that only your monitoring reaches it",
+            )
+        });
+        if let Some(twice) =
+            admin.iter().find(|at| !is_any_port(at) && (proxy.contains(at) || asked.contains(at)))
+        {
+            section.error(
+                section.span_of("admin"),
+                format!("`proxy` or the sidecar listens at `{twice}` too"),
+                None,
             );
         }
-        if let Some(at) =
-            admin.as_ref().filter(|at| at.value.port() != 0 && proxy.contains(&Address::Tcp(at.value)))
-        {
-            section.error(at.span.clone(), format!("`proxy` listens at `{}` too", at.value), None);
-        }
-        Listen { proxy: doors, admin: admin.map(|at| at.value) }
+        let admin_hosts =
+            section.texts("admin_hosts").iter().map(|name| name.value.to_ascii_lowercase()).collect();
+        Listen { proxy: doors, admin, admin_hosts }
     }
 
     fn sidecar(&self, section: &Section<'_>) -> Sidecar {
@@ -232,16 +236,29 @@ impl<'t> Builder<'t> {
 
     /// Reads addresses to listen at.
     fn listeners(&self, section: &Section<'_>, name: &str) -> Vec<Address> {
+        self.addresses(section, name, &|at| {
+            (
+                format!("keys sent to `{at}` cross the network in clear text"),
+                "listen at 127.0.0.1 or a Unix socket behind a TLS proxy, or be sure that one is in front",
+            )
+        })
+    }
+
+    /// Reads where to listen. `beyond` says what is wrong with an address that others can reach, and what
+    /// to do.
+    fn addresses(
+        &self,
+        section: &Section<'_>,
+        name: &str,
+        beyond: &dyn Fn(&SocketAddr) -> (String, &'static str),
+    ) -> Vec<Address> {
         let mut listeners = Vec::new();
         for text in section.texts(name) {
             let Some(address) = listen_address(self, section, &text) else { continue };
             match &address {
                 Address::Tcp(at) if !at.ip().is_loopback() => {
-                    section.warn(
-                        text.span.clone(),
-                        format!("keys sent to `{at}` cross the network in clear text"),
-                        "listen at 127.0.0.1 or a Unix socket behind a TLS proxy, or be sure that one is in front",
-                    );
+                    let (problem, hint) = beyond(at);
+                    section.warn(text.span.clone(), problem, hint);
                 }
                 _ => {}
             }
@@ -713,6 +730,13 @@ fn key_types(top: &Section<'_>, sections: &[Section<'_>]) -> (KeyTypes, Vec<Rang
     for section in sections {
         let name = name_of(section, "name", &mut names);
         let prefix = section.parsed::<Prefix>("prefix");
+        if let Some(prefix) = prefix.as_ref().filter(|p| p.value.as_str() == ADMIN_PREFIX) {
+            section.error(
+                prefix.span.clone(),
+                format!("the prefix `{ADMIN_PREFIX}` is that of admin keys"),
+                None,
+            );
+        }
         if let Some(prefix) = prefix.as_ref().filter(|p| !prefixes.insert(p.value.as_str().to_owned())) {
             top.error(
                 prefix.span.clone(),

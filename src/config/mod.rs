@@ -93,8 +93,11 @@ pub struct Config {
 pub struct Listen {
     /// The gateway; none only where there is a sidecar.
     pub proxy: Vec<Listener>,
-    /// Health, readiness and metrics.
-    pub admin: Option<SocketAddr>,
+    /// Health, readiness, metrics and the admin API; none if empty.
+    pub admin: Vec<Address>,
+    /// Host names under which the admin API is called, besides loopback ones and the address itself. In
+    /// lower case.
+    pub admin_hosts: Vec<String>,
 }
 
 /// Where other proxies ask for verdicts.

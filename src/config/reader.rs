@@ -216,6 +216,11 @@ impl<'t> Section<'t> {
             let words = default.split('"').skip(1).step_by(2);
             return words.map(|value| At { value, span: self.span.clone() }).collect();
         };
+        if let DeValue::String(_) = value.get_ref()
+            && is_one_or_list(self.table, name)
+        {
+            return self.as_text(name, value).into_iter().collect();
+        }
         let DeValue::Array(items) = value.get_ref() else {
             self.wrong_type(name, value, "a list of texts, [\"…\"]");
             return Vec::new();
@@ -351,6 +356,11 @@ fn article(kind: &str) -> String {
         "boolean" => "true or false".to_owned(),
         _ => format!("a {kind}"),
     }
+}
+
+/// Says whether a list may be written as its one element.
+fn is_one_or_list(table: &str, name: &str) -> bool {
+    setting(table, name).is_some_and(|setting| setting.kind.contains("or list"))
 }
 
 fn default_of(table: &str, name: &str) -> Option<&'static str> {

@@ -245,7 +245,8 @@ settings! {
     }
     "listen" {
         "proxy" "list of addresses and tables" r#"["127.0.0.1:8080"]"# "The gateway itself; a table in place of an address says more, see below.";
-        "admin" "address" none "Health (`/healthz`), readiness (`/readyz`), `/metrics`, `/.well-known/jwks.json` and `POST /explain`. It asks for no credentials: keep it on loopback.";
+        "admin" "address, or list of addresses" "[]" "The admin API ([admin-api.md](admin-api.md)), which wants an admin key or, through `unix:PATH`, the user kgate runs as; and without credentials health (`/healthz`), readiness (`/readyz`), `/metrics`, `/.well-known/jwks.json` and `POST /explain`. Keep it on loopback or a Unix socket.";
+        "admin_hosts" "list of texts" "[]" "Host names under which it may be called, besides loopback ones and the address itself. Others get 421, so that no page in a browser can reach it by a name of its own.";
     }
     "listen.proxy" {
         "address" "address" required "Where it listens.";

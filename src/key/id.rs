@@ -91,6 +91,11 @@ id! {
     ConsumerId, "cust_"
 }
 
+id! {
+    /// Names an admin key.
+    AdminKeyId, "akey_"
+}
+
 /// The text is not an identifier of the kind asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not an identifier of the form {prefix}01jq…")]

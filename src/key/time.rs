@@ -144,6 +144,83 @@ impl fmt::Display for Span {
 #[error("`{0}` is not a length of time such as 30s, 15m, 24h, 90d, 2w or 1y")]
 pub struct SpanError(String);
 
+/// When something ends: `90d` from now, a date, a time, or `never`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Moment {
+    /// Never; has to be said.
+    Never,
+    /// So long from now.
+    In(Duration),
+    /// Then.
+    At(Timestamp),
+}
+
+impl FromStr for Moment {
+    type Err = MomentError;
+
+    fn from_str(text: &str) -> Result<Self, MomentError> {
+        if text == "never" {
+            return Ok(Self::Never);
+        }
+        if let Ok(span) = text.parse::<Span>() {
+            return Ok(Self::In(span.as_duration()));
+        }
+        text.parse().map(Self::At).map_err(|_| MomentError::Moment)
+    }
+}
+
+impl Moment {
+    /// Returns the moment as a time; `None` is never.
+    pub fn resolve(self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Never => None,
+            Self::In(span) => Some(now.plus(span)),
+            Self::At(at) => Some(at),
+        }
+    }
+}
+
+/// A point in the past: `1y` ago, a date, or a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Past {
+    /// So long ago.
+    Ago(Duration),
+    /// Then.
+    At(Timestamp),
+}
+
+impl FromStr for Past {
+    type Err = MomentError;
+
+    fn from_str(text: &str) -> Result<Self, MomentError> {
+        if let Ok(span) = text.parse::<Span>() {
+            return Ok(Self::Ago(span.as_duration()));
+        }
+        text.parse().map(Self::At).map_err(|_| MomentError::Past)
+    }
+}
+
+impl Past {
+    /// Returns the time.
+    pub fn resolve(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Ago(span) => now.minus(span),
+            Self::At(at) => at,
+        }
+    }
+}
+
+/// The text is no such moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum MomentError {
+    /// It is no [`Moment`].
+    #[error("expected a length of time (90d), a date (2026-12-31), an RFC 3339 time, or `never`")]
+    Moment,
+    /// It is no [`Past`].
+    #[error("expected a length of time ago (30d, 1y), a date (2026-12-31) or an RFC 3339 time")]
+    Past,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

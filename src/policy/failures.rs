@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use prefetch_index::prefetch_index;
 
+use super::FailedAuth;
 use super::cells::lock_word;
 use crate::key::Rate;
 
@@ -38,6 +39,28 @@ impl Budget {
     fn wait(self, empty_at: u64, now: u64) -> Duration {
         let filled = empty_at.saturating_sub(now).min(self.depth);
         Duration::from_nanos((filled + self.interval).saturating_sub(self.depth))
+    }
+}
+
+/// Failed attempts at a door beside the gateway, counted apart from its own by the same rule.
+#[derive(Debug, Default)]
+pub struct Attempts(Failures);
+
+impl Attempts {
+    /// Returns how long until one more failure of `address` fits; zero if it does at `mono` nanoseconds.
+    pub fn wait(&self, address: IpAddr, rule: &FailedAuth, mono: u64) -> Duration {
+        if rule.exempt.contain(address) {
+            return Duration::ZERO;
+        }
+        self.0.wait(address, Budget::new(rule.rate, rule.burst), mono)
+    }
+
+    /// Counts a failure.
+    pub fn failed(&self, address: IpAddr, rule: &FailedAuth, mono: u64) {
+        if !rule.exempt.contain(address) {
+            // Over its budget it is refused before it can fail again.
+            let _ = self.0.charge(address, Budget::new(rule.rate, rule.burst), mono);
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub use decision::{
     Class, Decision, Denial, Explanation, Finding, Forbidden, Identity, LimitLeft, LimitState, Passage,
     Permit, Reason, Step, Tenure,
 };
+pub use failures::Attempts;
 pub use index::{Consumer, Index, IndexBuilder, Update};
 pub use limit::Limiter;
 pub use path::{Ambiguity, PathFault};

@@ -23,7 +23,6 @@ mod usage;
 mod watch;
 
 use std::io::{self, IsTerminal, Write};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::{AccessLog, ConfigError, Loaded, LogFormat};
@@ -122,14 +121,6 @@ pub enum ServeError {
     /// The gateway cannot be put together.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// The admin address cannot be listened on.
-    #[error("cannot listen on {address} for health and metrics: {source}")]
-    BindAdmin {
-        /// The address of the configuration.
-        address: SocketAddr,
-        /// Why not.
-        source: io::Error,
-    },
     /// Whoever is to be told of events or traces cannot be reached as configured.
     #[error("cannot tell {who} anything: {source}")]
     Tell {

@@ -2,7 +2,7 @@
 //! it is handed these.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::gateway::ListenAddress;
@@ -20,8 +20,8 @@ pub enum Notice {
         proxy: Vec<ListenAddress>,
         /// Where the sidecar listens.
         sidecar: Vec<ListenAddress>,
-        /// Where health, readiness and metrics are.
-        admin: Option<SocketAddr>,
+        /// Where health, readiness, metrics and the admin API are.
+        admin: Vec<ListenAddress>,
         /// The revision of the store.
         revision: u64,
         /// How many keys it holds.
@@ -132,8 +132,8 @@ impl fmt::Display for Notice {
                     let and = if proxy.is_empty() { "" } else { "," };
                     write!(f, "{and} other proxies on {}", listed(sidecar))?;
                 }
-                if let Some(admin) = admin {
-                    write!(f, " (admin on {admin})")?;
+                if !admin.is_empty() {
+                    write!(f, " (admin on {})", listed(admin))?;
                 }
                 write!(
                     f,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -21,7 +21,7 @@ use super::signing::Signing;
 use super::tellers::Tellers;
 use super::usage::UsageBook;
 use super::{Notice, ServeError, ServeOptions, explain, limits, reload};
-use crate::admin::{Admin, Handlers, NotReady};
+use crate::admin::{Admin, Handlers, NotReady, Socket};
 use crate::config::{Address, Config, Loaded};
 use crate::edge::AccessSink;
 use crate::gateway::{Bound, Gateway, ListenAddress, Listener, Stop};
@@ -37,7 +37,8 @@ pub struct Running {
     bound: Vec<Bound>,
     /// The sidecar's addresses.
     asked: Vec<Bound>,
-    admin: Option<SocketAddr>,
+    /// The admin addresses.
+    managed: Vec<Bound>,
     stop: watch::Sender<Stop>,
     /// How many workers have ended.
     ended: watch::Receiver<usize>,
@@ -91,7 +92,7 @@ impl Running {
         let addresses: Vec<_> = config.listen.proxy.iter().map(|l| l.address.clone()).collect();
         let mut bound = bind(&addresses, workers)?;
         let mut asked = bind(config.sidecar.as_ref().map_or(&[], |sidecar| &sidecar.listen), workers)?;
-        let admin = config.listen.admin.map(bind_admin).transpose()?;
+        let managed = bind(&config.listen.admin, 1)?;
         if let Some(warning) = limits::raise_open_files(config.server.max_connections) {
             (options.notify)(&Notice::Warning(warning));
         }
@@ -140,7 +141,7 @@ impl Running {
         let (end, ended) = watch::channel(0);
         let (admin_stop, admin_stopped) = watch::channel(false);
         let mut running = Self {
-            admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
+            managed,
             bound: Vec::new(),
             asked: Vec::new(),
             stop,
@@ -166,8 +167,8 @@ impl Running {
         }
         running.bound = bound;
         running.asked = asked;
-        if let Some(listener) = admin {
-            running.admin_thread = Some(spawn_admin(&core, listener, admin_stopped)?);
+        if !running.managed.is_empty() {
+            running.admin_thread = Some(spawn_admin(&core, &mut running.managed, admin_stopped)?);
         }
         running.tending = Some(spawn_tending(&core, stopped)?);
         running.say_started();
@@ -179,7 +180,7 @@ impl Running {
         self.notify(&Notice::Started {
             proxy: self.addresses(),
             sidecar: self.sidecar(),
-            admin: self.admin,
+            admin: self.managed(),
             revision: self.core.verifier.revision().unwrap_or_default().0,
             keys: self.core.verifier.counts().0,
             routes: config.route_names.len(),
@@ -197,9 +198,17 @@ impl Running {
         self.asked.iter().map(|bound| bound.address().clone()).collect()
     }
 
-    /// Returns where health, readiness and metrics are.
+    /// Returns where health, readiness, metrics and the admin API are.
+    pub fn managed(&self) -> Vec<ListenAddress> {
+        self.managed.iter().map(|bound| bound.address().clone()).collect()
+    }
+
+    /// Returns the first of them on TCP.
     pub fn admin(&self) -> Option<SocketAddr> {
-        self.admin
+        self.managed.iter().find_map(|bound| match bound.address() {
+            ListenAddress::Tcp(address) => Some(*address),
+            ListenAddress::Unix(_) => None,
+        })
     }
 
     /// Returns what decides.
@@ -319,6 +328,7 @@ impl Running {
         self.core.tellers.stop(self.telling.drain(..), self.core.verifier.clock(), CUT);
         self.bound.clear();
         self.asked.clear();
+        self.managed.clear();
     }
 }
 
@@ -332,7 +342,7 @@ impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Running")
             .field("addresses", &self.addresses())
-            .field("admin", &self.admin)
+            .field("admin", &self.managed())
             .finish_non_exhaustive()
     }
 }
@@ -401,6 +411,22 @@ impl Core {
             Health::Ready => Ok(()),
             Health::Unready(why) => Err(NotReady { code: why.code(), reason: why.to_string() }),
         }
+    }
+
+    /// What runs here, for the admin API.
+    fn status(&self) -> serde_json::Value {
+        let (keys, consumers) = self.verifier.counts();
+        let config = self.config();
+        serde_json::json!({
+            "pid": std::process::id(),
+            "uptime_seconds": self.verifier.clock().elapsed().as_secs(),
+            "revision": self.verifier.revision().unwrap_or_default().0,
+            "snapshot_age_seconds": self.verifier.age().as_secs_f64(),
+            "keys": keys,
+            "consumers": consumers,
+            "routes": config.route_names,
+            "configuration": config.path.display().to_string(),
+        })
     }
 
     fn scrape(&self) -> String {
@@ -500,10 +526,6 @@ fn listen_address(address: &Address) -> ListenAddress {
     }
 }
 
-fn bind_admin(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).map_err(|source| ServeError::BindAdmin { address, source })
-}
-
 /// Counts a worker as ended, even one that panicked.
 struct Ended(watch::Sender<usize>);
 
@@ -556,29 +578,43 @@ impl NewWorker {
 
 fn spawn_admin(
     core: &Arc<Core>,
-    listener: TcpListener,
+    managed: &mut [Bound],
     stop: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, ServeError> {
     let runtime = current_thread().map_err(system("the admin runtime"))?;
-    let (for_ready, for_metrics, for_explain) = (Arc::clone(core), Arc::clone(core), Arc::clone(core));
-    let for_jwks = Arc::clone(core);
+    let of = || Arc::clone(core);
+    let (ready, metrics, jwks, asked, config, status, now) = (of(), of(), of(), of(), of(), of(), of());
     let handlers = Handlers {
-        ready: Box::new(move || for_ready.readiness()),
-        metrics: Box::new(move || for_metrics.scrape()),
-        jwks: Box::new(move || for_jwks.signing.keys().ring().jwks()),
+        ready: Box::new(move || ready.readiness()),
+        metrics: Box::new(move || metrics.scrape()),
+        jwks: Box::new(move || jwks.signing.keys().ring().jwks()),
         explain: Box::new(move |body| {
-            let core = Arc::clone(&for_explain);
+            let core = Arc::clone(&asked);
             Box::pin(async move { explain::explain(&body, &core.config(), &core.verifier).await })
         }),
-        alerts: Arc::new(Taker::new(Arc::clone(core))),
+        alerts: Arc::new(Taker::new(of())),
+        config: Box::new(move || config.config()),
+        status: Box::new(move || status.status()),
+        now: Box::new(move || now.verifier.now()),
     };
     let admin = {
         let _on = runtime.enter();
-        Admin::new(listener, handlers, []).map_err(system("the admin listener"))?
+        let sockets = managed.iter_mut().map(|bound| {
+            Ok(match bound.listener()? {
+                Listener::Tcp(listener) => Socket::Tcp(listener),
+                Listener::Unix(listener) => Socket::Unix(listener),
+            })
+        });
+        let sockets = sockets.collect::<io::Result<_>>().map_err(system("the admin listener"))?;
+        Admin::new(sockets, handlers, core.config().listen.admin_hosts.clone())
     };
     thread::Builder::new()
         .name("kgate-admin".to_owned())
-        .spawn(move || runtime.block_on(admin.serve(stop)))
+        .spawn(move || {
+            runtime.block_on(admin.serve(stop));
+            // A call that waits for the store is left behind, not waited for.
+            runtime.shutdown_timeout(CUT);
+        })
         .map_err(system("the admin thread"))
 }
 

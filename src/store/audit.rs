@@ -4,19 +4,19 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::key::{ConsumerId, Digest, KeyId, RevokeReason, Timestamp};
+use crate::key::{AdminKeyId, ConsumerId, Digest, KeyId, RevokeReason, Timestamp};
 
 use super::codec::{self, Ends};
 use super::guard::Out;
 use super::read::Snapshot;
 use super::tables::AUDIT;
 use super::write::damaged;
-use super::{Store, StoreError};
+use super::{Request, Store, StoreError};
 
 /// Who acts.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Actor {
-    /// The operating-system user, or the admin key's or portal user's name.
+    /// The operating-system user, the admin key with its name, or the portal user's name.
     pub user: String,
     /// Through which door.
     pub via: Via,
@@ -37,6 +37,19 @@ pub enum Via {
     System,
 }
 
+impl Via {
+    /// Returns its name in lists and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cli => "cli",
+            Self::Admin => "api",
+            Self::Portal => "portal",
+            Self::Library => "library",
+            Self::System => "system",
+        }
+    }
+}
+
 /// The act behind a mutation: who, when, and in whose words why.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Act {
@@ -46,6 +59,8 @@ pub struct Act {
     pub at: Timestamp,
     /// A note for the audit log, for example a ticket number.
     pub note: Option<String>,
+    /// The request it answers, if that may come again and must not be done twice.
+    pub request: Option<Request>,
 }
 
 /// What a record is about.
@@ -55,6 +70,8 @@ pub enum Subject {
     Consumer(ConsumerId),
     /// A key.
     Key(KeyId),
+    /// An admin key.
+    AdminKey(AdminKeyId),
 }
 
 impl fmt::Display for Subject {
@@ -62,6 +79,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Consumer(id) => id.fmt(f),
             Self::Key(id) => id.fmt(f),
+            Self::AdminKey(id) => id.fmt(f),
         }
     }
 }
@@ -164,6 +182,27 @@ pub enum Action {
         /// To this one.
         to: u32,
     },
+    /// An admin key was made.
+    AdminKeyCreated {
+        /// Which.
+        id: AdminKeyId,
+        /// What it may do.
+        role: String,
+    },
+    /// An admin key was ended for good.
+    AdminKeyRevoked {
+        /// Which.
+        id: AdminKeyId,
+    },
+    /// An admin key got a successor.
+    AdminKeyRotated {
+        /// The old one.
+        id: AdminKeyId,
+        /// The new one.
+        successor: AdminKeyId,
+        /// Until when the old one works; `None`: it was revoked at once.
+        until: Option<Timestamp>,
+    },
 }
 
 /// What the audit log keeps of a pruned key.
@@ -199,6 +238,9 @@ impl Action {
             Self::Restored { .. } => "store.restored",
             Self::OlderAccepted { .. } => "store.older_accepted",
             Self::Migrated { .. } => "store.migrated",
+            Self::AdminKeyCreated { .. } => "admin_key.created",
+            Self::AdminKeyRevoked { .. } => "admin_key.revoked",
+            Self::AdminKeyRotated { .. } => "admin_key.rotated",
         }
     }
 
@@ -226,6 +268,10 @@ impl Action {
             Self::KeysRevoked { ids, .. } => keys(ids),
             Self::KeysPruned { keys } => keys.iter().map(|k| Subject::Key(k.id)).collect(),
             Self::Restored { subjects, .. } => subjects.clone(),
+            Self::AdminKeyCreated { id, .. } | Self::AdminKeyRevoked { id } => vec![Subject::AdminKey(*id)],
+            Self::AdminKeyRotated { id, successor, .. } => {
+                vec![Subject::AdminKey(*id), Subject::AdminKey(*successor)]
+            }
         }
     }
 }
@@ -245,6 +291,17 @@ pub struct AuditRow {
     pub note: Option<String>,
     /// The hash of the row before it.
     pub previous: [u8; 32],
+}
+
+impl AuditRow {
+    /// When a row takes effect.
+    pub fn effective_at(&self) -> Timestamp {
+        match self.action {
+            Action::KeyRotated { until: Some(until), .. }
+            | Action::AdminKeyRotated { until: Some(until), .. } => until,
+            _ => self.at,
+        }
+    }
 }
 
 /// The end of the chain: keep it elsewhere, and nobody can rewrite the log unseen.
@@ -306,6 +363,33 @@ pub enum AuditFault {
 }
 
 impl Store {
+    /// Calls `each` with the rows before number `before`, or all, the newest first, until it returns
+    /// `false`.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] at the first row that cannot be read.
+    pub fn audit_back(
+        &self,
+        before: Option<u64>,
+        each: &mut dyn FnMut(AuditRow) -> bool,
+    ) -> Result<(), StoreError> {
+        self.reading(
+            move |snapshot, out| {
+                let table = snapshot.open(AUDIT)?;
+                for row in table.range(..before.unwrap_or(u64::MAX)).map_err(snapshot.fail())?.rev() {
+                    let (number, row) = row.map_err(snapshot.fail())?;
+                    let row = codec::decode_audit(row.value())
+                        .map_err(|problem| damaged(format_args!("audit row {}", number.value()), problem))?;
+                    if !out.push(row) {
+                        break;
+                    }
+                }
+                Ok(())
+            },
+            each,
+        )
+    }
+
     /// Calls `each` with the rows from number `from` on, oldest first, until it returns `false`.
     ///
     /// # Errors

@@ -8,7 +8,9 @@ use super::guard::Out;
 use super::open::{fault, make_db};
 use super::place::{beside, io_fault, name_new, sync_parent};
 use super::read::Snapshot;
-use super::tables::{AUDIT, CHANGES, CONSUMERS, DIGESTS, EXTERNAL_IDS, KEYS, KEYS_BY_CONSUMER, META};
+use super::tables::{
+    ADMIN_DIGESTS, ADMIN_KEYS, AUDIT, CHANGES, CONSUMERS, DIGESTS, EXTERNAL_IDS, KEYS, KEYS_BY_CONSUMER, META,
+};
 use super::{Revision, Store, StoreError};
 
 /// What to do if the backup file exists.
@@ -112,6 +114,8 @@ pub(super) fn copy_tables(
     copy_table(from, to, path, KEYS_BY_CONSUMER, step)?;
     copy_table(from, to, path, CHANGES, step)?;
     copy_table(from, to, path, AUDIT, step)?;
+    copy_table(from, to, path, ADMIN_KEYS, step)?;
+    copy_table(from, to, path, ADMIN_DIGESTS, step)?;
     Ok(Counts { consumers, keys })
 }
 
@@ -123,7 +127,8 @@ fn copy_table<K: Key + 'static, V: Value + 'static>(
     step: &mut dyn FnMut(),
 ) -> Result<u64, StoreError> {
     let fail = |error: redb::Error| fault(path, error);
-    let source = from.open(table)?;
+    // A store made before there were admin keys has no table of them.
+    let Some(source) = from.open_if_there(table)? else { return Ok(0) };
     let mut rows = source.iter().map_err(from.fail())?.peekable();
     let mut copied = 0;
     loop {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use crate::key::{ConsumerId, ConsumerRecord, Digest, KeyId, KeyRecord};
+use crate::key::{AdminKeyRecord, ConsumerId, ConsumerRecord, Digest, KeyId, KeyRecord};
 
 use super::codec::{self, Touched};
 use super::guard::Out;
@@ -29,6 +29,8 @@ pub enum Item {
     Consumer(ConsumerRecord),
     /// A key. If its consumer is not there (it was deleted), the key is revoked.
     Key(KeyRecord),
+    /// An admin key, of no concern to who decides about requests.
+    AdminKey(AdminKeyRecord),
     /// A record that cannot be read: its digest must be refused, and the store not be called well.
     Damaged(Damage),
 }
@@ -62,6 +64,8 @@ pub enum Change {
         /// What it was found by.
         digest: Digest,
     },
+    /// The admin key is new or different.
+    AdminKey(AdminKeyRecord),
     /// The record changed and cannot be read.
     Damaged(Damage),
 }
@@ -122,6 +126,14 @@ fn load(snapshot: &Snapshot, out: &mut Out<'_, Item>) -> Result<Revision, StoreE
             Err(problem) => damaged.push((KeyId::from_bytes(*id.value()), problem)),
         }
     }
+    snapshot.each_admin_key(&mut |key| {
+        out.push(match key {
+            Ok(key) => Item::AdminKey(key),
+            Err((id, problem)) => {
+                Item::Damaged(Damage { subject: Subject::AdminKey(id), digest: None, problem })
+            }
+        });
+    })?;
     for damage in with_digests(snapshot, damaged)? {
         out.push(Item::Damaged(damage));
     }
@@ -182,6 +194,17 @@ fn changes_since(snapshot: &Snapshot, since: u64) -> Result<Changes, StoreError>
                 (Err(StoreError::Damaged { problem, .. }), _) => damaged_keys.push((id, problem)),
                 (Err(error), _) => return Err(error),
             },
+            Touched::AdminKey(id) => match snapshot.admin_key(id) {
+                Ok(Some(key)) => changes.push(Change::AdminKey(key)),
+                // They are never removed: the log is not to be trusted.
+                Ok(None) => return Ok(Changes::Reload),
+                Err(StoreError::Damaged { problem, .. }) => changes.push(Change::Damaged(Damage {
+                    subject: Subject::AdminKey(id),
+                    digest: None,
+                    problem,
+                })),
+                Err(error) => return Err(error),
+            },
         }
     }
     changes.extend(with_digests(snapshot, damaged_keys)?.into_iter().map(Change::Damaged));
@@ -230,6 +253,7 @@ mod tests {
             .load(&mut |item| match item {
                 Item::Consumer(consumer) => drop(state.0.insert(consumer.id, consumer)),
                 Item::Key(key) => drop(state.1.insert(key.id, key)),
+                Item::AdminKey(_) => {}
                 Item::Damaged(damage) => panic!("{damage:?}"),
             })
             .unwrap();
@@ -249,6 +273,7 @@ mod tests {
                     let removed = state.1.remove(&id);
                     assert!(removed.is_none_or(|key| key.digest == digest));
                 }
+                Change::AdminKey(_) => {}
                 Change::Damaged(damage) => panic!("{damage:?}"),
             }
         }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::key::{
-    ConsumerId, ConsumerRecord, Digest, KeyId, KeyRecord, Networks, RevokeReason, Scheme, Scope, Scopes,
-    State, Timestamp,
+    AdminKeyId, AdminKeyRecord, ConsumerId, ConsumerRecord, Digest, KeyId, KeyRecord, Networks, RevokeReason,
+    Role, Scheme, Scope, Scopes, State, Timestamp,
 };
 
 use super::tables::Id;
@@ -264,6 +264,83 @@ pub(super) fn decode_consumer(id: &Id, bytes: &[u8]) -> Result<ConsumerRecord, S
     })
 }
 
+#[derive(Serialize, Deserialize)]
+struct AdminKeyShape<'a> {
+    name: &'a str,
+    role: RoleShape,
+    last_four: &'a str,
+    digest: [u8; 32],
+    created_at: i64,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+    rotated_from: Option<Id>,
+    rotated_to: Option<Id>,
+}
+
+/// Append only.
+#[derive(Serialize, Deserialize)]
+enum RoleShape {
+    Viewer,
+    Operator,
+    Admin,
+}
+
+pub(super) fn encode_admin_key(key: &AdminKeyRecord) -> Vec<u8> {
+    let shape = AdminKeyShape {
+        name: &key.name,
+        role: match key.role {
+            Role::Viewer => RoleShape::Viewer,
+            Role::Operator => RoleShape::Operator,
+            Role::Admin => RoleShape::Admin,
+        },
+        last_four: &key.last_four,
+        digest: *key.digest.as_bytes(),
+        created_at: key.created_at.as_millis(),
+        expires_at: millis(key.expires_at),
+        revoked_at: millis(key.revoked_at),
+        rotated_from: key.rotated_from.map(|id| *id.as_bytes()),
+        rotated_to: key.rotated_to.map(|id| *id.as_bytes()),
+    };
+    frame(key.id.as_bytes(), &shape)
+}
+
+pub(super) fn decode_admin_key(id: &Id, bytes: &[u8]) -> Result<AdminKeyRecord, String> {
+    let shape: AdminKeyShape<'_> = unframe(id, bytes)?;
+    Ok(AdminKeyRecord {
+        id: AdminKeyId::from_bytes(*id),
+        name: shape.name.to_owned(),
+        role: match shape.role {
+            RoleShape::Viewer => Role::Viewer,
+            RoleShape::Operator => Role::Operator,
+            RoleShape::Admin => Role::Admin,
+        },
+        last_four: shape.last_four.to_owned(),
+        digest: Digest::from_bytes(shape.digest),
+        created_at: Timestamp::from_millis(shape.created_at),
+        expires_at: instant(shape.expires_at),
+        revoked_at: instant(shape.revoked_at),
+        rotated_from: shape.rotated_from.map(AdminKeyId::from_bytes),
+        rotated_to: shape.rotated_to.map(AdminKeyId::from_bytes),
+    })
+}
+
+/// What is kept of a request that must not be done twice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct DoneShape {
+    pub(super) fingerprint: [u8; 32],
+    pub(super) at: i64,
+    /// The row of the audit log that says what was done.
+    pub(super) row: u64,
+}
+
+pub(super) fn encode_done(name: &[u8; 32], done: &DoneShape) -> Vec<u8> {
+    frame(name, done)
+}
+
+pub(super) fn decode_done(name: &[u8; 32], bytes: &[u8]) -> Result<DoneShape, String> {
+    unframe(name, bytes)
+}
+
 /// The two ends of the logs, and a counter that only makes a commit differ from the one before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Ends {
@@ -301,6 +378,7 @@ pub(super) enum Touched {
     Key(KeyId),
     /// With the digest, since the record that held it is gone.
     KeyRemoved(KeyId, Digest),
+    AdminKey(AdminKeyId),
 }
 
 impl Touched {
@@ -320,6 +398,10 @@ impl Touched {
                 row.extend_from_slice(id.as_bytes());
                 row.extend_from_slice(digest.as_bytes());
             }
+            Self::AdminKey(id) => {
+                row.push(3);
+                row.extend_from_slice(id.as_bytes());
+            }
         }
         row
     }
@@ -330,6 +412,7 @@ impl Touched {
         match (kind, rest) {
             (0, []) => Some(Self::Consumer(ConsumerId::from_bytes(*id))),
             (1, []) => Some(Self::Key(KeyId::from_bytes(*id))),
+            (3, []) => Some(Self::AdminKey(AdminKeyId::from_bytes(*id))),
             (2, digest) => Some(Self::KeyRemoved(
                 KeyId::from_bytes(*id),
                 Digest::from_bytes(*digest.first_chunk::<32>().filter(|_| digest.len() == 32)?),
@@ -342,6 +425,7 @@ impl Touched {
         match self {
             Self::Consumer(id) => Subject::Consumer(*id),
             Self::Key(id) | Self::KeyRemoved(id, _) => Subject::Key(*id),
+            Self::AdminKey(id) => Subject::AdminKey(*id),
         }
     }
 }

@@ -7,7 +7,8 @@ use rand::Rng;
 use crate::key::{ConsumerId, ConsumerRecord, KeyId, Metadata, RevokeReason, State};
 
 use super::write::{
-    MAX_ENTRIES, MAX_LABEL, MAX_TEXT, Writer, check_act, check_filled, check_metadata, check_optional,
+    MAX_ENTRIES, MAX_LABEL, MAX_TEXT, RecordTag, Writer, check_act, check_filled, check_metadata,
+    check_optional, refuse_stale,
 };
 use super::{Act, Action, BATCH, Outcome, Store, StoreError};
 
@@ -47,6 +48,8 @@ pub struct ConsumerEdit {
     pub add_tags: BTreeSet<String>,
     /// Labels to remove.
     pub remove_tags: BTreeSet<String>,
+    /// Only if the record still has this tag: see [`super::RecordTag`].
+    pub if_tag: Option<String>,
 }
 
 /// What deleting a consumer did.
@@ -104,6 +107,7 @@ impl Store {
     ) -> Result<Outcome<ConsumerRecord>, StoreError> {
         let edit = edit.clone();
         self.edit_consumer(id, act, "updating a consumer", move |before| {
+            refuse_stale(edit.if_tag.as_deref(), RecordTag::of_consumer(before), id)?;
             let after = edit.apply(before);
             check_consumer(&after)?;
             let fields = changed_fields(before, &after);

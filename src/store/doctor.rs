@@ -191,6 +191,11 @@ fn walk(snapshot: &Snapshot, step: &mut dyn FnMut()) -> Result<Findings, StoreEr
         }
         true
     })?;
+    snapshot.each_admin_key(&mut |key| {
+        if let Err((id, problem)) = key {
+            findings.damaged.push(super::write::damaged(id, problem).to_string());
+        }
+    })?;
     let mut keys = HashMap::new();
     snapshot.each_key(&mut |key| {
         step();

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::key::{ConsumerId, KeyId, TextError, Timestamp};
+use crate::key::{AdminKeyId, ConsumerId, KeyId, TextError, Timestamp};
 
 use super::Revision;
 
@@ -266,6 +266,42 @@ pub enum StoreError {
         id: KeyId,
         /// Its successor.
         by: KeyId,
+    },
+    /// No such admin key.
+    #[error("there is no admin key `{wanted}`")]
+    NoSuchAdminKey {
+        /// What was asked for.
+        wanted: String,
+    },
+    /// The admin key no longer works.
+    #[error("cannot {action} admin key {id}: it {why}")]
+    AdminKeyEnded {
+        /// What was asked.
+        action: &'static str,
+        /// Which.
+        id: AdminKeyId,
+        /// How it ended.
+        why: String,
+    },
+    /// The record is not the one the change was meant for any more.
+    #[error("{id} was changed meanwhile")]
+    Stale {
+        /// Whose record.
+        id: String,
+    },
+    /// The request was carried out before.
+    #[error("the request was carried out before, at {at}")]
+    AlreadyDone {
+        /// When.
+        at: Timestamp,
+        /// The row of the audit log that says what was done.
+        row: u64,
+    },
+    /// Another request has the name this one came under.
+    #[error("another request was carried out under the same name at {at}")]
+    RequestReused {
+        /// When.
+        at: Timestamp,
     },
     /// The stored prefix of a key cannot make a new token.
     #[error("cannot rotate key {id}: `{prefix}` is not a prefix kgate can make tokens with")]

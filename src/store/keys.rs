@@ -11,7 +11,9 @@ use crate::key::{
     Timestamp, Token,
 };
 
-use super::write::{MAX_TEXT, Writer, check, check_act, check_filled, check_metadata, check_optional};
+use super::write::{
+    MAX_TEXT, RecordTag, Writer, check, check_act, check_filled, check_metadata, check_optional, refuse_stale,
+};
 use super::{Act, Action, BATCH, Outcome, PrunedKey, Store, StoreError};
 
 /// What keys are made from.
@@ -65,6 +67,8 @@ pub struct KeyEdit {
     pub not_before: Option<Option<Timestamp>>,
     /// Another end. A key with a successor cannot get a later one.
     pub expires_at: Option<Option<Timestamp>>,
+    /// Only if the record still has this tag: see [`super::RecordTag`].
+    pub if_tag: Option<String>,
 }
 
 /// How a key is rotated.
@@ -172,10 +176,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NoSuchKey`]; [`StoreError::Revoked`]; [`StoreError::AlreadyRotated`] if a key
-    /// with a successor would live longer; [`StoreError::NeverValid`].
+    /// with a successor would live longer; [`StoreError::NeverValid`]; [`StoreError::Stale`].
     pub fn update_key(&self, id: KeyId, edit: &KeyEdit, act: &Act) -> Result<Outcome<KeyRecord>, StoreError> {
         let edit = edit.clone();
         self.edit_key(id, act, "update", "updating a key", move |before| {
+            refuse_stale(edit.if_tag.as_deref(), RecordTag::of_key(before), id)?;
             let after = edit.apply(before);
             check_key(&after)?;
             if let Some(by) = before.rotated_to

@@ -9,6 +9,7 @@
 //! Every call that can wait for another process runs under a watchdog ([`Options::patience`]), so
 //! that a stopped peer makes an error that names it and not a hang.
 
+mod admin_keys;
 mod audit;
 mod backup;
 mod changes;
@@ -24,6 +25,7 @@ mod migrate;
 mod open;
 mod place;
 mod read;
+mod request;
 mod restore;
 mod seen;
 mod signal;
@@ -33,6 +35,7 @@ mod testing;
 mod usage;
 mod write;
 
+pub use admin_keys::{AdminRotated, IssuedAdminKey, NewAdminKey};
 pub use audit::{Act, Action, Actor, AuditFault, AuditHead, AuditReport, AuditRow, PrunedKey, Subject, Via};
 pub use backup::{BackupReport, Overwrite};
 pub use changes::{Change, Changes, Damage, Item, Revision};
@@ -45,12 +48,13 @@ pub use keys::{Issued, KeyEdit, NewKey, Pruned, Revocation, Rotated, Rotation};
 pub use migrate::{Migrated, migrate};
 pub use open::{Access, Options, Store};
 pub use place::{LOCK_FILE, STORE_FILE, USAGE_FILE};
+pub use request::{Done, Request};
 pub use restore::{Restore, RestoreNote, RestoreReport};
 pub use seen::{AcceptedOlder, LastSeen};
 pub use signal::{Signal, SignalError, Tag};
 pub use tables::FORMAT;
 pub use usage::{
     Alert, AlertKind, AlertRow, Count, Counts, Due, Granted, Granting, LastUse, Outgoing, Parcel, Period,
-    Posted, Query, Retention, Told, Usage, UsageBatch, Used, Waiting,
+    Posted, Query, Retention, Told, Usage, UsageBatch, UsageBy, UsageRow, UsageWindow, Used, Waiting,
 };
-pub use write::{BATCH, Outcome};
+pub use write::{BATCH, Outcome, RecordTag};

@@ -130,6 +130,11 @@ impl Store {
         &self.dir
     }
 
+    /// Says whether the path still leads to the file that is open: a restore by rename changes it.
+    pub fn is_in_place(&self) -> bool {
+        self.file.is_in_place()
+    }
+
     /// Closes the handle, waiting no longer than its patience. Dropping it does the same silently.
     /// While clones live, the file stays open.
     ///

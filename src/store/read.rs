@@ -1,5 +1,6 @@
 //! Typed reads.
 
+use std::ops::Bound;
 use std::path::PathBuf;
 
 use redb::{Key, ReadOnlyTable, ReadTransaction, TableDefinition, TableError, Value};
@@ -247,6 +248,86 @@ impl Store {
         )
     }
 
+    /// Calls `each` with the keys made after `after` in order of creation until it returns `false`.
+    pub fn keys_after(
+        &self,
+        after: Option<KeyId>,
+        each: &mut dyn FnMut(Result<KeyRecord, StoreError>) -> bool,
+    ) -> Result<(), StoreError> {
+        self.reading(
+            move |snapshot, out: &mut Out<'_, _>| {
+                let keys = snapshot.open(KEYS)?;
+                for row in
+                    keys.range::<&Id>(behind(after.as_ref().map(KeyId::as_bytes))).map_err(snapshot.fail())?
+                {
+                    let (id, row) = row.map_err(snapshot.fail())?;
+                    let record = codec::decode_key(id.value(), row.value());
+                    if !out.push(record.map_err(|problem| damaged(KeyId::from_bytes(*id.value()), problem))) {
+                        break;
+                    }
+                }
+                Ok(())
+            },
+            each,
+        )
+    }
+
+    /// As [`Store::keys_after`], of the keys of one consumer.
+    pub fn keys_of_after(
+        &self,
+        consumer: ConsumerId,
+        after: Option<KeyId>,
+        each: &mut dyn FnMut(Result<KeyRecord, StoreError>) -> bool,
+    ) -> Result<(), StoreError> {
+        let from = by_consumer(consumer.as_bytes(), after.as_ref().map_or(&[0; 16], KeyId::as_bytes));
+        let to = by_consumer(consumer.as_bytes(), &[0xff; 16]);
+        self.reading(
+            move |snapshot, out: &mut Out<'_, _>| {
+                let keys = snapshot.open(KEYS)?;
+                let rows = snapshot.open(KEYS_BY_CONSUMER)?;
+                let range = (
+                    if after.is_some() { Bound::Excluded(&from) } else { Bound::Included(&from) },
+                    Bound::Included(&to),
+                );
+                for row in rows.range::<&[u8; 32]>(range).map_err(snapshot.fail())? {
+                    let (row, _) = row.map_err(snapshot.fail())?;
+                    let id = KeyId::from_bytes(*row.value().last_chunk().expect("32 bytes have a last half"));
+                    let key = snapshot
+                        .key_in(&keys, id)
+                        .and_then(|key| key.ok_or_else(|| damaged(id, "it is missing")));
+                    if !out.push(key) {
+                        break;
+                    }
+                }
+                Ok(())
+            },
+            each,
+        )
+    }
+
+    /// Calls `each` with the consumers made after `after` in order of creation until it returns `false`.
+    pub fn consumers_after(
+        &self,
+        after: Option<ConsumerId>,
+        each: &mut dyn FnMut(Result<ConsumerRecord, StoreError>) -> bool,
+    ) -> Result<(), StoreError> {
+        self.reading(
+            move |snapshot, out: &mut Out<'_, _>| {
+                let range = behind(after.as_ref().map(ConsumerId::as_bytes));
+                for row in snapshot.open(CONSUMERS)?.range::<&Id>(range).map_err(snapshot.fail())? {
+                    let (id, row) = row.map_err(snapshot.fail())?;
+                    let record = codec::decode_consumer(id.value(), row.value());
+                    let id = ConsumerId::from_bytes(*id.value());
+                    if !out.push(record.map_err(|problem| damaged(id, problem))) {
+                        break;
+                    }
+                }
+                Ok(())
+            },
+            each,
+        )
+    }
+
     /// Calls `each` with every consumer in order of creation until it returns `false`.
     pub fn consumers(
         &self,
@@ -254,4 +335,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.reading(|snapshot, out: &mut Out<'_, _>| snapshot.each_consumer(&mut |c| out.push(c)), each)
     }
+}
+
+/// What comes behind an identifier, or everything.
+fn behind(after: Option<&Id>) -> (Bound<&Id>, Bound<&Id>) {
+    (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use redb::{ConcurrencyMode, ReadableTableMetadata};
 
-use crate::key::{ConsumerId, ConsumerRecord, KeyId, KeyRecord, RevokeReason, State, Timestamp};
+use crate::key::{
+    AdminKeyId, AdminKeyRecord, ConsumerId, ConsumerRecord, KeyId, KeyRecord, RevokeReason, State, Timestamp,
+};
 
 use super::backup::{Counts, copy_tables};
 use super::guard::{Call, Gate, Out, streamed};
@@ -226,6 +228,7 @@ struct Ended {
     consumers: HashSet<ConsumerId>,
     pruned: HashSet<KeyId>,
     revoked: HashMap<KeyId, (Timestamp, RevokeReason)>,
+    admin_keys: HashSet<AdminKeyId>,
 }
 
 impl Ended {
@@ -243,6 +246,9 @@ impl Ended {
             }
             Action::KeysRevoked { ids, reason } => revoke(ids, reason),
             Action::KeyRotated { id, until: None, .. } => revoke(vec![id], RevokeReason::Rotation),
+            Action::AdminKeyRevoked { id } | Action::AdminKeyRotated { id, until: None, .. } => {
+                self.admin_keys.insert(id);
+            }
             Action::KeysPruned { keys } => self.pruned.extend(keys.iter().map(|key| key.id)),
             _ => {}
         }
@@ -405,7 +411,12 @@ impl Merge {
     fn ended_there(mut self, store: &Store) -> Result<Self, StoreError> {
         let pruned: Vec<KeyId> = std::mem::take(&mut self.ended_there.pruned).into_iter().collect();
         let deleted: Vec<ConsumerId> = std::mem::take(&mut self.ended_there.consumers).into_iter().collect();
-        let all = pruned.into_iter().map(Subject::Key).chain(deleted.into_iter().map(Subject::Consumer));
+        let admin_keys = std::mem::take(&mut self.ended_there.admin_keys);
+        let all = pruned
+            .into_iter()
+            .map(Subject::Key)
+            .chain(deleted.into_iter().map(Subject::Consumer))
+            .chain(admin_keys.into_iter().map(Subject::AdminKey));
         for batch in all.collect::<Vec<_>>().chunks(BATCH) {
             let batch = batch.to_vec();
             self = store.write("restoring", Vec::new(), move |writer| {
@@ -443,6 +454,14 @@ impl Merge {
                 let disabled = ConsumerRecord { enabled: false, ..consumer.clone() };
                 writer.put_consumer(&disabled, Some(&consumer))?;
             }
+            // They never come back by a merge, only end: a backup is no way in.
+            Subject::AdminKey(id) => match writer.admin_key(id) {
+                Ok(key) if key.revoked_at.is_none() => {
+                    writer.put_admin_key(&AdminKeyRecord { revoked_at: Some(self.act.at), ..key })?;
+                }
+                Ok(_) | Err(StoreError::NoSuchAdminKey { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+            },
         }
         self.report.made_stricter += 1;
         Ok(Some(subject))

@@ -25,6 +25,16 @@ pub(super) const CHANGES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new
 /// Number to row: see [`super::codec::encode_audit`].
 pub(super) const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit");
 
+/// Admin key to framed record.
+pub(super) const ADMIN_KEYS: TableDefinition<'_, &Id, &[u8]> = TableDefinition::new("admin_keys");
+/// Digest to admin key.
+pub(super) const ADMIN_DIGESTS: TableDefinition<'_, &[u8; 32], &Id> = TableDefinition::new("admin_digests");
+/// Name of a request to what it did: see [`super::request`].
+pub(super) const REQUESTS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("requests");
+/// Row of the audit log to the name of the request that made it, so that old ones are found.
+pub(super) const REQUESTS_BY_ROW: TableDefinition<'_, u64, &[u8; 32]> =
+    TableDefinition::new("requests_by_row");
+
 pub(super) const META_FORMAT: &str = "format";
 pub(super) const META_STORE_ID: &str = "store_id";
 pub(super) const META_STATE: &str = "state";

@@ -24,7 +24,7 @@ pub(super) fn act() -> Act {
 }
 
 pub(super) fn act_at(at: Timestamp) -> Act {
-    Act { actor: Actor { user: "tess".into(), via: Via::Library }, at, note: None }
+    Act { actor: Actor { user: "tess".into(), via: Via::Library }, at, note: None, request: None }
 }
 
 pub(super) fn store() -> (TempDir, Store) {

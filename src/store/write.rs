@@ -4,15 +4,17 @@ use std::path::Path;
 
 use redb::{ReadableTable, Table, WriteTransaction};
 
-use crate::key::{ConsumerId, ConsumerRecord, KeyId, KeyRecord, TextError, check_text};
+use crate::key::{
+    AdminKeyId, AdminKeyRecord, ConsumerId, ConsumerRecord, KeyId, KeyRecord, TextError, check_text,
+};
 
 use super::codec::{self, Ends, Touched};
 use super::open::fault;
 use super::tables::{
-    AUDIT, CHANGES, CHANGES_KEPT, CONSUMERS, DIGESTS, EXTERNAL_IDS, Id, KEYS, KEYS_BY_CONSUMER, META,
-    META_FORMAT, META_STATE, by_consumer,
+    ADMIN_DIGESTS, ADMIN_KEYS, AUDIT, CHANGES, CHANGES_KEPT, CONSUMERS, DIGESTS, EXTERNAL_IDS, Id, KEYS,
+    KEYS_BY_CONSUMER, META, META_FORMAT, META_STATE, by_consumer,
 };
-use super::{Act, Action, AuditRow, StoreError};
+use super::{Act, Action, AuditRow, StoreError, request};
 
 /// What a mutation left, and whether it changed anything.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +25,45 @@ pub struct Outcome<T> {
     pub changed: bool,
 }
 
+/// Which version of a record somebody has seen: it differs after every change of the record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecordTag([u8; 16]);
+
+impl RecordTag {
+    /// Returns the tag of a key's record.
+    pub fn of_key(key: &KeyRecord) -> Self {
+        Self::of(&codec::encode_key(key))
+    }
+
+    /// Returns the tag of a consumer's record.
+    pub fn of_consumer(consumer: &ConsumerRecord) -> Self {
+        Self::of(&codec::encode_consumer(consumer))
+    }
+
+    fn of(record: &[u8]) -> Self {
+        Self(*codec::hash(record).first_chunk().expect("a hash has 32 bytes"))
+    }
+}
+
+/// 32 hexadecimal digits.
+impl std::fmt::Display for RecordTag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Refuses a change that was meant for another version of the record.
+pub(super) fn refuse_stale(
+    wanted: Option<&str>,
+    found: RecordTag,
+    id: impl std::fmt::Display,
+) -> Result<(), StoreError> {
+    match wanted {
+        Some(wanted) if wanted != found.to_string() => Err(StoreError::Stale { id: id.to_string() }),
+        _ => Ok(()),
+    }
+}
+
 /// How many records one commit touches at most, so that no refresh is long and nobody waits for
 /// the lock.
 pub const BATCH: usize = 500;
@@ -30,6 +71,7 @@ pub const BATCH: usize = 500;
 /// The tables in one write transaction. Whatever it puts or removes gets a row in the change log.
 pub(super) struct Writer<'t> {
     path: &'t Path,
+    txn: &'t WriteTransaction,
     meta: Table<'t, &'static str, &'static [u8]>,
     consumers: Table<'t, &'static Id, &'static [u8]>,
     external_ids: Table<'t, &'static str, &'static Id>,
@@ -53,6 +95,7 @@ impl<'t> Writer<'t> {
         };
         Ok(Self {
             path,
+            txn,
             meta,
             consumers: txn.open_table(CONSUMERS).map_err(fail)?,
             external_ids: txn.open_table(EXTERNAL_IDS).map_err(fail)?,
@@ -198,6 +241,29 @@ impl<'t> Writer<'t> {
         self.touch(Touched::Consumer(consumer.id))
     }
 
+    /// Returns an admin key.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAdminKey`], [`StoreError::Damaged`].
+    pub(super) fn admin_key(&self, id: AdminKeyId) -> Result<AdminKeyRecord, StoreError> {
+        let table = self.txn.open_table(ADMIN_KEYS).map_err(|error| fault(self.path, error))?;
+        let row = table.get(id.as_bytes()).map_err(at(self.path))?;
+        let row = row.ok_or_else(|| StoreError::NoSuchAdminKey { wanted: id.to_string() })?;
+        codec::decode_admin_key(id.as_bytes(), row.value()).map_err(|problem| damaged(id, problem))
+    }
+
+    /// Puts an admin key, new or not. There are few, so their tables are opened when they are needed.
+    pub(super) fn put_admin_key(&mut self, key: &AdminKeyRecord) -> Result<(), StoreError> {
+        let fail = |error: redb::TableError| fault(self.path, error);
+        let record = codec::encode_admin_key(key);
+        let mut keys = self.txn.open_table(ADMIN_KEYS).map_err(fail)?;
+        keys.insert(key.id.as_bytes(), record.as_slice()).map_err(at(self.path))?;
+        let mut digests = self.txn.open_table(ADMIN_DIGESTS).map_err(fail)?;
+        digests.insert(key.digest.as_bytes(), key.id.as_bytes()).map_err(at(self.path))?;
+        drop((keys, digests));
+        self.touch(Touched::AdminKey(key.id))
+    }
+
     fn touch(&mut self, touched: Touched) -> Result<(), StoreError> {
         self.ends.revision += 1;
         let row = touched.encode();
@@ -208,6 +274,9 @@ impl<'t> Writer<'t> {
     /// Appends a row to the audit log.
     pub(super) fn log(&mut self, act: &Act, action: Action) -> Result<(), StoreError> {
         let number = self.ends.audit_count + 1;
+        if let Some(wanted) = &act.request {
+            request::note(self.txn, self.path, wanted, act.at, number)?;
+        }
         let row = codec::encode_audit(AuditRow {
             number,
             at: act.at,

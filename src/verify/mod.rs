@@ -615,7 +615,7 @@ mod tests {
     }
 
     fn act() -> Act {
-        Act { actor: Actor { user: "test".into(), via: Via::Library }, at: wall(), note: None }
+        Act { actor: Actor { user: "test".into(), via: Via::Library }, at: wall(), note: None, request: None }
     }
 
     struct World {

@@ -199,6 +199,11 @@ impl Refresher {
         };
         let mut updates = Vec::with_capacity(changes.len());
         for change in changes {
+            if let Change::AdminKey(record) = &change {
+                // No request is decided by it.
+                self.damaged.remove(&Subject::AdminKey(record.id));
+                continue;
+            }
             let Some(update) = self.update(change) else { return self.load(store) };
             updates.push(update);
         }
@@ -226,6 +231,7 @@ impl Refresher {
                 self.damaged.remove(&Subject::Key(id));
                 Update::KeyRemoved { id, digest }
             }
+            Change::AdminKey(_) => return None,
             Change::Damaged(damage) => self.note_damage(damage)?,
         })
     }
@@ -236,6 +242,7 @@ impl Refresher {
         match (damage.subject, damage.digest) {
             (Subject::Consumer(id), _) => Some(Update::ConsumerRemoved(id)),
             (Subject::Key(_), digest) => digest.map(Update::DamagedDigest),
+            (Subject::AdminKey(_), _) => None,
         }
     }
 
@@ -273,6 +280,7 @@ impl Refresher {
             let update = match item {
                 Item::Consumer(record) => Some(Update::Consumer(record)),
                 Item::Key(record) => Some(Update::Key(record)),
+                Item::AdminKey(_) => None,
                 // Without a digest it is in no index, and so refused.
                 Item::Damaged(damage) => self.note_damage(damage),
             };

@@ -185,7 +185,12 @@ fn issue(store: &Store, consumer: ConsumerId, count: usize, committed: &mut dyn 
 }
 
 fn act() -> Act {
-    Act { actor: Actor { user: "bench".to_owned(), via: Via::Library }, at: wall(), note: None }
+    Act {
+        actor: Actor { user: "bench".to_owned(), via: Via::Library },
+        at: wall(),
+        note: None,
+        request: None,
+    }
 }
 
 fn seconds(work: impl FnOnce()) -> f64 {

@@ -8,6 +8,26 @@ fn config_md_is_fresh() {
     check("docs/config.md", &kgate::config::docs());
 }
 
+#[test]
+fn openapi_json_is_fresh() {
+    let mut text = serde_json::to_string_pretty(&kgate::admin::contract()).unwrap();
+    text.push('\n');
+    check("docs/openapi.json", &text);
+}
+
+/// docs/admin-api.md names every endpoint with the role it needs.
+#[test]
+fn every_endpoint_is_in_the_table_of_the_admin_api() {
+    let page = read(&root().join("docs/admin-api.md"));
+    let row = |place: &kgate::admin::Place| {
+        let role = place.role.map_or("anybody", kgate::key::Role::as_str);
+        format!("| `{} {}` | {role} | {} |", place.method, place.path, place.summary)
+    };
+    let missing: Vec<String> =
+        kgate::admin::places().iter().map(row).filter(|row| !page.contains(row)).collect();
+    assert!(missing.is_empty(), "docs/admin-api.md lacks\n{}", missing.join("\n"));
+}
+
 /// The table of promises in README.md names the tests that prove them, as `file::…::test`.
 #[test]
 fn every_test_the_readme_names_is_there() {

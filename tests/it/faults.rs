@@ -235,7 +235,7 @@ fn a_stopped_writer_does_not_hurt_a_store_that_has_not_changed() {
     until("it is ready", || scene.gateway.readiness() == "ready");
 }
 
-fn is_stopped(pid: Pid) -> bool {
+pub(crate) fn is_stopped(pid: Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
 }

@@ -310,7 +310,7 @@ pub fn is_quick() -> bool {
 
 /// Returns an act of this test.
 pub fn act() -> Act {
-    Act { actor: Actor { user: "test".to_owned(), via: Via::Library }, at: wall(), note: None }
+    Act { actor: Actor { user: "test".to_owned(), via: Via::Library }, at: wall(), note: None, request: None }
 }
 
 /// Returns a consumer with everything a backend can be told.

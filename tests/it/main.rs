@@ -6,6 +6,7 @@
 #![allow(clippy::float_cmp, reason = "metrics count whole numbers")]
 #![allow(unreachable_pub, reason = "modules of one test binary have no outside")]
 
+mod admin;
 mod alerts;
 mod cli;
 mod cli_docs;

@@ -267,7 +267,8 @@ fn started_line(said: &str) -> Option<(SocketAddr, Option<SocketAddr>, SocketAdd
     let (doors, rest) = line.split_once(" (admin on ")?;
     let (admin, _) = rest.split_once(')')?;
     let (proxy, sidecar) = doors.split_once(", other proxies on ").unwrap_or((doors, ""));
-    Some((proxy.parse().ok()?, sidecar.parse().ok(), admin.parse().ok()?))
+    let admin = admin.split(", ").find_map(|address| address.parse().ok())?;
+    Some((proxy.parse().ok()?, sidecar.parse().ok(), admin))
 }
 
 /// Returns whether `path` exists, for conditions.

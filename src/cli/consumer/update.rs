@@ -72,6 +72,7 @@ impl Update {
             unset_metadata: self.unset_meta.iter().cloned().collect(),
             add_tags: self.tags.iter().cloned().collect(),
             remove_tags: self.untags.iter().cloned().collect(),
+            if_tag: None,
         }
     }
 }

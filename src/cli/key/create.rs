@@ -7,10 +7,10 @@ use clap::Args;
 use crate::cli::failure::{Answer, Failure, Outcome};
 use crate::cli::session::Session;
 use crate::cli::ui::{Format, List, Ui};
-use crate::cli::values::{self, Moment};
+use crate::cli::values;
 use crate::cli::view::NewKeyView;
 use crate::cli::{consumer, lookup};
-use crate::key::{ConsumerRecord, Timestamp};
+use crate::key::{ConsumerRecord, Moment, Timestamp};
 use crate::store::{Act, Issued, NewKey, Store};
 
 /// Create a key and print it, once
@@ -65,7 +65,7 @@ pub(super) fn run(args: &Create, session: &Session) -> Outcome {
     let now = act.at;
     let default_expires =
         key_type.default_expires.map_or(Moment::Never, |span| Moment::In(span.as_duration()));
-    let expires_at = args.expires.unwrap_or(default_expires).resolve_expiry(now)?;
+    let expires_at = values::resolve_expiry(args.expires.unwrap_or(default_expires), now)?;
     let store = session.store_mut()?;
     let holder = lookup::consumer(&store, &args.consumer)?;
     let new = NewKey {

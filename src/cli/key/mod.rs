@@ -94,7 +94,7 @@ fn networks(typed: &[String]) -> Result<Networks, Failure> {
 }
 
 /// Says when a key ends: `expires 2027-02-21T22:00:00Z (in 90d)`.
-fn expiry_phrase(expires_at: Option<Timestamp>, now: Timestamp) -> String {
+pub(super) fn expiry_phrase(expires_at: Option<Timestamp>, now: Timestamp) -> String {
     match expires_at {
         Some(at) => format!("expires {} ({})", to_the_second(at), relative(at, now)),
         None => "never expires".to_owned(),

@@ -8,9 +8,9 @@ use serde_json::json;
 use crate::cli::failure::{Answer, Outcome};
 use crate::cli::session::Session;
 use crate::cli::ui::Object;
-use crate::cli::values::{Past, counted, to_the_second};
+use crate::cli::values::{counted, to_the_second};
 use crate::cli::view::{Field, named, time};
-use crate::key::KeyId;
+use crate::key::{KeyId, Past};
 
 use super::list::list_keys;
 

@@ -5,8 +5,8 @@ use clap::Args;
 use crate::cli::failure::{Answer, Outcome};
 use crate::cli::lookup;
 use crate::cli::session::Session;
-use crate::cli::values::{self, Moment};
-use crate::key::Span;
+use crate::cli::values;
+use crate::key::{Moment, Span};
 use crate::store::Rotation;
 
 use super::create::print_one;
@@ -43,7 +43,8 @@ pub(super) fn run(args: &Rotate, session: &Session) -> Outcome {
             .default_expires
             .map_or(Moment::Never, |span| Moment::In(span.as_duration())),
     };
-    let rotation = Rotation { grace: args.grace.as_duration(), expires_at: expires.resolve_expiry(now)? };
+    let expires_at = values::resolve_expiry(expires, now)?;
+    let rotation = Rotation { grace: args.grace.as_duration(), expires_at };
     let rotated = store.rotate(old.id, rotation, &config.peppers, &act, &mut rand::rng())?;
     let new = &rotated.new.record;
     let expiry = super::expiry_phrase(new.expires_at, now);

@@ -4,8 +4,9 @@ use clap::Args;
 
 use crate::cli::failure::{Answer, Failure, Outcome};
 use crate::cli::session::Session;
-use crate::cli::values::{self, Moment};
+use crate::cli::values;
 use crate::cli::{consumer, lookup};
+use crate::key::Moment;
 use crate::store::KeyEdit;
 
 use super::show::show_changed;
@@ -76,7 +77,8 @@ impl Update {
             set_metadata: values::metadata(&self.meta),
             unset_metadata: self.unset_meta.iter().cloned().collect(),
             not_before: self.not_before.map(|moment| moment.resolve(now)),
-            expires_at: self.expires.map(|moment| moment.resolve_expiry(now)).transpose()?,
+            expires_at: self.expires.map(|moment| values::resolve_expiry(moment, now)).transpose()?,
+            if_tag: None,
         })
     }
 }

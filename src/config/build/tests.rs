@@ -307,6 +307,9 @@ fn mistakes_of_each_kind() {
         ("[listen]\nproxy = [\"unix:\"]\n", &["2:10", "unix:PATH"]),
         ("[listen]\nproxy = [\"127.0.0.1:1\", \"127.0.0.1:1\"]\n", &["listed twice"]),
         ("[listen]\nproxy = [\"127.0.0.1:1\"]\nadmin = \"127.0.0.1:1\"\n", &["3:9", "listens"]),
+        ("[listen]\nadmin = [\"localhost:1\"]\n", &["2:10", "not an address"]),
+        ("[[key_type]]\nname = \"k\"\nprefix = \"kgate_admin\"\n", &["3:10", "that of admin keys"]),
+        ("[listen]\nadmin = 5\n", &["2:9", "list of texts"]),
         // Upstreams.
         ("[[upstream]]\nname = \"u\"\nservers = []\n", &["3:11", "no address"]),
         ("[[upstream]]\nname = \"u\"\nservers = [\"0.0.0.0:80\"]\n", &["nobody can connect"]),
@@ -481,7 +484,7 @@ fn doubts_are_warnings() {
         ),
         (
             format!("{with_route}[listen]\nadmin = \"0.0.0.0:81\"\n"),
-            "17:9 whoever reaches `0.0.0.0:81` can read",
+            "17:9 admin keys sent to `0.0.0.0:81` cross",
         ),
         (
             format!(

@@ -10,6 +10,7 @@ mod alert;
 mod count;
 mod outbox;
 mod quota;
+mod report;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -34,6 +35,7 @@ pub use alert::{Alert, AlertKind, AlertRow};
 pub use count::{Count, Counts, Period, Query, Retention, Used};
 pub use outbox::{Due, Outgoing, Parcel, Posted, Told, Waiting};
 pub use quota::{Granted, Granting};
+pub use report::{UsageBy, UsageRow, UsageWindow};
 
 /// The open usage file. Opened for reading where there is none, it is empty.
 #[derive(Clone)]

@@ -1,0 +1,137 @@
+//! The gateway itself.
+
+#![allow(clippy::unnecessary_wraps, reason = "every endpoint may fail")]
+
+use axum::http::header::{CONTENT_DISPOSITION, HeaderName};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::key::{KeyId, Role};
+use crate::store::{Level, Options, Overwrite, StoreError, doctor as examine};
+
+use super::super::endpoint::{Call, Reply, ReplyBody};
+use super::super::problem::Problem;
+use super::super::shape::Spelled;
+
+/// A request that is asked about and never made.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Question")]
+pub(super) struct ExplainBody {
+    /// Its target: path, and query.
+    #[schemars(regex(pattern = "^/"), length(max = 4096))]
+    path: String,
+    /// Its method; GET if nothing is said.
+    #[serde(default = "get")]
+    method: String,
+    /// Its host.
+    #[serde(default)]
+    host: String,
+    /// The client's address.
+    #[serde(default)]
+    ip: Option<std::net::IpAddr>,
+    /// The key it would bring.
+    #[serde(default)]
+    key_id: Option<Spelled<KeyId>>,
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+/// Who calls.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Whoami {
+    /// As the audit log names them.
+    pub actor: String,
+    /// What they may do.
+    pub role: Spelled<Role>,
+    /// The admin key, if it is one.
+    pub admin_key_id: Option<String>,
+}
+
+/// Something that was looked at.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Check")]
+pub(super) struct CheckShape {
+    /// What.
+    name: String,
+    /// `good`, `warning` or `fault`.
+    level: String,
+    /// What was found.
+    detail: String,
+}
+
+pub(super) fn explain(call: &Call<'_>) -> Result<Reply, Problem> {
+    let body: ExplainBody = call.body()?;
+    let question = serde_json::to_vec(&body).expect("a question has a JSON form");
+    Ok(Reply::json(&ask(call, question)?))
+}
+
+/// Has the running gateway explain a request. This thread is one that may wait.
+pub(super) fn ask(call: &Call<'_>, question: Vec<u8>) -> Result<Value, Problem> {
+    let asked = (call.desk.handlers().explain)(question);
+    match tokio::runtime::Handle::current().block_on(asked) {
+        (200, value) => Ok(value),
+        (status, value) => Err(Problem::of_reply(status, &value)),
+    }
+}
+
+pub(super) fn status(call: &Call<'_>) -> Result<Reply, Problem> {
+    let handlers = call.desk.handlers();
+    let mut status = (handlers.status)();
+    let ready = (handlers.ready)();
+    status["version"] = json!(env!("CARGO_PKG_VERSION"));
+    status["ready"] = json!(ready.is_ok());
+    status["unready"] = json!(ready.err().map(|not| json!({ "code": not.code, "reason": not.reason })));
+    Ok(Reply::json(&status))
+}
+
+pub(super) fn doctor(call: &Call<'_>) -> Result<Reply, Problem> {
+    let report = examine(&call.desk.config().data_dir, &Options::default());
+    let checks: Vec<_> = report
+        .checks
+        .iter()
+        .map(|check| CheckShape {
+            name: check.name.to_owned(),
+            level: match check.level {
+                Level::Good => "good",
+                Level::Warning => "warning",
+                Level::Fault => "fault",
+            }
+            .to_owned(),
+            detail: check.detail.clone(),
+        })
+        .collect();
+    Ok(Reply::json(&checks))
+}
+
+pub(super) fn whoami(call: &Call<'_>) -> Result<Reply, Problem> {
+    let caller = call.caller.ok_or_else(Problem::unauthorized)?;
+    Ok(Reply::json(&Whoami {
+        actor: caller.name.clone(),
+        role: Spelled(caller.role),
+        admin_key_id: caller.admin_key.clone(),
+    }))
+}
+
+/// Makes a copy beside the store, which has no name any more when it is sent: a client names no path.
+pub(super) fn backup(call: &Call<'_>) -> Result<Reply, Problem> {
+    let store = call.desk.store()?;
+    let Ok(_alone) = call.desk.backing_up.try_lock() else { return Err(Problem::busy()) };
+    let path = store.dir().join(COPY);
+    // One left behind by a crash is replaced.
+    let report = store.backup(&path, Overwrite::Replace)?;
+    let opened = std::fs::File::open(&path);
+    let removed = std::fs::remove_file(&path);
+    let file =
+        opened.and_then(|file| removed.map(|()| file)).map_err(|error| StoreError::Io { path, error })?;
+    let body = ReplyBody::File(file, report.bytes);
+    let reply = Reply { status: 200, body, headers: Vec::new() };
+    Ok(reply
+        .with(CONTENT_DISPOSITION, "attachment; filename=\"kgate.backup\"")
+        .with(HeaderName::from_static("kgate-revision"), report.revision.to_string()))
+}
+
+const COPY: &str = "kgate-api.backup";

@@ -1,0 +1,125 @@
+//! How much was used.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::key::{ConsumerId, KeyId, Past, Timestamp};
+use crate::store::{UsageBy, UsageWindow};
+
+use super::super::endpoint::{Call, Reply};
+use super::super::problem::Problem;
+use super::super::shape::Spelled;
+use super::named_consumer;
+
+/// What is counted, and how it is added up.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UsageQuery {
+    /// Only this key or consumer: identifier, external id or unambiguous name.
+    subject: Option<String>,
+    /// Since then; 24 hours ago if nothing is said.
+    since: Option<Spelled<Past>>,
+    /// One row for each of these; keys if nothing is said, or routes if a key was named.
+    by: Option<By>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum By {
+    Key,
+    Consumer,
+    Route,
+    Time,
+}
+
+/// How much one key, consumer or route was used, or everything in one stretch of time.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Usage")]
+pub struct UsageRow {
+    /// The key.
+    pub key_id: Option<Spelled<KeyId>>,
+    /// What people call it.
+    pub key_name: Option<String>,
+    /// Who holds it.
+    pub consumer_id: Option<Spelled<ConsumerId>>,
+    /// What they are called.
+    pub consumer_name: Option<String>,
+    /// The route.
+    pub route: Option<String>,
+    /// When the row begins.
+    pub from: Spelled<Timestamp>,
+    /// When it ends.
+    pub to: Spelled<Timestamp>,
+    /// How many requests there were.
+    pub requests: u64,
+    /// Of them, let through.
+    pub allowed: u64,
+    /// Of them, 429: a limit.
+    pub limited: u64,
+    /// Of them, 403: address or scopes.
+    pub forbidden: u64,
+    /// Of them, 401.
+    pub refused: u64,
+    /// Of them, without an answer: the backend, or a cap.
+    pub failed: u64,
+    /// Requests in each step, the first one first.
+    pub series: Vec<u64>,
+    /// How long a step is.
+    pub step_seconds: i64,
+}
+
+impl From<&crate::store::UsageRow> for UsageRow {
+    fn from(row: &crate::store::UsageRow) -> Self {
+        let [allowed, limited, forbidden, refused, failed] = row.by_used;
+        Self {
+            key_id: row.key.as_ref().map(|(id, _)| Spelled(*id)),
+            key_name: row.key.as_ref().and_then(|(_, name)| name.clone()),
+            consumer_id: row.consumer.as_ref().map(|(id, _)| Spelled(*id)),
+            consumer_name: row.consumer.as_ref().and_then(|(_, name)| name.clone()),
+            route: row.route.clone(),
+            from: Spelled(row.window.begins()),
+            to: Spelled(row.window.ends()),
+            requests: row.requests(),
+            allowed,
+            limited,
+            forbidden,
+            refused,
+            failed,
+            series: row.series.clone(),
+            step_seconds: row.window.period.secs(),
+        }
+    }
+}
+
+pub(super) fn usage(call: &Call<'_>) -> Result<Reply, Problem> {
+    let query: UsageQuery = call.query()?;
+    let store = call.desk.store()?;
+    let (keys, is_key) = match query.subject.as_deref() {
+        None => (None, false),
+        // A pruned key is gone, and its counts are not.
+        Some(text) if text.parse::<KeyId>().is_ok() => (text.parse().ok().map(|key| vec![key]), true),
+        Some(text) => {
+            let holder = named_consumer(&store, text, "?subject")?.id;
+            let mut keys = Vec::new();
+            store.keys_of(holder, &mut |record| {
+                keys.extend(record.map(|key| key.id));
+                true
+            })?;
+            (Some(keys), false)
+        }
+    };
+    let by = match query.by {
+        Some(By::Consumer) => UsageBy::Consumer,
+        Some(By::Route) => UsageBy::Route,
+        Some(By::Time) => UsageBy::Time,
+        None if is_key => UsageBy::Route,
+        Some(By::Key) | None => UsageBy::Key,
+    };
+    let since = query.since.map_or(DEFAULT, |since| since.0).resolve(call.now);
+    let window = UsageWindow::reaching(since, call.now, call.desk.config().usage);
+    let rows = call.desk.usage()?.report(keys, by, window, &store)?;
+    Ok(Reply::json(&rows.iter().map(UsageRow::from).collect::<Vec<_>>()))
+}
+
+const DEFAULT: Past = Past::Ago(std::time::Duration::from_hours(24));

@@ -1,0 +1,65 @@
+//! What the API works with: the store, the configuration in force, the clock.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::config::Config;
+use crate::policy::Now;
+use crate::store::{Access, Options, Store, StoreError, Usage};
+
+use super::Handlers;
+use super::problem::Problem;
+
+/// The handles of this process. Every call may wait for others for as long as the store's watchdog lets it,
+/// so none is made on a thread that others need.
+pub(super) struct Desk {
+    handlers: Arc<Handlers>,
+    /// Kept open: opening for writing commits, and every commit is a refresh of every gateway.
+    held: Mutex<Option<Store>>,
+    /// Held while a copy is made: one at a time.
+    pub(super) backing_up: Mutex<()>,
+}
+
+impl Desk {
+    pub(super) fn new(handlers: Arc<Handlers>) -> Self {
+        Self { handlers, held: Mutex::new(None), backing_up: Mutex::new(()) }
+    }
+
+    pub(super) fn handlers(&self) -> &Handlers {
+        &self.handlers
+    }
+
+    pub(super) fn config(&self) -> Arc<Config> {
+        (self.handlers.config)()
+    }
+
+    pub(super) fn now(&self) -> Now {
+        (self.handlers.now)()
+    }
+
+    /// Returns the store, opened anew if it failed or another file took its place. One that cannot be
+    /// written is opened for reading.
+    pub(super) fn store(&self) -> Result<Store, Problem> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = held.as_ref().filter(|store| store.is_in_place()) {
+            return Ok(store.clone());
+        }
+        *held = None;
+        let dir = &self.config().data_dir;
+        let store = match Store::open(dir, Access::Write, &Options::default()) {
+            Err(StoreError::NotWritable { .. }) => Store::open(dir, Access::Read, &Options::default()),
+            opened => opened,
+        }?;
+        *held = Some(store.clone());
+        Ok(store)
+    }
+
+    /// Lets go of a store that failed: after an error of the disk the handle is useless.
+    pub(super) fn forget_store(&self) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Opens the usage file for reading.
+    pub(super) fn usage(&self) -> Result<Usage, StoreError> {
+        Usage::open(&self.config().data_dir, Access::Read, &Options::default())
+    }
+}
