@@ -308,17 +308,17 @@ fn if_match(endpoint: &Endpoint, headers: &HeaderMap) -> Result<Option<String>, 
     if !endpoint.tagged {
         return Ok(None);
     }
-    let bad = || Problem::malformed("If-Match", "one ETag as an answer had it, or *");
+    // What is no tag of ours is that of no version.
+    let none = || Problem::new(412, "stale", "no version has the ETag of If-Match");
     let mut values = headers.get_all(IF_MATCH).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None) if value == "*" => Ok(None),
         (Some(value), None) => {
             let text = value.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"'));
-            let is_tag = |text: &&str| text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-            text.filter(is_tag).map(|text| Some(text.to_ascii_lowercase())).ok_or_else(bad)
+            text.map(|text| Some(text.to_owned())).ok_or_else(none)
         }
-        _ => Err(bad()),
+        _ => Err(none()),
     }
 }
 

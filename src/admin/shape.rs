@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -97,6 +98,20 @@ spelling! {
     Role => { "type": "string", "enum": ["viewer", "operator", "admin"] }
     Scope => { "type": "string", "minLength": 1, "maxLength": 128, "pattern": "^(\\*|[A-Za-z0-9_.-]+)(:(\\*|[A-Za-z0-9_.-]+))*$" }
     Span => { "type": "string", "pattern": "^[0-9]{1,6}(ms|s|m|h|d|w)$", "description": "A length of time: 30s, 15m, 24h, 90d, 2w." }
+}
+
+impl Spelling for IpAddr {
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| "that is no IP address".to_owned())
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }] })
+    }
 }
 
 impl Spelling for Timestamp {

@@ -339,7 +339,7 @@ fn an_update_of_another_version_is_refused() {
         assert_eq!((late.status, late.code().as_str()), (412, "stale"));
         assert_eq!(scene.viewer.get(&path)["name"], "first");
         assert_eq!(edit("*", "third").status, 200);
-        assert_eq!(edit("W/\"x\"", "fourth").status, 400);
+        assert_eq!(edit("W/\"x\"", "fourth").status, 412);
     }
 }
 
@@ -688,7 +688,7 @@ fn schemathesis(scene: &Scene, examples: usize, filter: &[&str]) {
     // What is well-formed may still not be possible: no such plan, taken, already revoked.
     std::fs::write(
         &rules,
-        "[checks]\npositive_data_acceptance.expected-statuses = [\"2xx\", \"401\", \"403\", \"404\", \"409\", \"412\", \"422\"]\n",
+        "[checks]\npositive_data_acceptance.expected-statuses = [\"2xx\", \"401\", \"403\", \"404\", \"409\", \"412\", \"422\"]\nnegative_data_rejection.expected-statuses = [\"400\", \"401\", \"403\", \"404\", \"412\", \"413\", \"415\", \"422\"]\n",
     )
     .unwrap();
     let output = std::process::Command::new(program)

@@ -369,5 +369,5 @@ fn without_a_configuration_there_are_no_such_endpoints() {
     let process = site.serve(&[]);
     let mut client = Client::tcp(process.admin);
     client.send("POST /leaks/github HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
-    assert_eq!(client.answer().status, 405);
+    assert_eq!(client.answer().status, 404);
 }

@@ -27,6 +27,7 @@ pub struct NewAdminKeyBody {
     pub expires: Option<Spelled<Moment>>,
     /// Why, in your words, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::note")]
     #[schemars(length(max = 256))]
     pub note: Option<String>,
 }
@@ -44,6 +45,7 @@ pub struct RotateAdminKeyBody {
     pub expires: Option<Spelled<Moment>>,
     /// Why, in your words, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::note")]
     #[schemars(length(max = 256))]
     pub note: Option<String>,
 }

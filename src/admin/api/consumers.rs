@@ -60,6 +60,7 @@ pub struct NewConsumerBody {
     pub tags: BTreeSet<String>,
     /// Why, in your words, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::note")]
     #[schemars(length(max = 256))]
     pub note: Option<String>,
 }
@@ -96,6 +97,7 @@ pub struct ConsumerEditBody {
     pub remove_tags: BTreeSet<String>,
     /// Why, in your words, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::note")]
     #[schemars(length(max = 256))]
     pub note: Option<String>,
 }

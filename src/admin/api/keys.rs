@@ -93,11 +93,12 @@ pub struct NewKeyBody {
     #[serde(default)]
     pub metadata: Pairs,
     /// How many alike.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::whole")]
     #[schemars(range(min = 1, max = 500))]
     pub count: Option<u64>,
     /// Why, in your words, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::note")]
     #[schemars(length(max = 256))]
     pub note: Option<String>,
 }
@@ -140,6 +141,7 @@ pub struct KeyEditBody {
     pub expires: Option<Spelled<Moment>>,
     /// Why, in your words, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::note")]
     #[schemars(length(max = 256))]
     pub note: Option<String>,
 }
@@ -157,6 +159,7 @@ pub struct RotateBody {
     pub expires: Option<Spelled<Moment>>,
     /// Why, in your words, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::note")]
     #[schemars(length(max = 256))]
     pub note: Option<String>,
 }
@@ -181,6 +184,7 @@ pub struct RevokeBody {
     pub reason: Option<Spelled<RevokeReason>>,
     /// Why, in your words, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::note")]
     #[schemars(length(max = 256))]
     pub note: Option<String>,
 }
@@ -192,7 +196,7 @@ pub struct RevokeBody {
 pub struct BulkRevokeBody {
     /// Their identifiers, or the keys themselves.
     #[serde(default)]
-    #[schemars(length(max = 10000), inner(length(min = 1, max = 256)))]
+    #[schemars(length(max = 10000))]
     pub keys: Vec<String>,
     /// All keys of this consumer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -210,6 +214,7 @@ pub struct BulkRevokeBody {
     pub dry_run: bool,
     /// Why, in your words, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::note")]
     #[schemars(length(max = 256))]
     pub note: Option<String>,
 }
@@ -251,6 +256,7 @@ pub struct PruneBody {
     pub dry_run: bool,
     /// Why, in your words, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::note")]
     #[schemars(length(max = 256))]
     pub note: Option<String>,
 }
@@ -277,7 +283,7 @@ pub(super) struct VerifyBody {
     token: String,
     /// Of the request it would come with; without, only the key itself is looked at.
     #[serde(default)]
-    #[schemars(regex(pattern = "^/"))]
+    #[schemars(regex(pattern = "^/"), length(max = 4096))]
     path: Option<String>,
     /// GET if nothing is said.
     #[serde(default)]
@@ -287,7 +293,7 @@ pub(super) struct VerifyBody {
     host: Option<String>,
     /// The client's address.
     #[serde(default)]
-    ip: Option<std::net::IpAddr>,
+    ip: Option<Spelled<std::net::IpAddr>>,
 }
 
 /// Whose a key is.
@@ -601,8 +607,14 @@ pub(super) fn revoke_many(call: &Call<'_>) -> Result<Reply, Problem> {
     let store = call.desk.store()?;
     let config = call.desk.config();
     let by_holder = body.consumer.is_some() || !body.tags.is_empty();
-    if by_holder != body.keys.is_empty() || body.keys.len() > MOST_REVOKED {
-        return Err(Problem::malformed("/keys", "name up to 10000 keys, or else a consumer or tags"));
+    if body.keys.len() > MOST_REVOKED {
+        return Err(Problem::malformed("/keys", "at most 10000"));
+    }
+    if body.tags.len() > 64 {
+        return Err(Problem::malformed("/tags", "at most 64"));
+    }
+    if by_holder != body.keys.is_empty() {
+        return Err(Problem::invalid("/keys", "name keys, or else a consumer or tags"));
     }
     let reason = Spelled(body.reason.map_or_else(RevokeReason::default, |reason| reason.0));
     let mut done = KeysRevoked {
@@ -711,6 +723,10 @@ pub(super) fn prune(call: &Call<'_>) -> Result<Reply, Problem> {
 
 pub(super) fn verify(call: &Call<'_>) -> Result<Reply, Problem> {
     let body: VerifyBody = call.body()?;
+    if body.token.is_empty() || body.token.chars().count() > 1024 {
+        return Err(Problem::malformed("/token", "1 to 1024 characters"));
+    }
+    body.path.as_deref().map_or(Ok(()), super::check_target)?;
     let store = call.desk.store()?;
     let config = call.desk.config();
     let found = find(&Token::from_presented(body.token), &store, &config)?;

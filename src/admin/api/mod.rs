@@ -262,8 +262,41 @@ const MANY_BODY: usize = 1 << 20;
 pub struct NoteBody {
     /// Why, in your words, for the audit log.
     #[serde(default)]
+    #[serde(deserialize_with = "note")]
     #[schemars(length(max = 256))]
     pub note: Option<String>,
+}
+
+/// Reads a note that fits.
+fn note<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+    at_most(Option::<String>::deserialize(input)?, 256)
+}
+
+/// Refuses a text that is longer than the document allows, in characters.
+fn at_most<E: serde::de::Error>(text: Option<String>, most: usize) -> Result<Option<String>, E> {
+    match text {
+        Some(text) if text.chars().count() > most => {
+            Err(E::custom(format_args!("at most {most} characters")))
+        }
+        text => Ok(text),
+    }
+}
+
+/// Reads a whole number, which JSON may write as 5.0.
+fn whole<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
+    let Some(number) = Option::<serde_json::Number>::deserialize(input)? else { return Ok(None) };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "looked at before")]
+    let whole = |float: f64| (float.fract() == 0.0 && (0.0..1e15).contains(&float)).then_some(float as u64);
+    let value = number.as_u64().or_else(|| number.as_f64().and_then(whole));
+    value.map(Some).ok_or_else(|| serde::de::Error::custom("a whole number is needed"))
+}
+
+/// Checks the target of a request that is asked about.
+fn check_target(path: &str) -> Result<(), Problem> {
+    if path.starts_with('/') && path.chars().count() <= 4096 {
+        return Ok(());
+    }
+    Err(Problem::malformed("/path", "a path begins with `/` and has at most 4096 characters"))
 }
 
 /// How much of a list to return.

@@ -30,7 +30,7 @@ pub(super) struct ExplainBody {
     host: String,
     /// The client's address.
     #[serde(default)]
-    ip: Option<std::net::IpAddr>,
+    ip: Option<Spelled<std::net::IpAddr>>,
     /// The key it would bring.
     #[serde(default)]
     key_id: Option<Spelled<KeyId>>,
@@ -65,6 +65,7 @@ pub(super) struct CheckShape {
 
 pub(super) fn explain(call: &Call<'_>) -> Result<Reply, Problem> {
     let body: ExplainBody = call.body()?;
+    super::check_target(&body.path)?;
     let question = serde_json::to_vec(&body).expect("a question has a JSON form");
     Ok(Reply::json(&ask(call, question)?))
 }
