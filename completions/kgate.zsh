@@ -1117,6 +1117,160 @@ esac
     ;;
 esac
 ;;
+(admin-key)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+":: :_kgate__subcmd__admin-key_commands" \
+"*::: :->admin-key" \
+&& ret=0
+
+    case $state in
+    (admin-key)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-admin-key-command-$line[1]:"
+        case $line[1] in
+            (create)
+_arguments "${_arguments_options[@]}" : \
+'--name=[Whose it is\: a person, or the system that will use it]:NAME:_default' \
+'--role=[What it may do]:viewer|operator|admin:_default' \
+'--expires=[When it stops working\: 90d, a date, an RFC 3339 time, or never]:WHEN:_default' \
+'--note=[Why, for the audit log]:NOTE:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'--all[Those that no longer work, too]' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':admin_key -- Its identifier, akey_…:_default' \
+&& ret=0
+;;
+(rotate)
+_arguments "${_arguments_options[@]}" : \
+'--grace=[How long the old one goes on working; 0s ends it at once]:SPAN:_default' \
+'--expires=[When the new one stops working\: 90d, a date, an RFC 3339 time, or never]:WHEN:_default' \
+'--note=[Why, for the audit log]:NOTE:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':admin_key -- The old one'\''s identifier, akey_…:_default' \
+&& ret=0
+;;
+(revoke)
+_arguments "${_arguments_options[@]}" : \
+'--note=[Why, for the audit log]:NOTE:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':admin_key -- Its identifier, akey_…:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__admin-key__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-admin-key-help-command-$line[1]:"
+        case $line[1] in
+            (create)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(rotate)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(revoke)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
 (audit)
 _arguments "${_arguments_options[@]}" : \
 '-n+[Only the last rows; all with 0]:N:_default' \
@@ -1539,6 +1693,42 @@ _arguments "${_arguments_options[@]}" : \
     ;;
 esac
 ;;
+(admin-key)
+_arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__help__subcmd__admin-key_commands" \
+"*::: :->admin-key" \
+&& ret=0
+
+    case $state in
+    (admin-key)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-help-admin-key-command-$line[1]:"
+        case $line[1] in
+            (create)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(rotate)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(revoke)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (audit)
 _arguments "${_arguments_options[@]}" : \
 ":: :_kgate__subcmd__help__subcmd__audit_commands" \
@@ -1612,6 +1802,7 @@ _kgate_commands() {
 'usage:Show how much keys, consumers and routes were used' \
 'signing-key:Make, rotate and list the keys that sign tokens for backends' \
 'tls:Make certificates to try TLS with' \
+'admin-key:Create, list, rotate and revoke the keys of those who manage kgate' \
 'audit:Show who did what, when and why' \
 'backup:Write a consistent copy of the store to a file, while it is in use' \
 'restore:Merge a backup into the store' \
@@ -1622,6 +1813,85 @@ _kgate_commands() {
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'kgate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__admin-key_commands] )) ||
+_kgate__subcmd__admin-key_commands() {
+    local commands; commands=(
+'create:Create an admin key and print it, once' \
+'list:List admin keys' \
+'show:Show an admin key' \
+'rotate:Replace an admin key by a new one of the same name and role, and print that, once' \
+'revoke:Revoke an admin key, for good' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate admin-key commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__admin-key__subcmd__create_commands] )) ||
+_kgate__subcmd__admin-key__subcmd__create_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate admin-key create commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__admin-key__subcmd__help_commands] )) ||
+_kgate__subcmd__admin-key__subcmd__help_commands() {
+    local commands; commands=(
+'create:Create an admin key and print it, once' \
+'list:List admin keys' \
+'show:Show an admin key' \
+'rotate:Replace an admin key by a new one of the same name and role, and print that, once' \
+'revoke:Revoke an admin key, for good' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate admin-key help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__admin-key__subcmd__help__subcmd__create_commands] )) ||
+_kgate__subcmd__admin-key__subcmd__help__subcmd__create_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate admin-key help create commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__admin-key__subcmd__help__subcmd__help_commands] )) ||
+_kgate__subcmd__admin-key__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate admin-key help help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__admin-key__subcmd__help__subcmd__list_commands] )) ||
+_kgate__subcmd__admin-key__subcmd__help__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate admin-key help list commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__admin-key__subcmd__help__subcmd__revoke_commands] )) ||
+_kgate__subcmd__admin-key__subcmd__help__subcmd__revoke_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate admin-key help revoke commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__admin-key__subcmd__help__subcmd__rotate_commands] )) ||
+_kgate__subcmd__admin-key__subcmd__help__subcmd__rotate_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate admin-key help rotate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__admin-key__subcmd__help__subcmd__show_commands] )) ||
+_kgate__subcmd__admin-key__subcmd__help__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate admin-key help show commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__admin-key__subcmd__list_commands] )) ||
+_kgate__subcmd__admin-key__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate admin-key list commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__admin-key__subcmd__revoke_commands] )) ||
+_kgate__subcmd__admin-key__subcmd__revoke_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate admin-key revoke commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__admin-key__subcmd__rotate_commands] )) ||
+_kgate__subcmd__admin-key__subcmd__rotate_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate admin-key rotate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__admin-key__subcmd__show_commands] )) ||
+_kgate__subcmd__admin-key__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate admin-key show commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__audit_commands] )) ||
 _kgate__subcmd__audit_commands() {
@@ -1803,6 +2073,7 @@ _kgate__subcmd__help_commands() {
 'usage:Show how much keys, consumers and routes were used' \
 'signing-key:Make, rotate and list the keys that sign tokens for backends' \
 'tls:Make certificates to try TLS with' \
+'admin-key:Create, list, rotate and revoke the keys of those who manage kgate' \
 'audit:Show who did what, when and why' \
 'backup:Write a consistent copy of the store to a file, while it is in use' \
 'restore:Merge a backup into the store' \
@@ -1813,6 +2084,42 @@ _kgate__subcmd__help_commands() {
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'kgate help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__admin-key_commands] )) ||
+_kgate__subcmd__help__subcmd__admin-key_commands() {
+    local commands; commands=(
+'create:Create an admin key and print it, once' \
+'list:List admin keys' \
+'show:Show an admin key' \
+'rotate:Replace an admin key by a new one of the same name and role, and print that, once' \
+'revoke:Revoke an admin key, for good' \
+    )
+    _describe -t commands 'kgate help admin-key commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__admin-key__subcmd__create_commands] )) ||
+_kgate__subcmd__help__subcmd__admin-key__subcmd__create_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help admin-key create commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__admin-key__subcmd__list_commands] )) ||
+_kgate__subcmd__help__subcmd__admin-key__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help admin-key list commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__admin-key__subcmd__revoke_commands] )) ||
+_kgate__subcmd__help__subcmd__admin-key__subcmd__revoke_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help admin-key revoke commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__admin-key__subcmd__rotate_commands] )) ||
+_kgate__subcmd__help__subcmd__admin-key__subcmd__rotate_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help admin-key rotate commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__admin-key__subcmd__show_commands] )) ||
+_kgate__subcmd__help__subcmd__admin-key__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help admin-key show commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__help__subcmd__audit_commands] )) ||
 _kgate__subcmd__help__subcmd__audit_commands() {
