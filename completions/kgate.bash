@@ -16,6 +16,9 @@ _kgate() {
             ",$1")
                 cmd="kgate"
                 ;;
+            kgate,admin-key)
+                cmd="kgate__subcmd__admin__subcmd__key"
+                ;;
             kgate,audit)
                 cmd="kgate__subcmd__audit"
                 ;;
@@ -79,6 +82,42 @@ _kgate() {
             kgate,usage)
                 cmd="kgate__subcmd__usage"
                 ;;
+            kgate__subcmd__admin__subcmd__key,create)
+                cmd="kgate__subcmd__admin__subcmd__key__subcmd__create"
+                ;;
+            kgate__subcmd__admin__subcmd__key,help)
+                cmd="kgate__subcmd__admin__subcmd__key__subcmd__help"
+                ;;
+            kgate__subcmd__admin__subcmd__key,list)
+                cmd="kgate__subcmd__admin__subcmd__key__subcmd__list"
+                ;;
+            kgate__subcmd__admin__subcmd__key,revoke)
+                cmd="kgate__subcmd__admin__subcmd__key__subcmd__revoke"
+                ;;
+            kgate__subcmd__admin__subcmd__key,rotate)
+                cmd="kgate__subcmd__admin__subcmd__key__subcmd__rotate"
+                ;;
+            kgate__subcmd__admin__subcmd__key,show)
+                cmd="kgate__subcmd__admin__subcmd__key__subcmd__show"
+                ;;
+            kgate__subcmd__admin__subcmd__key__subcmd__help,create)
+                cmd="kgate__subcmd__admin__subcmd__key__subcmd__help__subcmd__create"
+                ;;
+            kgate__subcmd__admin__subcmd__key__subcmd__help,help)
+                cmd="kgate__subcmd__admin__subcmd__key__subcmd__help__subcmd__help"
+                ;;
+            kgate__subcmd__admin__subcmd__key__subcmd__help,list)
+                cmd="kgate__subcmd__admin__subcmd__key__subcmd__help__subcmd__list"
+                ;;
+            kgate__subcmd__admin__subcmd__key__subcmd__help,revoke)
+                cmd="kgate__subcmd__admin__subcmd__key__subcmd__help__subcmd__revoke"
+                ;;
+            kgate__subcmd__admin__subcmd__key__subcmd__help,rotate)
+                cmd="kgate__subcmd__admin__subcmd__key__subcmd__help__subcmd__rotate"
+                ;;
+            kgate__subcmd__admin__subcmd__key__subcmd__help,show)
+                cmd="kgate__subcmd__admin__subcmd__key__subcmd__help__subcmd__show"
+                ;;
             kgate__subcmd__audit,help)
                 cmd="kgate__subcmd__audit__subcmd__help"
                 ;;
@@ -138,6 +177,9 @@ _kgate() {
                 ;;
             kgate__subcmd__consumer__subcmd__help,update)
                 cmd="kgate__subcmd__consumer__subcmd__help__subcmd__update"
+                ;;
+            kgate__subcmd__help,admin-key)
+                cmd="kgate__subcmd__help__subcmd__admin__subcmd__key"
                 ;;
             kgate__subcmd__help,audit)
                 cmd="kgate__subcmd__help__subcmd__audit"
@@ -201,6 +243,21 @@ _kgate() {
                 ;;
             kgate__subcmd__help,usage)
                 cmd="kgate__subcmd__help__subcmd__usage"
+                ;;
+            kgate__subcmd__help__subcmd__admin__subcmd__key,create)
+                cmd="kgate__subcmd__help__subcmd__admin__subcmd__key__subcmd__create"
+                ;;
+            kgate__subcmd__help__subcmd__admin__subcmd__key,list)
+                cmd="kgate__subcmd__help__subcmd__admin__subcmd__key__subcmd__list"
+                ;;
+            kgate__subcmd__help__subcmd__admin__subcmd__key,revoke)
+                cmd="kgate__subcmd__help__subcmd__admin__subcmd__key__subcmd__revoke"
+                ;;
+            kgate__subcmd__help__subcmd__admin__subcmd__key,rotate)
+                cmd="kgate__subcmd__help__subcmd__admin__subcmd__key__subcmd__rotate"
+                ;;
+            kgate__subcmd__help__subcmd__admin__subcmd__key,show)
+                cmd="kgate__subcmd__help__subcmd__admin__subcmd__key__subcmd__show"
                 ;;
             kgate__subcmd__help__subcmd__audit,verify)
                 cmd="kgate__subcmd__help__subcmd__audit__subcmd__verify"
@@ -455,8 +512,294 @@ _kgate() {
 
     case "${cmd}" in
         kgate)
-            opts="-q -h -V --config --data-dir --format --json --quiet --help --version init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help"
+            opts="-q -h -V --config --data-dir --format --json --quiet --help --version init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json jsonl csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__admin__subcmd__key)
+            opts="-q -h --config --data-dir --format --json --quiet --help create list show rotate revoke help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json jsonl csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__admin__subcmd__key__subcmd__create)
+            opts="-q -h --name --role --expires --note --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --role)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expires)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json jsonl csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__admin__subcmd__key__subcmd__help)
+            opts="create list show rotate revoke help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__admin__subcmd__key__subcmd__help__subcmd__create)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__admin__subcmd__key__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__admin__subcmd__key__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__admin__subcmd__key__subcmd__help__subcmd__revoke)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__admin__subcmd__key__subcmd__help__subcmd__rotate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__admin__subcmd__key__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__admin__subcmd__key__subcmd__list)
+            opts="-q -h --all --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json jsonl csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__admin__subcmd__key__subcmd__revoke)
+            opts="-q -h --note --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json jsonl csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__admin__subcmd__key__subcmd__rotate)
+            opts="-q -h --grace --expires --note --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --grace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expires)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json jsonl csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__admin__subcmd__key__subcmd__show)
+            opts="-q -h --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1197,8 +1540,92 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__help)
-            opts="init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help"
+            opts="init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__admin__subcmd__key)
+            opts="create list show rotate revoke"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__admin__subcmd__key__subcmd__create)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__admin__subcmd__key__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__admin__subcmd__key__subcmd__revoke)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__admin__subcmd__key__subcmd__rotate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__admin__subcmd__key__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

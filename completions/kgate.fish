@@ -47,6 +47,7 @@ complete -c kgate -n "__fish_kgate_needs_command" -f -a "leak-rules" -d 'Write o
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "usage" -d 'Show how much keys, consumers and routes were used'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "signing-key" -d 'Make, rotate and list the keys that sign tokens for backends'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "tls" -d 'Make certificates to try TLS with'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "admin-key" -d 'Create, list, rotate and revoke the keys of those who manage kgate'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "audit" -d 'Show who did what, when and why'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "backup" -d 'Write a consistent copy of the store to a file, while it is in use'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "restore" -d 'Merge a backup into the store'
@@ -656,6 +657,81 @@ complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from self-signed" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from help" -f -a "self-signed" -d 'Make a certificate nobody vouches for, and its key'
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -f -a "create" -d 'Create an admin key and print it, once'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -f -a "list" -d 'List admin keys'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -f -a "show" -d 'Show an admin key'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -f -a "rotate" -d 'Replace an admin key by a new one of the same name and role, and print that, once'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -f -a "revoke" -d 'Revoke an admin key, for good'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l name -d 'Whose it is: a person, or the system that will use it' -r
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l role -d 'What it may do' -r
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l expires -d 'When it stops working: 90d, a date, an RFC 3339 time, or never' -r
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l note -d 'Why, for the audit log' -r
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from list" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from list" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from list" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from list" -l all -d 'Those that no longer work, too'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from list" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from show" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from show" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from show" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from show" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -l grace -d 'How long the old one goes on working; 0s ends it at once' -r
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -l expires -d 'When the new one stops working: 90d, a date, an RFC 3339 time, or never' -r
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -l note -d 'Why, for the audit log' -r
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from revoke" -l note -d 'Why, for the audit log' -r
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from revoke" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from revoke" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from revoke" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from revoke" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from revoke" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from help" -f -a "create" -d 'Create an admin key and print it, once'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from help" -f -a "list" -d 'List admin keys'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show an admin key'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from help" -f -a "rotate" -d 'Replace an admin key by a new one of the same name and role, and print that, once'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from help" -f -a "revoke" -d 'Revoke an admin key, for good'
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -s n -l last -d 'Only the last rows; all with 0' -r
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l key -d 'Only rows about this key' -r
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l consumer -d 'Only rows about this consumer: identifier, external id or unambiguous name' -r
@@ -748,27 +824,28 @@ csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand man" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand man" -s q -l quiet -d 'Print results, warnings and errors only'
 complete -c kgate -n "__fish_kgate_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "init" -d 'Write a configuration and make a data directory'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "demo" -d 'Show a key\'s whole life against a bundled backend, in a temporary directory'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "serve" -d 'Run the gateway'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "check" -d 'Check the configuration, with every mistake at once'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "explain" -d 'Say what would become of a request, which rule decides, and what a backend would get'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "consumer" -d 'Create, list and change those who hold keys'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "key" -d 'Create, list, change, rotate and revoke keys'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "leak-scan" -d 'Find leaked keys, say which of them work, and end them'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "leak-hook" -d 'Have git refuse commits and pushes that bring keys'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "leak-rules" -d 'Write our prefixes as rules for other scanners'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "usage" -d 'Show how much keys, consumers and routes were used'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "signing-key" -d 'Make, rotate and list the keys that sign tokens for backends'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "tls" -d 'Make certificates to try TLS with'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "audit" -d 'Show who did what, when and why'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "backup" -d 'Write a consistent copy of the store to a file, while it is in use'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "restore" -d 'Merge a backup into the store'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "status" -d 'Say whether anything is wrong, now'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "doctor" -d 'Look at everything that can be wrong with the data directory'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "man" -d 'Print a manual page, or write all of them'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls audit backup restore status doctor completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "init" -d 'Write a configuration and make a data directory'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "demo" -d 'Show a key\'s whole life against a bundled backend, in a temporary directory'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "serve" -d 'Run the gateway'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "check" -d 'Check the configuration, with every mistake at once'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "explain" -d 'Say what would become of a request, which rule decides, and what a backend would get'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "consumer" -d 'Create, list and change those who hold keys'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "key" -d 'Create, list, change, rotate and revoke keys'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "leak-scan" -d 'Find leaked keys, say which of them work, and end them'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "leak-hook" -d 'Have git refuse commits and pushes that bring keys'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "leak-rules" -d 'Write our prefixes as rules for other scanners'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "usage" -d 'Show how much keys, consumers and routes were used'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "signing-key" -d 'Make, rotate and list the keys that sign tokens for backends'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "tls" -d 'Make certificates to try TLS with'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "admin-key" -d 'Create, list, rotate and revoke the keys of those who manage kgate'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "audit" -d 'Show who did what, when and why'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "backup" -d 'Write a consistent copy of the store to a file, while it is in use'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "restore" -d 'Merge a backup into the store'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "status" -d 'Say whether anything is wrong, now'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "doctor" -d 'Look at everything that can be wrong with the data directory'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "man" -d 'Print a manual page, or write all of them'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "create" -d 'Create a consumer'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "list" -d 'List consumers; filters combine'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "show" -d 'Show a consumer'
@@ -798,4 +875,9 @@ complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcom
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from signing-key" -f -a "jwks" -d 'Print the public parts as a JSON Web Key Set, for backends that cannot reach the admin listener'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from signing-key" -f -a "remove" -d 'Remove a signing key for good: backends refuse its tokens once they fetch the key set anew'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from tls" -f -a "self-signed" -d 'Make a certificate nobody vouches for, and its key'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from admin-key" -f -a "create" -d 'Create an admin key and print it, once'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from admin-key" -f -a "list" -d 'List admin keys'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from admin-key" -f -a "show" -d 'Show an admin key'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from admin-key" -f -a "rotate" -d 'Replace an admin key by a new one of the same name and role, and print that, once'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from admin-key" -f -a "revoke" -d 'Revoke an admin key, for good'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "verify" -d 'Check the whole chain: changed rows, missing rows, a log cut short'
