@@ -173,6 +173,10 @@ impl Call<'_> {
     /// Reads the body, an object; none at all is an empty one.
     pub(super) fn body<B: DeserializeOwned>(&self) -> Result<B, Problem> {
         let bytes = if self.body.is_empty() { b"{}" } else { self.body };
+        // Serde would take a list of an object's values for the object.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Problem::malformed("", "the body is not a JSON object"));
+        }
         let mut json = serde_json::Deserializer::from_slice(bytes);
         let read = serde_path_to_error::deserialize(&mut json);
         let value = read.map_err(|error| {

@@ -405,6 +405,8 @@ fn what_is_not_understood_is_refused_with_its_place() {
         ("POST", "/v1/keys", json!({ "consumer": consumer, "type": "none" }), 422, "/type"),
         ("POST", "/v1/keys", json!({ "consumer": consumer, "plan": "none" }), 422, "/plan"),
         ("POST", "/v1/keys", json!({ "consumer": "nobody" }), 404, "/consumer"),
+        // A list of an object's values is no object.
+        ("POST", "/v1/consumers", json!(["x"]), 400, ""),
         ("POST", "/v1/consumers", json!({ "name": "" }), 422, "/name"),
         ("POST", "/v1/consumers", json!({ "name": "a\u{1b}[2J" }), 422, "/name"),
         ("POST", "/v1/consumers", json!({ "name": "x", "metadata": { "a": 1 } }), 400, "/metadata/a"),

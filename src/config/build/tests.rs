@@ -78,7 +78,7 @@ fn the_template_passes_its_own_check_without_a_warning() {
 fn what_the_template_comments_out_can_be_switched_on() {
     // Every `# name = value` line, in place, must be valid where it stands.
     let directory = tempfile::tempdir().unwrap();
-    for file in ["secret", "pepper"] {
+    for file in ["secret", "pepper", "hook-secret", "ca.pem"] {
         fs::write(directory.path().join(file), "x".repeat(64)).unwrap();
         fs::set_permissions(directory.path().join(file), fs::Permissions::from_mode(0o600)).unwrap();
     }
@@ -86,7 +86,7 @@ fn what_the_template_comments_out_can_be_switched_on() {
     for line in template("acme", "127.0.0.1:9000").lines() {
         let setting = line.strip_prefix("# ").filter(|rest| {
             let name = rest.split(" = ").next().unwrap().trim_matches('"');
-            matches!(*rest, "[[pepper]]" | "[sidecar]")
+            matches!(*rest, "[[pepper]]" | "[sidecar]" | "[[webhook]]" | "[traces]")
                 || rest.contains(" = ")
                     && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '*'))
         });
