@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{
+    AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, REFERER, SEC_WEBSOCKET_PROTOCOL,
+};
 
 use super::RequestId;
 use super::code::Coder;
@@ -227,7 +229,7 @@ impl Identification {
 
     /// Removes what a client may not tell a backend, on every route: every spelling of every identity
     /// header, every route's key header, `Authorization` if it carries a well-formed token of a declared
-    /// type or `key_was_in_authorization`, and what any route takes keys from among cookies and protocols.
+    /// type or `key_was_in_authorization`, a `Referer` with such a token, and what any route takes keys from among cookies and protocols.
     /// Keys in queries are taken out by the engine, with the rest of the target.
     ///
     /// Does not allocate unless there is something suspicious to remove.
@@ -236,8 +238,14 @@ impl Identification {
         let carries_key = |value: &HeaderValue| self.rules.carries_token(value.as_bytes());
         let remove_authorization = fields.contains_key(AUTHORIZATION)
             && (key_was_in_authorization || fields.get_all(AUTHORIZATION).iter().any(carries_key));
-        let spoofed: Vec<HeaderName> =
-            fields.keys().filter(|name| self.strip.contains(name.as_str())).cloned().collect();
+        // A page that was asked for with its key in the query says so in every request it makes.
+        let tells_key =
+            |name: &HeaderName| *name == REFERER && fields.get_all(REFERER).iter().any(carries_key);
+        let spoofed: Vec<HeaderName> = fields
+            .keys()
+            .filter(|name| self.strip.contains(name.as_str()) || tells_key(name))
+            .cloned()
+            .collect();
         if remove_authorization {
             head.remove(&AUTHORIZATION);
         }

@@ -105,6 +105,20 @@ fn values_share_a_buffer_and_stay_apart() {
     assert_eq!(head[c], "42");
 }
 
+#[test]
+fn a_referer_with_a_key_goes_and_any_other_stays() {
+    let config = Config::parse(Path::new("kgate.toml"), CONFIG).unwrap().config;
+    let token = crate::key::Token::mint(&config.key_types.as_slice()[0].prefix, &mut rand::rng());
+    let identification = Identification::new(&config, &Arc::default());
+    let page = "https://a.example/page?key=";
+    for (referer, stays) in [(page.to_owned() + token.expose(), false), (page.to_owned() + "a", true)] {
+        let mut head = HeaderMap::new();
+        head.insert(REFERER, HeaderValue::from_str(&referer).unwrap());
+        identification.strip(&mut head, true);
+        assert_eq!(head.contains_key(REFERER), stays, "{referer}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_name_goes_exactly_if_its_canonical_form_is_ours(name in "[a-z0-9_.-]{1,24}", at in 0..OURS.len()) {
