@@ -3,6 +3,7 @@
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Name;
 
 /// Who a client proved to be by a certificate an authority signed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -14,7 +15,10 @@ impl PeerCertificate {
     /// Reads a certificate whose signature was verified; names it cannot be known by are left out.
     pub fn from_der(der: &[u8]) -> Self {
         let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Self::default() };
-        let mut names = vec![format!("subject:{}", certificate.subject())];
+        let mut names = Vec::new();
+        if is_plain(certificate.subject()) {
+            names.push(format!("subject:{}", certificate.subject()));
+        }
         let common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());
         names.extend(common.map(|name| format!("cn:{name}")));
         if let Ok(Some(alternatives)) = certificate.subject_alternative_name() {
@@ -33,4 +37,12 @@ impl PeerCertificate {
     pub fn names(&self) -> &[String] {
         &self.names
     }
+}
+
+/// Says whether a subject is no other's when written out: nothing is escaped there, so a common name
+/// `a, O=b` would read as the common name `a` of the organisation `b`.
+fn is_plain(subject: &X509Name<'_>) -> bool {
+    subject.iter_attributes().all(|attribute| {
+        attribute.as_str().is_ok_and(|text| !(text.contains('=') && text.contains([',', '+'])))
+    })
 }

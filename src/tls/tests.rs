@@ -225,3 +225,21 @@ fn a_self_signed_certificate_can_be_read_back() {
     assert_eq!((facts.not_before, facts.not_after), (at("2026-11-25"), at("2027-02-25")));
     assert!(self_signed(&["no name".to_owned()], at("2026-01-01"), at("2027-01-01")).is_err());
 }
+
+#[test]
+fn a_common_name_cannot_be_written_so_that_the_subject_reads_as_another() {
+    let names = |parts: &[(DnType, &str)]| {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        for (kind, text) in parts {
+            params.distinguished_name.push(kind.clone(), *text);
+        }
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        PeerCertificate::from_der(certificate.der()).names().to_vec()
+    };
+    let real = names(&[(DnType::CommonName, "acme"), (DnType::OrganizationName, "Acme, Inc.")]);
+    assert_eq!(real, ["subject:CN=acme, O=Acme, Inc.", "cn:acme"]);
+    for posing in ["acme, O=Acme, Inc.", "acme + O=Acme"] {
+        assert_eq!(names(&[(DnType::CommonName, posing)]), [format!("cn:{posing}")]);
+    }
+}
