@@ -142,7 +142,7 @@ async fn open(mut socket: Socket, mut shared: Shared) -> Option<Opened> {
     let within = setup.caps.handshake_timeout;
     let fault = |fault| shared.gateway.metrics.connection_fault(fault);
     let Some(door) = shared.peer.door.clone() else { return Some(Opened::Http1(socket, Vec::new(), shared)) };
-    let announces = is_trusted(shared.peer.address, &door.announcing);
+    let announces = shared.peer.is_among(&door.announcing);
     if announces {
         match tokio::time::timeout(within, announced::read(&mut socket)).await {
             Ok(Ok(Announced::Client(address))) => {
@@ -302,7 +302,7 @@ async fn accept(listener: &Listener) -> io::Result<(Socket, Peer)> {
         },
         Listener::Unix(listener) => {
             let (socket, _) = listener.accept().await?;
-            Ok((Socket::Unix(socket), Peer::nobody()))
+            Ok((Socket::Unix(socket), Peer { is_unix: true, ..Peer::nobody() }))
         }
     }
 }

@@ -25,11 +25,12 @@ use super::exchange::{Exchange, Forwarding, InFlight, Stage};
 use super::forward;
 use super::framing::Framing;
 use super::h2::Caller;
+use super::head::MAX_METHOD;
 use super::live::Live;
 use super::wire::{Peer, Wire};
 use crate::edge::{
-    AccessLine, Answer, Cors, Failure, RequestId, Trace, X_REQUEST_ID, client_address, is_trusted, redacted,
-    refusal_of, without_tokens,
+    AccessLine, Answer, Cors, Failure, RequestId, Trace, X_REQUEST_ID, client_address, redacted, refusal_of,
+    without_tokens,
 };
 use crate::metrics::{Finished, Refusal, UpstreamFault};
 use crate::policy::{Attributes, Decision, Engine, Now, is_host_name};
@@ -55,8 +56,12 @@ impl Door {
         let head = session.req_header();
         let peer = peer_of(session);
         let trusted = &exchange.setup.trusted;
-        exchange.peer_is_trusted = is_trusted(peer.address, trusted);
-        exchange.client = client_address(peer.address, &head.headers, trusted);
+        exchange.peer_is_trusted = peer.is_among(trusted);
+        exchange.client = if exchange.peer_is_trusted {
+            client_address(peer.address, &head.headers, trusted)
+        } else {
+            peer.address
+        };
         let id = RequestId::take_or_make(
             &head.headers,
             exchange.peer_is_trusted,
@@ -105,7 +110,9 @@ impl Door {
         let body_is_sound =
             codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
                 && codings.next().is_none();
-        if !host_is_sound || !body_is_sound || head.method == Method::CONNECT {
+        // Over HTTP/1.1 a longer one was refused with its head.
+        let method_is_sound = head.method != Method::CONNECT && head.method.as_str().len() <= MAX_METHOD;
+        if !host_is_sound || !body_is_sound || !method_is_sound {
             return Some(Failure::BadRequest);
         }
         None
@@ -710,7 +717,7 @@ impl ProxyHttp for Door {
             time: exchange.began.wall,
             request_id: exchange.id.as_ref().map_or("", RequestId::as_str),
             client: exchange.client,
-            method: head.method.as_str(),
+            method: &without_tokens(head.method.as_str().into(), &exchange.setup.key_types),
             path: &redacted(&exchange.target, &exchange.setup.key_types),
             host: &without_tokens(host.into(), &exchange.setup.key_types),
             status,
@@ -794,7 +801,9 @@ fn failure_of(error: &Error) -> Option<Failure> {
             ErrorType::WriteError
             | ErrorType::ReadError
             | ErrorType::ConnectionClosed
-            | ErrorType::WriteTimedout,
+            | ErrorType::WriteTimedout
+            // A stream that was given up, or its connection.
+            | ErrorType::H2Error,
         ) => None,
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(Failure::RequestTimeout),
         (ErrorSource::Downstream, _) => Some(Failure::BadRequest),

@@ -188,9 +188,10 @@ impl Exchange {
 }
 
 impl Drop for Exchange {
-    /// Logs a request that Pingora did not get to log, since it was cut while a backend took no more of it.
+    /// Logs a request that was forwarded and that Pingora did not get to log: it was cut while a backend took
+    /// no more of it, or its connection or the gateway itself came to an end.
     fn drop(&mut self) {
-        let Some(reason) = self.live.as_ref().and_then(|live| live.end()) else { return };
+        let Some(reason) = self.live.as_ref().map(|live| live.end()) else { return };
         let (Some(in_flight), Stage::Forwarding(forwarding)) = (&self.in_flight, &self.stage) else { return };
         let verifier = &in_flight.gateway.verifier;
         let since = |from: u64| Duration::from_nanos(verifier.now().mono.saturating_sub(from));
@@ -208,7 +209,7 @@ impl Drop for Exchange {
             key: identity.map(Identity::key_id),
             consumer: identity.map(|identity| identity.consumer().record().id),
             verdict: self.logged_as(),
-            reason: Some(reason),
+            reason,
             shadow: None,
             bytes_in: self.received,
             bytes_out: 0,

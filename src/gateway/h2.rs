@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::Gateway;
 use super::callers::Counted;
 use super::door::Door;
-use super::live::{Entered, Live, Lives};
+use super::live::{Entered, LAST_WORDS, Live, Lives};
 use super::setup::Setup;
 use super::wire::{PACE_GRACE, Peer};
 use crate::metrics::ConnectionFault;
@@ -176,7 +176,7 @@ pub(super) async fn converse(io: Io, mut shared: Shared) {
                 let was_answered = matches!(ended, Some(Ok(true)));
                 if count.ended(was_answered) {
                     shared.gateway.metrics.connection_fault(ConnectionFault::Abuse);
-                    return;
+                    break;
                 }
             }
             _ = shared.draining.changed(), if !is_leaving => {
@@ -196,19 +196,23 @@ pub(super) async fn converse(io: Io, mut shared: Shared) {
                     shared.gateway.metrics.connection_fault(ConnectionFault::Malformed);
                     count.malformed += 1;
                     if count.malformed >= MALFORMED {
-                        return;
+                        break;
                     }
                 }
-                // What is left of its requests has nobody to answer.
-                Ok(None) => return,
+                Ok(None) => break,
                 Err(_) => {
                     shared.gateway.metrics.connection_fault(ConnectionFault::Malformed);
-                    return;
+                    break;
                 }
             },
-            () = idle, if streams.is_empty() => return,
+            () = idle, if streams.is_empty() => break,
         }
     }
+    // What is left has nobody to answer. From here on reading and writing fails, by which each request sees it
+    // and is logged; one that does not look is dropped, which logs it too.
+    drop(connection);
+    let ended = async { while streams.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(LAST_WORDS, ended).await;
 }
 
 /// How a connection's requests went.

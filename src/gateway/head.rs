@@ -87,7 +87,7 @@ fn is_request_line(line: &[u8]) -> bool {
 const MAX_EMPTY: usize = 8;
 
 /// The longest registered method has 17 bytes.
-const MAX_METHOD: usize = 32;
+pub(super) const MAX_METHOD: usize = 32;
 
 #[cfg(test)]
 mod tests {

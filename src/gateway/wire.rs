@@ -31,6 +31,8 @@ use super::framing::Framing;
 use super::head::{Found, Scan};
 use super::live::Live;
 use super::setup::Listening;
+use crate::config::TrustedProxies;
+use crate::edge::is_trusted;
 use crate::metrics::ConnectionFault;
 use crate::tls::{PeerCertificate, ServerStream};
 
@@ -158,8 +160,10 @@ impl Pace {
 /// Who is at the other end.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
-    /// Its address; `None` on a Unix socket.
+    /// Its address; `None` on a Unix socket, or if who announced it does not know it.
     pub(super) address: Option<IpAddr>,
+    /// Whether it is at the other end of a Unix socket: without an address, and no stranger.
+    pub(super) is_unix: bool,
     /// The address as `X-Forwarded-For` has it.
     pub(super) text: Option<HeaderValue>,
     /// Whether it speaks TLS.
@@ -171,9 +175,15 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Whoever is at this address.
+    /// Somebody of whom nothing is known.
     pub(super) const fn nobody() -> Self {
-        Self { address: None, text: None, is_tls: false, certificate: None, door: None }
+        Self { address: None, is_unix: false, text: None, is_tls: false, certificate: None, door: None }
+    }
+
+    /// Says whether its word on clients counts. Without an address that of a Unix socket's peer may, and
+    /// nobody else's: a balancer that cannot name its client says nothing for it.
+    pub(super) fn is_among(&self, trusted: &TrustedProxies) -> bool {
+        (self.is_unix || self.address.is_some()) && is_trusted(self.address, trusted)
     }
 }
 

@@ -57,6 +57,28 @@ fn an_announced_client_is_who_calls() {
 }
 
 #[test]
+fn whom_a_balancer_cannot_name_is_not_trusted_as_a_socket_is() {
+    let listen =
+        "proxy = [{ address = \"127.0.0.1:0\", proxy_protocol = [\"127.0.0.0/8\"] }, \"unix:k.sock\"]";
+    let gate = Gate::start(
+        &CONFIG
+            .replace("proxy = [\"127.0.0.1:0\"]", listen)
+            .replace("[server]", "[server]\ntrusted_proxies = [\"unix\"]"),
+    );
+    let ask = |mut client: Client, announcement: &str| {
+        client.send(
+            announcement.to_owned()
+                + "GET /public/1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.9\r\n\r\n",
+        );
+        client.answer()
+    };
+    let socket = ask(Client::unix(&gate.dir.path().join("k.sock")), "");
+    assert_eq!(socket.seen("x-forwarded-for"), ["192.0.2.9"]);
+    let unknown = ask(gate.connect(), "PROXY UNKNOWN\r\n");
+    assert_eq!((unknown.status, unknown.seen("x-forwarded-for")), (200, Vec::new()));
+}
+
+#[test]
 fn a_stranger_announces_nobody() {
     let gate = gate("\"192.0.2.0/24\"");
     let token = gate.issue(&["products:read"]);

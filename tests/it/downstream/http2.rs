@@ -464,6 +464,41 @@ fn caps_hold_over_http2() {
 }
 
 #[test]
+fn who_leaves_before_the_answer_is_logged_all_the_same() {
+    let gate = tls_gate(TLS, "");
+    let key = bearer(&gate.issue(&["products:read"]));
+    let ask = [&HEAD[..3], &[(":path", "/v1/products?delay=1500"), ("authorization", key.as_str())]].concat();
+    let lines = || gate.lines.all();
+    // The connection ends.
+    let mut peer = Peer::tls(&gate);
+    peer.begin(&ask, true);
+    until("it was forwarded", || gate.echo.requests() == 1);
+    drop(peer);
+    until("it is logged", || lines().len() == 1);
+    // Its stream is given up.
+    let mut peer = Peer::tls(&gate);
+    let stream = peer.begin(&ask, true);
+    until("it was forwarded", || gate.echo.requests() == 2);
+    peer.run(&json!({ "do": "frame", "type": 3, "stream": stream, "hex": "00000008" }));
+    until("it is logged", || lines().len() == 2);
+    for line in lines() {
+        assert_eq!((&line["verdict"], &line["status"]), (&json!("allow"), &json!(0)), "{line}");
+        assert_eq!((&line["route"], &line["reason"]), (&json!("products"), &Value::Null), "{line}");
+    }
+}
+
+#[test]
+fn a_key_in_the_place_of_the_method_goes_nowhere() {
+    let gate = tls_gate(TLS, "");
+    let token = gate.issue(&["products:read"]);
+    let mut peer = Peer::tls(&gate);
+    let answer = peer.ask(&[&HEAD[1..3], &[(":method", token.expose()), (":path", "/public/1")]].concat());
+    assert_eq!(answer["status"], 400);
+    until("it is logged", || gate.lines.all().len() == 1);
+    assert_eq!(gate.lines.all()[0]["method"], "acme_live_[redacted]");
+}
+
+#[test]
 fn floods_cost_their_connection_and_others_are_served() {
     if is_quick() {
         return;
