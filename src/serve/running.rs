@@ -293,7 +293,9 @@ impl Running {
 
     /// Cuts what is left.
     pub(super) fn cut(&self) {
-        if self.stop.send_replace(Stop::Now) != Stop::Now && *self.ended.borrow() < self.workers.len() {
+        // Asked before they are told: they may end at once.
+        let are_left = *self.ended.borrow() < self.workers.len();
+        if self.stop.send_replace(Stop::Now) != Stop::Now && are_left {
             self.notify(&Notice::Cut);
         }
     }
