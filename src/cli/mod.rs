@@ -31,6 +31,7 @@ mod serve;
 mod session;
 mod signing_key;
 mod status;
+mod systemd;
 mod tls;
 mod ui;
 mod usage;

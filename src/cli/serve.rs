@@ -14,6 +14,7 @@ use super::advice::{config_failure, store_failure};
 use super::failure::{Answer, Failure, Outcome};
 use super::session::Session;
 use super::signing_key::{no_signing_key, sign_failure};
+use super::systemd;
 use super::ui::Voice;
 
 /// Run the gateway
@@ -27,6 +28,12 @@ pub(super) struct Serve {
     /// Serve beside another `kgate serve` on the same data directory; rates then count per process
     #[arg(long)]
     shared: bool,
+    /// Take over from the `kgate serve` that runs on the same data directory, without a pause
+    ///
+    /// It hands over its listening sockets and its counts of rates, answers what it was asked, and ends. If
+    /// this process does not get as far as serving, the other one goes on as if nothing had been.
+    #[arg(long, conflicts_with = "shared")]
+    upgrade: bool,
 }
 
 pub(super) fn run(args: &Serve, session: &Session) -> Outcome {
@@ -35,9 +42,14 @@ pub(super) fn run(args: &Serve, session: &Session) -> Outcome {
     let voice = session.ui.voice();
     let options = ServeOptions {
         is_shared: args.shared,
+        is_upgrade: args.upgrade,
+        inherited: systemd::sockets(),
         data_dir: session.named_data_dir().map(Path::to_owned),
         access_format: session.wants_json().then_some(AccessFormat::Json),
-        notify: Box::new(move |notice| say(voice, notice)),
+        notify: Box::new(move |notice| {
+            say(voice, notice);
+            systemd::tell(notice);
+        }),
         ..ServeOptions::default()
     };
     serve::run(loaded, options).map_err(|error| failure(&error))?;
@@ -67,6 +79,15 @@ fn failure(error: &ServeError) -> Failure {
         ServeError::AlreadyServed { .. } => Failure::cannot(error.to_string()).help(
             "stop it first, or pass --shared to serve beside it: rates then count in each process alone",
         ),
+        ServeError::Upgrade { source, .. } => {
+            let failure = Failure::cannot(error.to_string());
+            match source.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                    failure.help("none serves it: start without --upgrade")
+                }
+                _ => failure,
+            }
+        }
         ServeError::Bind(error) => bind(error),
         ServeError::Tell { .. } => Failure::cannot(error.to_string())
             .help("name the authorities that vouch for it with `ca_file`, or install `ca-certificates`"),

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net as unix;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,41 @@ impl Bound {
                 let kind = Kind::Unix { socket: Arc::new(socket), path: path.clone(), file };
                 Ok(Self { address: address.clone(), kind })
             }
+        }
+    }
+
+    /// Takes over sockets that listen already, each worker one, or all of them the same one if there are not
+    /// enough. `address` is what is configured.
+    ///
+    /// # Errors
+    /// [`BindError`]: there is none, or they are of another kind than the address.
+    pub fn adopt(address: &ListenAddress, sockets: Vec<OwnedFd>, workers: usize) -> Result<Self, BindError> {
+        let error = |source| BindError { address: address.clone(), source };
+        let adopted = match address {
+            ListenAddress::Tcp(_) => adopt_tcp(sockets, workers).map(|(actual, sockets)| Self {
+                address: ListenAddress::Tcp(actual),
+                kind: Kind::Tcp { sockets },
+            }),
+            ListenAddress::Unix(path) => adopt_unix(path, sockets).map(|(socket, file)| Self {
+                address: address.clone(),
+                kind: Kind::Unix { socket: Arc::new(socket), path: path.clone(), file },
+            }),
+        };
+        adopted.map_err(error)
+    }
+
+    /// Returns copies of its sockets that are not given out yet, to be handed to another process.
+    pub fn copies(&self) -> io::Result<Vec<OwnedFd>> {
+        match &self.kind {
+            Kind::Tcp { sockets } => sockets.iter().map(|socket| Ok(socket.try_clone()?.into())).collect(),
+            Kind::Unix { socket, .. } => Ok(vec![socket.try_clone()?.into()]),
+        }
+    }
+
+    /// Leaves the file of a Unix socket where it is when this is dropped: somebody else listens there now.
+    pub fn disown(&mut self) {
+        if let Kind::Unix { file, .. } = &mut self.kind {
+            *file = (0, 0);
         }
     }
 
@@ -163,6 +199,29 @@ fn bind_unix(path: &Path) -> io::Result<(unix::UnixListener, (u64, u64))> {
     let _ = std::fs::remove_file(&temporary);
     let _ = std::fs::remove_dir(&directory);
     bound
+}
+
+fn adopt_tcp(sockets: Vec<OwnedFd>, workers: usize) -> io::Result<(SocketAddr, Vec<std::net::TcpListener>)> {
+    let mut sockets: Vec<_> = sockets.into_iter().map(std::net::TcpListener::from).collect();
+    let Some(first) = sockets.first() else { return Err(io::ErrorKind::NotFound.into()) };
+    // Fails if it is no TCP socket.
+    let address = first.local_addr()?;
+    while sockets.len() < workers {
+        sockets.push(sockets[0].try_clone()?);
+    }
+    for socket in &sockets {
+        socket.set_nonblocking(true)?;
+    }
+    Ok((address, sockets))
+}
+
+fn adopt_unix(path: &Path, mut sockets: Vec<OwnedFd>) -> io::Result<(unix::UnixListener, (u64, u64))> {
+    let socket = sockets.pop().ok_or(io::ErrorKind::NotFound)?;
+    let socket = unix::UnixListener::from(socket);
+    socket.local_addr()?;
+    socket.set_nonblocking(true)?;
+    let meta = std::fs::symlink_metadata(path)?;
+    Ok((socket, (meta.dev(), meta.ino())))
 }
 
 fn tempdir_beside(path: &Path) -> io::Result<PathBuf> {

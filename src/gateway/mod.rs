@@ -249,7 +249,7 @@ impl Worker {
 }
 
 /// How long after the word to drain a request that was sent before it may arrive.
-const LATECOMERS: Duration = Duration::from_millis(50);
+pub const LATECOMERS: Duration = Duration::from_millis(50);
 
 /// Longer than the timer's resolution, so that the runtime has to look at its sockets before it is over.
 const LAST_LOOK: Duration = Duration::from_millis(5);

@@ -87,6 +87,15 @@ impl Combos {
         meters.find(|meter| meter.subject == LimitSubject::Key).map(|meter| Arc::clone(&meter.table))
     }
 
+    /// Returns every rate, one for each place of counts.
+    pub(super) fn rates(&self) -> impl Iterator<Item = &Meter> {
+        let mut seen = std::collections::HashSet::new();
+        self.plans
+            .iter()
+            .flatten()
+            .filter(move |meter| matches!(meter.kind, MeterKind::Rate { .. }) && seen.insert(meter.order))
+    }
+
     /// Returns every quota.
     pub(super) fn quotas(&self) -> impl Iterator<Item = &Meter> {
         self.plans.iter().flatten().filter(|meter| matches!(meter.kind, MeterKind::Quota(_)))

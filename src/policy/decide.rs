@@ -1,6 +1,7 @@
 //! The decision itself, step by step.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use super::path;
 use super::route::Match;
 use super::rules::{LimitSubject, Rules};
 use super::table::{Look, Near};
-use super::want::{Leftover, NeedsGrant, Spent, Want};
+use super::want::{Counted, Leftover, NeedsGrant, Spent, Want};
 use crate::key::{Digest, Format, KeyId, Parsed, QuotaSubject, Timestamp};
 
 /// The header fields of a request.
@@ -259,22 +260,52 @@ impl Engine {
     fn each_quota(&self, visit: &mut QuotaVisit<'_>) {
         for meter in self.bound.combos.quotas() {
             let name = &self.rules.limit(meter.limit).name;
-            let mut visit = |row, subject: &dyn Fn() -> QuotaSubject| visit(meter, row, name, subject);
-            match meter.subject {
-                LimitSubject::Key => {
-                    self.index
-                        .entries()
-                        .for_each(|entry| visit(entry.row(), &|| QuotaSubject::Key(entry.id)));
+            self.each_row(meter.subject, &mut |row, subject| visit(meter, row, name, subject));
+        }
+    }
+
+    /// Returns every rate's count that is not idle at `now`, for a process that is to go on with them. Charge
+    /// nothing to this engine from then on.
+    pub fn counted(&self, now: Now) -> Vec<Counted> {
+        let ticks = Load::new(now, 0).ticks;
+        let mut all = Vec::new();
+        for meter in self.bound.combos.rates() {
+            let name = &self.rules.limit(meter.limit).name;
+            self.each_row(meter.subject, &mut |row, subject| {
+                if let Some((ahead, interval)) = self.index.limiter().ahead(meter, row, ticks) {
+                    all.push(Counted { subject: subject(), limit: name.clone(), ahead, interval });
                 }
-                LimitSubject::Consumer => {
-                    self.index
-                        .holders()
-                        .for_each(|(id, number)| visit(number, &|| QuotaSubject::Consumer(id)));
+            });
+        }
+        all
+    }
+
+    /// Goes on with what another process counted. What is unknown here is left out.
+    pub fn go_on(&self, counted: &[Counted], now: Now) {
+        let ticks = Load::new(now, 0).ticks;
+        let named: HashMap<(&QuotaSubject, &str), (u64, u64)> =
+            counted.iter().map(|c| ((&c.subject, c.limit.as_str()), (c.ahead, c.interval))).collect();
+        for meter in self.bound.combos.rates() {
+            let name = self.rules.limit(meter.limit).name.as_str();
+            self.each_row(meter.subject, &mut |row, subject| {
+                if let Some(count) = named.get(&(&subject(), name)) {
+                    self.index.limiter().go_on(meter, row, ticks, *count);
                 }
-                LimitSubject::Route => {
-                    for (route, row) in self.rules.spec().routes.iter().zip(&self.bound.route_rows) {
-                        visit(*row, &|| QuotaSubject::Route(route.name.as_str().into()));
-                    }
+            });
+        }
+    }
+
+    fn each_row(&self, subject: LimitSubject, visit: &mut dyn FnMut(Row, &dyn Fn() -> QuotaSubject)) {
+        match subject {
+            LimitSubject::Key => {
+                self.index.entries().for_each(|entry| visit(entry.row(), &|| QuotaSubject::Key(entry.id)));
+            }
+            LimitSubject::Consumer => {
+                self.index.holders().for_each(|(id, number)| visit(number, &|| QuotaSubject::Consumer(id)));
+            }
+            LimitSubject::Route => {
+                for (route, row) in self.rules.spec().routes.iter().zip(&self.bound.route_rows) {
+                    visit(*row, &|| QuotaSubject::Route(route.name.as_str().into()));
                 }
             }
         }

@@ -290,6 +290,26 @@ impl Limiter {
         meter.unlock(rows, cell.words().first);
     }
 
+    /// Returns how far a rate's count is ahead of the time, and the interval between requests it was
+    /// reached with, both in ticks; `None` if nothing is counted.
+    pub(super) fn ahead(&self, meter: &Meter, row: Row, ticks: u64) -> Option<(u64, u64)> {
+        let MeterKind::Rate { interval, .. } = meter.kind else { return None };
+        let word = meter.table.existing(row, meter.at)?[0].load(Ordering::Relaxed) & !LOCKED;
+        let ahead = (word >> TIME_SHIFT).checked_sub(ticks).filter(|ahead| *ahead > 0)?;
+        let index = usize::try_from((word >> 1) & TARIFF_MASK).ok()?.checked_sub(1);
+        let reached_with = index.and_then(|index| lock(&self.tariffs.0).get(index).copied());
+        Some((ahead, reached_with.unwrap_or(interval)))
+    }
+
+    /// Has a rate's count go on from where another process left it, unless it is further already.
+    pub(super) fn go_on(&self, meter: &Meter, row: Row, ticks: u64, (ahead, interval): (u64, u64)) {
+        let rows = Rows { key: row, consumer: row, route: row };
+        let word =
+            (ticks.saturating_add(ahead).min(MAX_TIME) << TIME_SHIFT) | (self.tariffs.number(interval) << 1);
+        let before = meter.lock(rows).first;
+        meter.unlock(rows, before.max(word));
+    }
+
     /// Takes what is left of a grant out of a cell, for good.
     pub(super) fn withdraw(meter: &Meter, row: Row) -> QuotaCell {
         let rows = Rows { key: row, consumer: row, route: row };

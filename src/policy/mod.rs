@@ -32,4 +32,4 @@ pub use rules::{
     FailedAuth, Fault, LimitRef, LimitSpec, LimitSubject, Place, PlanSpec, Problem, RouteSpec, Rules, Spec,
     is_host_name,
 };
-pub use want::{Leftover, NeedsGrant, Spent, Want};
+pub use want::{Counted, Leftover, NeedsGrant, Spent, Want};

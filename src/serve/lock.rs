@@ -13,7 +13,7 @@ use crate::store::LOCK_FILE;
 /// Held while serving; the kernel lets go of it however the process ends.
 #[derive(Debug)]
 pub(super) struct ServeLock {
-    _file: File,
+    file: File,
 }
 
 /// Who else serves the directory.
@@ -43,13 +43,28 @@ impl ServeLock {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(Taken::By(holder(&mut file))),
             Err(error) => return Err(Taken::Io(error.into())),
         }
-        // For the message of the next one; no harm if it cannot be written.
-        let _ = file
-            .set_len(0)
-            .and_then(|()| file.seek(SeekFrom::Start(0)))
-            .and_then(|_| writeln!(file, "{}", std::process::id()));
-        Ok(Self { _file: file })
+        sign(&mut file);
+        Ok(Self { file })
     }
+
+    /// Goes on holding a lock that another process took and handed over.
+    pub(super) fn inherited(mut file: File) -> Self {
+        sign(&mut file);
+        Self { file }
+    }
+
+    /// Returns a copy to be handed over: the lock is held until all copies are closed.
+    pub(super) fn copy(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+}
+
+/// Says who holds it, for the message of the next one; no harm if it cannot be written.
+fn sign(file: &mut File) {
+    let _ = file
+        .set_len(0)
+        .and_then(|()| file.seek(SeekFrom::Start(0)))
+        .and_then(|_| writeln!(file, "{}", std::process::id()));
 }
 
 fn holder(file: &mut File) -> Option<u32> {

@@ -19,6 +19,7 @@ mod signals;
 mod signing;
 mod tellers;
 mod traces;
+mod upgrade;
 mod usage;
 mod watch;
 
@@ -34,10 +35,23 @@ pub use log_filter::install_log_filter;
 pub use notice::Notice;
 pub use running::Running;
 
+/// A listening socket that was made by whoever started this process.
+#[derive(Debug)]
+pub enum Inherited {
+    /// On an address and port.
+    Tcp(std::net::TcpListener),
+    /// On a path.
+    Unix(std::os::unix::net::UnixListener),
+}
+
 /// How a server runs, beyond its configuration.
 pub struct ServeOptions {
     /// Whether other processes may serve the directory too.
     pub is_shared: bool,
+    /// Whether to take over from the process that serves the directory.
+    pub is_upgrade: bool,
+    /// Listening sockets that somebody made for this process.
+    pub inherited: Vec<Inherited>,
     /// The data directory, before the configuration's.
     pub data_dir: Option<PathBuf>,
     /// How access lines look, before the configuration.
@@ -55,6 +69,8 @@ impl Default for ServeOptions {
     fn default() -> Self {
         Self {
             is_shared: false,
+            is_upgrade: false,
+            inherited: Vec::new(),
             data_dir: None,
             access_format: None,
             access_out: None,
@@ -99,6 +115,14 @@ pub enum ServeError {
         dir: PathBuf,
         /// Which process, if it said.
         pid: Option<u32>,
+    },
+    /// There is no process to take over from, or it did not let go.
+    #[error("cannot take over from the process that serves {}: {source}", .dir.display())]
+    Upgrade {
+        /// The data directory.
+        dir: PathBuf,
+        /// Why not.
+        source: io::Error,
     },
     /// The lock file of the directory cannot be used.
     #[error("cannot lock {}", .path.display())]

@@ -100,6 +100,11 @@ pub enum Notice {
         /// Why.
         problem: String,
     },
+    /// Another process serves in its place.
+    HandedOver {
+        /// Which, if it said.
+        pid: Option<u32>,
+    },
     /// It was told to end and waits for what is being asked.
     Draining(Duration),
     /// What was being asked when the wait was over was cut.
@@ -200,6 +205,10 @@ impl fmt::Display for Notice {
             }
             Self::AlertRefused { source, problem } => {
                 write!(f, "warning: an alert from {source} was refused: {problem}")
+            }
+            Self::HandedOver { pid } => {
+                let pid = pid.map(|pid| format!(" ({pid})")).unwrap_or_default();
+                write!(f, "another process{pid} serves now")
             }
             Self::Draining(budget) => {
                 write!(f, "stopping: waiting up to {} s for requests in work", budget.as_secs())

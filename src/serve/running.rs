@@ -19,9 +19,10 @@ use super::log_file::LogFile;
 use super::reload::Watches;
 use super::signing::Signing;
 use super::tellers::Tellers;
+use super::upgrade::{self, Door, Estate, Inheritance, Socket};
 use super::usage::UsageBook;
-use super::{Notice, ServeError, ServeOptions, explain, limits, reload};
-use crate::admin::{Admin, Handlers, NotReady, Socket};
+use super::{Inherited, Notice, ServeError, ServeOptions, explain, limits, reload};
+use crate::admin::{self, Admin, Handlers, NotReady};
 use crate::config::{Address, Config, Loaded};
 use crate::edge::AccessSink;
 use crate::gateway::{Bound, Gateway, ListenAddress, Listener, Stop};
@@ -46,6 +47,9 @@ pub struct Running {
     admin_stop: watch::Sender<bool>,
     admin_thread: Option<JoinHandle<()>>,
     tending: Option<JoinHandle<()>>,
+    /// What would be handed to another process.
+    estate: Option<Arc<Estate>>,
+    never: watch::Sender<bool>,
     log: Arc<AccessLog>,
     log_thread: Option<JoinHandle<()>>,
     usage: Arc<UsageBook>,
@@ -75,6 +79,7 @@ pub(super) struct Core {
 }
 
 impl Running {
+    #[allow(clippy::too_many_lines, reason = "where everything is put together, once, in order")]
     pub(super) fn start(mut loaded: Loaded, mut options: ServeOptions) -> Result<Self, ServeError> {
         loaded.note_dates(wall());
         let Loaded { mut config, warnings, .. } = loaded;
@@ -86,13 +91,13 @@ impl Running {
         if !warnings.is_empty() {
             (options.notify)(&Notice::Warning(warnings.to_string()));
         }
-        let lock = take_lock(&config, options.is_shared)?;
-        let workers = config.server.workers.unwrap_or_else(cores);
+        let mut taken = None;
+        if options.is_upgrade {
+            taken = Some(Inheritance::ask(&config.data_dir).map_err(no_upgrade(&config))?);
+        }
         // Everything that can fail for a reason of the machine's comes before the store is loaded.
-        let addresses: Vec<_> = config.listen.proxy.iter().map(|l| l.address.clone()).collect();
-        let mut bound = bind(&addresses, workers)?;
-        let mut asked = bind(config.sidecar.as_ref().map_or(&[], |sidecar| &sidecar.listen), workers)?;
-        let managed = bind(&config.listen.admin, 1)?;
+        let Opened { lock, workers, mut bound, mut asked, managed } =
+            Opened::new(&config, &mut options, &mut taken)?;
         if let Some(warning) = limits::raise_open_files(config.server.max_connections) {
             (options.notify)(&Notice::Warning(warning));
         }
@@ -140,6 +145,16 @@ impl Running {
         let (stop, stopped) = watch::channel(Stop::Running);
         let (end, ended) = watch::channel(0);
         let (admin_stop, admin_stopped) = watch::channel(false);
+        let mut estate = None;
+        if !options.is_shared {
+            let kept = copies(&bound, &asked, &managed).map_err(system("the copies of sockets"))?;
+            let lock = lock.copy().map_err(system("the copy of the lock"))?;
+            estate = Some(Estate::new(kept, lock, stop.clone(), admin_stop.clone()));
+        }
+        if let Some(taken) = &mut taken {
+            // The other process stops here, so nothing may fail from now on.
+            taken.ready(&core.verifier).map_err(no_upgrade(&config))?;
+        }
         let mut running = Self {
             managed,
             bound: Vec::new(),
@@ -150,6 +165,8 @@ impl Running {
             admin_stop,
             admin_thread: None,
             tending: None,
+            estate: estate.clone(),
+            never: watch::Sender::new(false),
             log,
             log_thread: Some(log_thread),
             usage,
@@ -170,8 +187,11 @@ impl Running {
         if !running.managed.is_empty() {
             running.admin_thread = Some(spawn_admin(&core, &mut running.managed, admin_stopped)?);
         }
-        running.tending = Some(spawn_tending(&core, stopped)?);
+        running.tending = Some(spawn_tending(&core, estate, stopped)?);
         running.say_started();
+        if let Some(taken) = taken {
+            taken.serving();
+        }
         Ok(running)
     }
 
@@ -242,7 +262,10 @@ impl Running {
 
     /// Stops accepting and lets what is being asked finish. Returns at once; then [`Running::join`].
     pub fn shutdown(&self) {
-        self.core.is_draining.store(true, Ordering::SeqCst);
+        self.core.begin_draining();
+        if let Some(estate) = &self.estate {
+            estate.let_go();
+        }
         self.stop.send_if_modified(|stop| {
             let was_running = *stop == Stop::Running;
             if was_running {
@@ -281,6 +304,16 @@ impl Running {
 
     pub(super) fn ended(&self) -> watch::Receiver<usize> {
         self.ended.clone()
+    }
+
+    /// Tells when another process serves in this one's place. Never, where that cannot be.
+    pub(super) fn handed(&self) -> watch::Receiver<bool> {
+        self.estate.as_ref().map_or_else(|| self.never.subscribe(), |estate| estate.handed())
+    }
+
+    /// Says whether this server stops because another process takes its place.
+    pub(super) fn is_handing_over(&self) -> bool {
+        self.estate.as_ref().is_some_and(|estate| estate.is_spent())
     }
 
     pub(super) fn workers(&self) -> usize {
@@ -328,6 +361,10 @@ impl Running {
         self.usage.close();
         join_all(self.usage_thread.take());
         self.core.tellers.stop(self.telling.drain(..), self.core.verifier.clock(), CUT);
+        if self.is_handing_over() {
+            let all = self.bound.iter_mut().chain(&mut self.asked).chain(&mut self.managed);
+            all.for_each(Bound::disown);
+        }
         self.bound.clear();
         self.asked.clear();
         self.managed.clear();
@@ -356,6 +393,15 @@ impl Core {
 
     pub(super) fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Says from now on that it is no longer ready.
+    pub(super) fn begin_draining(&self) {
+        self.is_draining.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn verifier(&self) -> &Verifier {
+        &self.verifier
     }
 
     pub(super) fn config(&self) -> Arc<Config> {
@@ -516,16 +562,97 @@ fn take_lock(config: &Config, is_shared: bool) -> Result<ServeLock, ServeError> 
     })
 }
 
-fn bind(addresses: &[Address], workers: usize) -> Result<Vec<Bound>, ServeError> {
-    addresses.iter().map(|address| Ok(Bound::bind(&listen_address(address), workers)?)).collect()
-}
-
-fn listen_address(address: &Address) -> ListenAddress {
+pub(super) fn listen_address(address: &Address) -> ListenAddress {
     match address {
         Address::Tcp(address) => ListenAddress::Tcp(*address),
         Address::Unix(path) => ListenAddress::Unix(path.clone()),
         Address::Name(..) => unreachable!("the configuration takes names for upstreams only"),
     }
+}
+
+/// What a server holds before it loads anything.
+struct Opened {
+    lock: ServeLock,
+    workers: usize,
+    bound: Vec<Bound>,
+    asked: Vec<Bound>,
+    managed: Vec<Bound>,
+}
+
+impl Opened {
+    /// Takes what the process before had and what systemd made, and the rest for itself.
+    fn new(
+        config: &Config,
+        options: &mut ServeOptions,
+        taken: &mut Option<Inheritance>,
+    ) -> Result<Self, ServeError> {
+        let mut sockets = taken.as_mut().map(Inheritance::take_sockets).unwrap_or_default();
+        sockets.extend(std::mem::take(&mut options.inherited).into_iter().filter_map(|s| named(s, config)));
+        let lock = match taken {
+            Some(taken) => taken.take_lock(),
+            None => take_lock(config, options.is_shared)?,
+        };
+        let workers = config.server.workers.unwrap_or_else(cores);
+        let workers = workers_for(&sockets, workers, taken.is_some());
+        let addresses: Vec<_> = config.listen.proxy.iter().map(|l| l.address.clone()).collect();
+        let bound = upgrade::bind(Door::Proxy, &addresses, workers, &mut sockets)?;
+        let asks = config.sidecar.as_ref().map_or(&[][..], |sidecar| &sidecar.listen);
+        let asked = upgrade::bind(Door::Sidecar, asks, workers, &mut sockets)?;
+        let managed = upgrade::bind(Door::Admin, &config.listen.admin, 1, &mut sockets)?;
+        for unused in sockets {
+            let text =
+                format!("a listening socket for {} was given, which is not in `listen`", unused.address);
+            (options.notify)(&Notice::Warning(text));
+        }
+        Ok(Self { lock, workers, bound, asked, managed })
+    }
+}
+
+/// Returns copies of every listening socket, with what each is for.
+fn copies(bound: &[Bound], asked: &[Bound], managed: &[Bound]) -> io::Result<Vec<Socket>> {
+    let mut all = Vec::new();
+    for (door, bound) in [(Door::Proxy, bound), (Door::Sidecar, asked), (Door::Admin, managed)] {
+        for one in bound {
+            let address = one.address().to_string();
+            let sockets = one.copies()?.into_iter();
+            all.extend(sockets.map(|fd| Socket { door, address: address.clone(), fd }));
+        }
+    }
+    Ok(all)
+}
+
+/// Finds out what a socket is for that was made beforehand: what is configured at its address.
+fn named(socket: Inherited, config: &Config) -> Option<Socket> {
+    let (address, fd): (String, std::os::fd::OwnedFd) = match socket {
+        Inherited::Tcp(listener) => (listener.local_addr().ok()?.to_string(), listener.into()),
+        Inherited::Unix(listener) => {
+            let address = listener.local_addr().ok()?;
+            (format!("unix:{}", address.as_pathname()?.display()), listener.into())
+        }
+    };
+    let is_at = |listed: &[Address]| listed.iter().any(|one| one.to_string() == address);
+    let door = if is_at(&config.listen.admin) {
+        Door::Admin
+    } else if config.sidecar.as_ref().is_some_and(|sidecar| is_at(&sidecar.listen)) {
+        Door::Sidecar
+    } else {
+        Door::Proxy
+    };
+    Some(Socket { door, address, fd })
+}
+
+/// Returns how many workers there are to be: after an upgrade as many as there were, since each of the sockets
+/// taken over has a queue of its own.
+fn workers_for(sockets: &[Socket], wanted: usize, is_upgrade: bool) -> usize {
+    let first =
+        sockets.iter().find(|socket| socket.door == Door::Proxy && !socket.address.starts_with("unix:"));
+    let count = |of: &Socket| sockets.iter().filter(|s| s.door == of.door && s.address == of.address).count();
+    first.filter(|_| is_upgrade).map_or(wanted, count)
+}
+
+fn no_upgrade(config: &Config) -> impl Fn(io::Error) -> ServeError + use<> {
+    let dir = config.data_dir.clone();
+    move |source| ServeError::Upgrade { dir: dir.clone(), source }
 }
 
 /// Counts a worker as ended, even one that panicked.
@@ -603,8 +730,8 @@ fn spawn_admin(
         let _on = runtime.enter();
         let sockets = managed.iter_mut().map(|bound| {
             Ok(match bound.listener()? {
-                Listener::Tcp(listener) => Socket::Tcp(listener),
-                Listener::Unix(listener) => Socket::Unix(listener),
+                Listener::Tcp(listener) => admin::Socket::Tcp(listener),
+                Listener::Unix(listener) => admin::Socket::Unix(listener),
             })
         });
         let sockets = sockets.collect::<io::Result<_>>().map_err(system("the admin listener"))?;
@@ -621,15 +748,30 @@ fn spawn_admin(
 }
 
 /// Looks after the backends until everything is told to end.
-fn spawn_tending(core: &Arc<Core>, mut stop: watch::Receiver<Stop>) -> Result<JoinHandle<()>, ServeError> {
+fn spawn_tending(
+    core: &Arc<Core>,
+    estate: Option<Arc<Estate>>,
+    mut stop: watch::Receiver<Stop>,
+) -> Result<JoinHandle<()>, ServeError> {
     let runtime = current_thread().map_err(system("the runtime that looks after backends"))?;
-    let gateway = Arc::clone(&core.gateway);
+    let (gateway, core) = (Arc::clone(&core.gateway), Arc::clone(core));
+    let upgrades = estate.and_then(|estate| {
+        let _on = runtime.enter();
+        Some((upgrade::listen(&core)?, estate))
+    });
+    let upgrades = async move {
+        match upgrades {
+            Some((listener, estate)) => upgrade::answer(listener, core, estate).await,
+            None => std::future::pending().await,
+        }
+    };
     thread::Builder::new()
         .name("kgate-tend".to_owned())
         .spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
                     () = gateway.tend() => {}
+                    () = upgrades => {}
                     _ = stop.wait_for(|stop| *stop == Stop::Now) => {}
                 }
             });

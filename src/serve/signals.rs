@@ -42,8 +42,11 @@ impl Signals {
             let mut watches = running.take_watches();
             let mut look = tokio::time::interval(LOOK);
             let mut ended = running.ended();
+            let mut handed = running.handed();
             loop {
                 tokio::select! {
+                    biased;
+                    _ = handed.wait_for(|handed| *handed) => break,
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
                     _ = hangup.recv() => {
@@ -60,11 +63,19 @@ impl Signals {
                             running.reload_and_say();
                         }
                     }
-                    _ = ended.wait_for(|ended| *ended > 0) => return Err(ServeError::WorkerEnded),
+                    _ = ended.wait_for(|ended| *ended > 0) => {
+                        if !running.is_handing_over() {
+                            return Err(ServeError::WorkerEnded);
+                        }
+                        let _ = running.handed().wait_for(|handed| *handed).await;
+                        break;
+                    }
                 }
             }
             running.shutdown();
-            running.notify(&Notice::Draining(running.drain_timeout()));
+            if !running.is_handing_over() {
+                running.notify(&Notice::Draining(running.drain_timeout()));
+            }
             let all = running.workers();
             tokio::select! {
                 _ = ended.wait_for(|ended| *ended >= all) => {}

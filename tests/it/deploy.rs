@@ -86,3 +86,62 @@ fn a_mistake_in_a_manifest_is_found() {
         assert!(checked(&path).is_err(), "{wrong}");
     }
 }
+
+/// The first block of that language in a page.
+fn block<'p>(page: &'p str, language: &str) -> &'p str {
+    let (_, rest) = page.split_once(&format!("```{language}\n")).expect("there is a block");
+    rest.split("\n```").next().unwrap()
+}
+
+#[test]
+fn the_page_on_systemd_has_a_configuration_and_units_that_go_together() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/deploy");
+    let page = fs::read_to_string(dir.join("systemd.md")).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("kgate.toml");
+    fs::write(&path, block(&page, "toml")).unwrap();
+    fs::create_dir(home.path().join("tls")).unwrap();
+    let mut made = Command::new(env!("CARGO_BIN_EXE_kgate"));
+    made.args(["tls", "self-signed", "--dir"]).arg(home.path().join("tls"));
+    assert!(made.output().unwrap().status.success());
+    let loaded = kgate::config::Config::read(&path).unwrap_or_else(|e| panic!("{e}"));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    assert_eq!(loaded.config.upstreams.len(), 2);
+    let socket = fs::read_to_string(dir.join("kgate.socket")).unwrap();
+    let admin = format!("ListenStream={}", loaded.config.listen.admin[0]);
+    assert!(socket.contains(&admin), "the admin listener is inherited, too");
+    let service = fs::read_to_string(dir.join("kgate.service")).unwrap();
+    assert!(service.contains("Type=notify") && service.contains("--config /etc/kgate/kgate.toml"));
+    if is_quick() {
+        return;
+    }
+    // With the program where it is here, and a user there is.
+    let units = tempfile::tempdir().unwrap();
+    let here = service
+        .replace("/usr/local/bin/kgate", env!("CARGO_BIN_EXE_kgate"))
+        .replace("User=kgate\nGroup=kgate", "User=root")
+        .replace("Documentation=man:kgate(1)\n", "");
+    fs::write(units.path().join("kgate.service"), here).unwrap();
+    fs::write(units.path().join("kgate.socket"), socket).unwrap();
+    let output = Command::new("systemd-analyze")
+        .args(["verify", "--man=no", "--recursive-errors=no"])
+        .args([units.path().join("kgate.service"), units.path().join("kgate.socket")])
+        .output()
+        .expect("`tests/setup.sh test` installs it");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !said.contains("kgate."), "{said}");
+}
+
+#[test]
+fn the_dockerfile_is_clean() {
+    if is_quick() {
+        return;
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/deploy/Dockerfile");
+    let output =
+        Command::new(tool("hadolint")).arg(&file).output().expect("`tests/setup.sh test` installs it");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    // What is not sent to the builder is not in the image.
+    let ignored = fs::read_to_string(file.with_file_name("Dockerfile.dockerignore")).unwrap();
+    assert!(ignored.starts_with("*\n") && ignored.contains("!Cargo.lock"));
+}

@@ -84,6 +84,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("indicatif", &["cli"]),
     ("dialoguer", &["cli"]),
     ("signal_hook", &["cli"]),
+    ("listenfd", &["cli"]),
 ];
 
 #[test]

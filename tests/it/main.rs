@@ -41,6 +41,7 @@ mod scan_archives;
 mod scan_hostile;
 mod seeing;
 mod tokens;
+mod upgrade;
 mod upstream_tls;
 mod upstreams;
 mod usage;

@@ -1,0 +1,501 @@
+//! Handing a running server over to a new process: `kgate serve --upgrade`.
+//!
+//! Every server listens on a socket in a directory that only its owner can enter. A new process connects there
+//! and gets the listening sockets themselves, so nobody who connects meanwhile is turned away, and the lock of
+//! the data directory. It loads the store and says that it is ready. Then, and not before, the old one stops
+//! accepting, lets what was asked on open connections be decided, and hands over what it counted: from that
+//! moment on it decides nothing. The new one goes on with the counts and begins to accept; the old one ends when
+//! its last answer is sent. Until the new one is ready, whatever happens to it leaves the old one as it is.
+//!
+//! ```text
+//! new -> old   "kgate 1\n"
+//! old -> new   one line of JSON: what each of the sockets that follow is; then a byte with each
+//! new -> old   "ready\n"
+//! old -> new   a line for each count, and an empty one
+//! new -> old   "serving PID\n"
+//! ```
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
+};
+use serde_json::{Value, json};
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+
+use super::running::Core;
+use super::{Notice, lock::ServeLock};
+use crate::config::Address;
+use crate::gateway::{Bound, LATECOMERS, Stop};
+use crate::key::QuotaSubject;
+use crate::policy::{Counted, Engine, Now};
+use crate::verify::Verifier;
+
+/// What a listening socket is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Door {
+    /// The gateway.
+    Proxy,
+    /// Other proxies.
+    Sidecar,
+    /// Health, readiness, metrics and the admin API.
+    Admin,
+}
+
+impl Door {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Proxy => "proxy",
+            Self::Sidecar => "sidecar",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// A listening socket and the address it was made for.
+pub(super) struct Socket {
+    pub(super) door: Door,
+    pub(super) address: String,
+    pub(super) fd: OwnedFd,
+}
+
+/// What a running server would hand over. Shared by it and by whoever answers on the upgrade socket.
+pub(super) struct Estate {
+    sockets: Mutex<Vec<Socket>>,
+    lock: Mutex<Option<File>>,
+    stop: watch::Sender<Stop>,
+    admin_stop: watch::Sender<bool>,
+    /// Whether another process is about to serve, and this one stops.
+    is_spent: AtomicBool,
+    /// True once it does.
+    handed: watch::Sender<bool>,
+}
+
+impl Estate {
+    pub(super) fn new(
+        sockets: Vec<Socket>,
+        lock: File,
+        stop: watch::Sender<Stop>,
+        admin_stop: watch::Sender<bool>,
+    ) -> Arc<Self> {
+        let (sockets, lock) = (Mutex::new(sockets), Mutex::new(Some(lock)));
+        Arc::new(Self {
+            sockets,
+            lock,
+            stop,
+            admin_stop,
+            is_spent: AtomicBool::new(false),
+            handed: watch::Sender::new(false),
+        })
+    }
+
+    /// Closes what is kept here: a socket that nobody accepts from must not go on taking connections.
+    pub(super) fn let_go(&self) {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Says whether another process serves in this one's place, or is about to.
+    pub(super) fn is_spent(&self) -> bool {
+        self.is_spent.load(Ordering::SeqCst)
+    }
+
+    /// Tells when another process serves in this one's place.
+    pub(super) fn handed(&self) -> watch::Receiver<bool> {
+        self.handed.subscribe()
+    }
+}
+
+/// Listens on the upgrade socket, on the runtime that will answer. Where that cannot be, says so.
+pub(super) fn listen(core: &Core) -> Option<UnixListener> {
+    match Place::make(&core.config().data_dir).and_then(|place| place.listen()) {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            let text = format!("`kgate serve --upgrade` will not work: no upgrade socket: {error}");
+            core.notify(&Notice::Warning(text));
+            None
+        }
+    }
+}
+
+/// Answers on the upgrade socket until it is dropped.
+pub(super) async fn answer(listener: UnixListener, core: Arc<Core>, estate: Arc<Estate>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let Ok(stream) = stream.into_std() else { continue };
+        let (core, estate) = (Arc::clone(&core), Arc::clone(&estate));
+        // One after the other: there is one estate. Off this thread, which looks after backends.
+        let done = tokio::task::spawn_blocking(move || {
+            if let Err(error) = hand_over(&stream, &core, &estate) {
+                core.notify(&Notice::Warning(format!("an upgrade came to nothing: {error}")));
+            }
+        });
+        let _ = done.await;
+    }
+}
+
+/// Talks to a new process, up to the end of this one's service if that gets so far.
+fn hand_over(mut stream: &UnixStream, core: &Core, estate: &Estate) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(STEP))?;
+    stream.set_write_timeout(Some(STEP))?;
+    let ours = rustix::process::geteuid();
+    let theirs = rustix::net::sockopt::socket_peercred(stream)?.uid;
+    if theirs != ours && !theirs.is_root() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "somebody else asked for it"));
+    }
+    let mut from = BufReader::new(stream.try_clone()?);
+    expect(&mut from, HELLO)?;
+    {
+        let sockets = estate.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = estate.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(lock) = lock.as_ref() else { return Err(io::Error::other("it ends already")) };
+        let list: Vec<Value> =
+            sockets.iter().map(|s| json!({ "door": s.door.as_str(), "address": s.address })).collect();
+        writeln!(stream, "{}", json!({ "sockets": list }))?;
+        for socket in sockets.iter() {
+            send_fd(stream, &socket.fd)?;
+        }
+        send_fd(stream, lock)?;
+    }
+    // It loads the store now, which takes as long as the store is large.
+    stream.set_read_timeout(Some(LOADING))?;
+    expect(&mut from, READY)?;
+    stream.set_read_timeout(Some(STEP))?;
+
+    // From here on there is no way back.
+    estate.is_spent.store(true, Ordering::SeqCst);
+    let pid = stop_and_tell(stream, &mut from, core, estate);
+    estate.handed.send_replace(true);
+    core.notify(&Notice::HandedOver { pid: pid? });
+    Ok(())
+}
+
+/// Stops accepting, then deciding, and tells what was counted. Returns who serves now.
+fn stop_and_tell(
+    mut stream: &UnixStream,
+    from: &mut impl BufRead,
+    core: &Core,
+    estate: &Estate,
+) -> io::Result<Option<u32>> {
+    core.begin_draining();
+    estate.admin_stop.send_replace(true);
+    estate.stop.send_if_modified(|stop| {
+        let was_running = *stop == Stop::Running;
+        *stop = (*stop).max(Stop::Draining);
+        was_running
+    });
+    estate.let_go();
+    if let Ok(place) = Place::make(&core.config().data_dir) {
+        place.forget();
+    }
+    // What was sent before is still decided here; then nothing is.
+    thread::sleep(2 * LATECOMERS);
+    let counted = engine_of(core.verifier(), Engine::counted).unwrap_or_default();
+    let mut lines = Vec::new();
+    for count in &counted {
+        write_count(&mut lines, count);
+    }
+    lines.push(b'\n');
+    stream.write_all(&lines)?;
+    let mut line = String::new();
+    from.read_line(&mut line)?;
+    Ok(line.trim_end().strip_prefix("serving ").and_then(|pid| pid.parse().ok()))
+}
+
+/// What a new process got from the one before.
+pub(super) struct Inheritance {
+    stream: UnixStream,
+    from: BufReader<UnixStream>,
+    sockets: Vec<Socket>,
+    lock: Option<File>,
+}
+
+impl Inheritance {
+    /// Asks the process that serves `dir` for what it has.
+    pub(super) fn ask(dir: &Path) -> io::Result<Self> {
+        let stream = Place::of(dir)?.connect()?;
+        stream.set_read_timeout(Some(STEP))?;
+        stream.set_write_timeout(Some(STEP))?;
+        (&stream).write_all(HELLO.as_bytes())?;
+        // Byte by byte: a reader that reads ahead would swallow what comes with the sockets.
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while line.last() != Some(&b'\n') && line.len() < MAX_LINE {
+            io::Read::read_exact(&mut (&stream), &mut byte)?;
+            line.push(byte[0]);
+        }
+        let list: Value = serde_json::from_slice(&line)?;
+        let mut sockets = Vec::new();
+        for one in list["sockets"].as_array().into_iter().flatten() {
+            let door = [Door::Proxy, Door::Sidecar, Door::Admin]
+                .into_iter()
+                .find(|door| one["door"] == door.as_str())
+                .ok_or_else(|| io::Error::other("it has sockets of a kind this version does not know"))?;
+            let address = one["address"].as_str().unwrap_or_default().to_owned();
+            sockets.push(Socket { door, address, fd: receive_fd(&stream)? });
+        }
+        let lock = Some(File::from(receive_fd(&stream)?));
+        let from = BufReader::new(stream.try_clone()?);
+        Ok(Self { stream, from, sockets, lock })
+    }
+
+    /// Takes the lock of the data directory.
+    pub(super) fn take_lock(&mut self) -> ServeLock {
+        ServeLock::inherited(self.lock.take().expect("it is taken once"))
+    }
+
+    /// Takes the sockets.
+    pub(super) fn take_sockets(&mut self) -> Vec<Socket> {
+        std::mem::take(&mut self.sockets)
+    }
+
+    /// Says that this process could serve, and waits until the other has stopped deciding. Has the counts go on.
+    pub(super) fn ready(&mut self, verifier: &Verifier) -> io::Result<()> {
+        (&self.stream).write_all(READY.as_bytes())?;
+        let mut counted = Vec::new();
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if self.from.read_line(&mut line)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            match line.trim_end() {
+                "" => break,
+                text => counted.extend(read_count(text)),
+            }
+        }
+        let _ = engine_of(verifier, |engine, now| engine.go_on(&counted, now));
+        Ok(())
+    }
+
+    /// Says that this process serves.
+    pub(super) fn serving(&self) {
+        let _ = (&self.stream).write_all(format!("serving {}\n", std::process::id()).as_bytes());
+    }
+}
+
+/// Returns the listeners of one door: those that were inherited, and new ones for addresses
+/// nobody had.
+pub(super) fn bind(
+    door: Door,
+    addresses: &[Address],
+    workers: usize,
+    inherited: &mut Vec<Socket>,
+) -> Result<Vec<Bound>, crate::gateway::BindError> {
+    addresses
+        .iter()
+        .map(|address| {
+            let wanted = super::running::listen_address(address);
+            let mine: Vec<OwnedFd> = take(inherited, door, address);
+            if mine.is_empty() { Bound::bind(&wanted, workers) } else { Bound::adopt(&wanted, mine, workers) }
+        })
+        .collect()
+}
+
+/// Takes the sockets of one address.
+fn take(inherited: &mut Vec<Socket>, door: Door, wanted: &Address) -> Vec<OwnedFd> {
+    let is_any_port = matches!(wanted, Address::Tcp(at) if at.port() == 0);
+    let same = |address: &str| {
+        address == wanted.to_string()
+            || is_any_port
+                && address
+                    .parse::<SocketAddr>()
+                    .is_ok_and(|a| matches!(wanted, Address::Tcp(w) if w.ip() == a.ip()))
+    };
+    // Of several on any port, the first.
+    let first = inherited.iter().find(|socket| socket.door == door && same(&socket.address));
+    let Some(address) = first.map(|socket| socket.address.clone()) else { return Vec::new() };
+    let (mine, rest) = std::mem::take(inherited)
+        .into_iter()
+        .partition::<Vec<_>, _>(|socket| socket.door == door && socket.address == address);
+    *inherited = rest;
+    mine.into_iter().map(|socket| socket.fd).collect()
+}
+
+/// Runs `with` on the engine as soon as one is current, for a second at most.
+fn engine_of<R>(verifier: &Verifier, with: impl FnOnce(&Engine, Now) -> R) -> Option<R> {
+    for _ in 0..1000 {
+        if let Some(engine) = verifier.current() {
+            return Some(with(&engine, verifier.now()));
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    None
+}
+
+fn write_count(out: &mut Vec<u8>, count: &Counted) {
+    let (kind, id) = match &count.subject {
+        QuotaSubject::Key(id) => ("key", id.to_string()),
+        QuotaSubject::Consumer(id) => ("consumer", id.to_string()),
+        QuotaSubject::Route(name) => ("route", name.to_string()),
+    };
+    // Names have neither spaces nor line ends.
+    let _ = writeln!(out, "{kind} {id} {} {} {}", count.limit, count.ahead, count.interval);
+}
+
+fn read_count(line: &str) -> Option<Counted> {
+    let mut words = line.split(' ');
+    let (kind, id) = (words.next()?, words.next()?);
+    let subject = match kind {
+        "key" => QuotaSubject::Key(id.parse().ok()?),
+        "consumer" => QuotaSubject::Consumer(id.parse().ok()?),
+        "route" => QuotaSubject::Route(id.into()),
+        _ => return None,
+    };
+    let limit = words.next()?.to_owned();
+    let mut number = || words.next()?.parse().ok();
+    Some(Counted { subject, limit, ahead: number()?, interval: number()? })
+}
+
+fn expect(from: &mut impl BufRead, word: &str) -> io::Result<()> {
+    let mut line = String::new();
+    io::Read::take(&mut *from, 64).read_line(&mut line)?;
+    if line == word {
+        Ok(())
+    } else {
+        Err(io::Error::other("the other side left, or speaks another version"))
+    }
+}
+
+fn send_fd(stream: &UnixStream, fd: &impl AsFd) -> io::Result<()> {
+    let fds = [fd.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut rights = SendAncillaryBuffer::new(&mut space);
+    rights.push(SendAncillaryMessage::ScmRights(&fds));
+    sendmsg(stream, &[IoSlice::new(b"s")], &mut rights, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+fn receive_fd(stream: &UnixStream) -> io::Result<OwnedFd> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut rights = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    recvmsg(stream, &mut [IoSliceMut::new(&mut byte)], &mut rights, RecvFlags::CMSG_CLOEXEC)?;
+    let fds = rights.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    fds.ok_or_else(|| io::Error::other("a socket was promised and did not come"))
+}
+
+/// Where the upgrade socket is. It is reached through the directory's own descriptor, since the path of a
+/// socket has room for 107 bytes only.
+struct Place {
+    dir: File,
+}
+
+impl Place {
+    /// Makes the directory, if it is not there.
+    fn make(data_dir: &Path) -> io::Result<Self> {
+        let path = data_dir.join(DIR);
+        match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        Self::of(data_dir)
+    }
+
+    /// Opens the directory. One that others can enter, or that is somebody else's, is not used.
+    fn of(data_dir: &Path) -> io::Result<Self> {
+        let flags =
+            rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::CLOEXEC;
+        let dir = File::from(rustix::fs::open(data_dir.join(DIR), flags, rustix::fs::Mode::empty())?);
+        let meta = dir.metadata()?;
+        if meta.mode() & 0o077 != 0 || meta.uid() != rustix::process::geteuid().as_raw() {
+            let path = data_dir.join(DIR);
+            let text = format!("others than its owner can enter {}", path.display());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+        }
+        Ok(Self { dir })
+    }
+
+    fn path(&self) -> PathBuf {
+        use std::os::fd::AsRawFd;
+        PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", self.dir.as_raw_fd()))
+    }
+
+    fn connect(&self) -> io::Result<UnixStream> {
+        UnixStream::connect(self.path())
+    }
+
+    /// Listens. What a dead process left is removed: whoever holds the lock of the data directory is alone.
+    fn listen(&self) -> io::Result<UnixListener> {
+        self.forget();
+        UnixListener::bind(self.path())
+    }
+
+    fn forget(&self) {
+        let _ = std::fs::remove_file(self.path());
+    }
+}
+
+/// In the data directory.
+const DIR: &str = "run";
+const SOCKET: &str = "upgrade.sock";
+
+const HELLO: &str = "kgate 1\n";
+const READY: &str = "ready\n";
+
+/// The list of sockets is some hundred bytes for each.
+const MAX_LINE: usize = 1 << 20;
+
+/// For everything that only takes a moment.
+const STEP: Duration = Duration::from_secs(5);
+
+/// For loading a store.
+const LOADING: Duration = Duration::from_mins(5);
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn counts_are_read_as_they_are_written() {
+        let route = QuotaSubject::Route("products".into());
+        let count = Counted { subject: route, limit: "burst".to_owned(), ahead: 12, interval: 3 };
+        let mut line = Vec::new();
+        write_count(&mut line, &count);
+        assert_eq!(read_count(std::str::from_utf8(&line).unwrap().trim_end()), Some(count));
+        for bad in ["", "key x a 1 1", "route r burst 1", "route r burst x 1", "planet r burst 1 1"] {
+            assert_eq!(read_count(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_directory_others_can_enter_is_not_used() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        Place::make(dir.path()).unwrap();
+        assert_eq!(std::fs::metadata(dir.path().join(DIR)).unwrap().mode() & 0o777, 0o700);
+        std::fs::set_permissions(dir.path().join(DIR), std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(Place::make(dir.path()).is_err());
+    }
+
+    #[test]
+    fn sockets_cross_with_their_names() {
+        let (one, other) = UnixStream::pair().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        send_fd(&one, &listener).unwrap();
+        let received = TcpListener::from(receive_fd(&other).unwrap());
+        assert_eq!(received.local_addr().unwrap(), listener.local_addr().unwrap());
+    }
+}
