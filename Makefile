@@ -30,7 +30,7 @@ lint: ## Formatting and clippy
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
 bless: ## Writes the generated documentation and completions anew
-	KGATE_BLESS=1 $(CARGO) test --locked --test it docs
+	KGATE_BLESS=1 $(CARGO) test --locked --test it -- docs reference
 
 soak: ## The promise tests at full counts, optimised; about half an hour
 	@tests/setup.sh test

@@ -1502,7 +1502,7 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__explain)
-            opts="-q -h --key-id --ip --host --config --data-dir --format --json --quiet --help"
+            opts="-q -h --key-id --ip --host --origin --config --data-dir --format --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1517,6 +1517,10 @@ _kgate() {
                     return 0
                     ;;
                 --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --origin)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3094,7 +3098,7 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__key__subcmd__verify)
-            opts="-q -h --path --method --ip --host --config --data-dir --format --json --quiet --help"
+            opts="-q -h --path --method --ip --host --origin --config --data-dir --format --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3113,6 +3117,10 @@ _kgate() {
                     return 0
                     ;;
                 --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --origin)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

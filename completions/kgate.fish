@@ -101,6 +101,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand check" -s h -l help -d 'Prin
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l key-id -d 'The key it would bring, key_…; without it, none' -r
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l ip -d 'Address of the client' -r
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l host -d 'Host of the request' -r
+complete -c kgate -n "__fish_kgate_using_subcommand explain" -l origin -d 'Page the request comes from, `https://app.example.com`, for keys whose type is bound to origins' -r
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l format -d 'Form of the result' -r -f -a "table\t'For people'
@@ -415,6 +416,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l method -d 'Method of the request' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l ip -d 'Address of the client' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l host -d 'Host of the request' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l origin -d 'Page the request comes from, `https://app.example.com`, for keys whose type is bound to origins' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l format -d 'Form of the result' -r -f -a "table\t'For people'

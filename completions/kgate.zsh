@@ -109,6 +109,7 @@ _arguments "${_arguments_options[@]}" : \
 '--key-id=[The key it would bring, key_…; without it, none]:KEY:_default' \
 '--ip=[Address of the client]:ADDRESS:_default' \
 '--host=[Host of the request]:HOST:_default' \
+'--origin=[Page the request comes from, \`https\://app.example.com\`, for keys whose type is bound to origins]:ORIGIN:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
@@ -605,6 +606,7 @@ _arguments "${_arguments_options[@]}" : \
 '--method=[Method of the request]:METHOD:_default' \
 '--ip=[Address of the client]:ADDRESS:_default' \
 '--host=[Host of the request]:HOST:_default' \
+'--origin=[Page the request comes from, \`https\://app.example.com\`, for keys whose type is bound to origins]:ORIGIN:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"

@@ -42,6 +42,9 @@ pub(super) struct Explain {
     /// Host of the request
     #[arg(long, default_value = "", hide_default_value = true)]
     host: String,
+    /// Page the request comes from, `https://app.example.com`, for keys whose type is bound to origins
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Option<String>,
 }
 
 pub(super) fn run(args: &Explain, session: &Session) -> Outcome {
@@ -53,6 +56,7 @@ pub(super) fn run(args: &Explain, session: &Session) -> Outcome {
         path: args.path.clone(),
         host: args.host.clone(),
         ip: args.ip,
+        origin: args.origin.clone(),
         key_id: key.as_ref().map(|key| key.id),
     };
     let engine = engine(key.as_ref(), config, &store)?;

@@ -25,7 +25,8 @@ use crate::key::{
     Requirement, Span, Window,
 };
 use crate::policy::{
-    FailedAuth, Fault, LimitSpec, LimitSubject, Place, PlanSpec, RouteSpec, Rules, Source, Spec,
+    FailedAuth, Fault, LimitSpec, LimitSubject, Origin, Place, PlanSpec, Publishable, RouteSpec, Rules,
+    Source, Spec,
 };
 use crate::store::Retention;
 
@@ -114,7 +115,7 @@ impl<'t> Builder<'t> {
         let listen = self.listen(&listen_section, sidecar.as_ref());
         let leaks = super::leaks::leaks(self, &table("leaks", "leaks"), !listen.admin.is_empty());
         let key_type_sections = top.sections("key_type", "key_type");
-        let (key_types, key_type_spans) = key_types(&top, &key_type_sections);
+        let (key_types, publishable, key_type_spans) = key_types(&top, &key_type_sections);
         let peppers = self.peppers(&top);
         let plan_sections = top.named_sections("plans", "plans.NAME");
         let (plans, limit_spans) = plans(&plan_sections);
@@ -144,6 +145,7 @@ impl<'t> Builder<'t> {
                 .as_ref()
                 .map(|limit| without_proxies(limit, &server, sidecar.as_ref())),
             routes: routes.iter().map(|route| route.spec.clone()).collect(),
+            publishable,
         };
         let rules = match Rules::compile(spec) {
             Ok(rules) => rules,
@@ -724,9 +726,9 @@ fn name_fault(name: &str) -> Option<&'static str> {
     }
 }
 
-fn key_types(top: &Section<'_>, sections: &[Section<'_>]) -> (KeyTypes, Vec<Range<usize>>) {
+fn key_types(top: &Section<'_>, sections: &[Section<'_>]) -> (KeyTypes, Vec<Publishable>, Vec<Range<usize>>) {
     let (mut names, mut prefixes) = (BTreeSet::new(), BTreeSet::new());
-    let (mut types, mut spans) = (Vec::new(), Vec::new());
+    let (mut types, mut publishable, mut spans) = (Vec::new(), Vec::new(), Vec::new());
     for section in sections {
         let name = name_of(section, "name", &mut names);
         let prefix = section.parsed::<Prefix>("prefix");
@@ -749,16 +751,51 @@ fn key_types(top: &Section<'_>, sections: &[Section<'_>]) -> (KeyTypes, Vec<Rang
             section.error(environment.span.clone(), format!("the environment is not a name: {why}"), None);
         }
         let kind = section.choice("kind", &[("secret", Kind::Secret), ("publishable", Kind::Publishable)]);
+        let bound = bound(section, kind);
         let format = format(section);
         let default_expires = default_expires(section);
         if let (Some(name), Some(prefix)) = (name, prefix) {
             let environment = environment.map_or_else(|| name.clone(), |e| e.value.to_owned());
             let prefix = prefix.value;
+            publishable.extend(bound.map(|bound| Publishable { key_type: name.clone(), ..bound }));
             types.push(KeyType { name, prefix, environment, kind, format, default_expires });
             spans.push(section.span.clone());
         }
     }
-    (KeyTypes::new(types), spans)
+    (KeyTypes::new(types), publishable, spans)
+}
+
+/// Reads what keys are bound to that everybody may see.
+fn bound(section: &Section<'_>, kind: Kind) -> Option<Publishable> {
+    if kind == Kind::Secret {
+        for name in ["origins", "per_address"].into_iter().filter(|name| section.has(name)) {
+            let hint = "set `kind = \"publishable\"`; secret keys are bound to networks and limited by plans";
+            let message = format!("`{name}` is for publishable keys, which anybody may see and use");
+            section.error(section.span_of(name), message, Some(hint.to_owned()));
+        }
+        return None;
+    }
+    let mut origins: Vec<Origin> = Vec::new();
+    for text in section.texts("origins") {
+        match text.value.parse::<Origin>() {
+            Ok(origin) if origins.contains(&origin) => {
+                section.error(text.span, format!("`{origin}` is listed twice"), None);
+            }
+            Ok(origin) => origins.push(origin),
+            Err(error) => {
+                let hint = "write \"https://app.example.com\" or \"https://*.example.com\"".to_owned();
+                let message = format!("`{}` is no origin: {error}", shown(text.value));
+                section.error(text.span, message, Some(hint));
+            }
+        }
+    }
+    if origins.is_empty() && section.has("origins") {
+        let hint = "leave it out to take its keys from anywhere".to_owned();
+        section.error(section.span_of("origins"), "`origins` names no origin", Some(hint));
+    }
+    let is_off = section.text("per_address").is_none_or(|text| text.value == "off");
+    let per_address = if is_off { None } else { section.parsed::<Rate>("per_address").map(|at| at.value) };
+    Some(Publishable { key_type: String::new(), origins, per_address })
 }
 
 fn format(section: &Section<'_>) -> Format {
@@ -812,8 +849,12 @@ fn plans(sections: &[(At<&str>, Section<'_>)]) -> (Vec<PlanSpec>, Vec<Vec<Range<
 
 fn limit(section: &Section<'_>, seen: &mut BTreeSet<String>) -> Option<At<LimitSpec>> {
     let name = name_of(section, "name", seen);
-    let subjects =
-        [("key", LimitSubject::Key), ("consumer", LimitSubject::Consumer), ("route", LimitSubject::Route)];
+    let subjects = [
+        ("key", LimitSubject::Key),
+        ("consumer", LimitSubject::Consumer),
+        ("route", LimitSubject::Route),
+        ("address", LimitSubject::Address),
+    ];
     let per = section.choice("per", &subjects);
     let shadow = section.flag("shadow");
     let limit = allowance(section);
@@ -952,7 +993,8 @@ fn route(
     seen: &mut BTreeSet<String>,
 ) -> Option<RouteSpec> {
     let name = name_of(section, "name", seen);
-    let plan = section.text("plan").and_then(|name| plans.find(section, &name));
+    let plan_of = |field| section.text(field).and_then(|name| plans.find(section, &name));
+    let (plan, anonymous) = (plan_of("plan"), plan_of("anonymous"));
     let path = section.text("path");
     let upstream = section.text("upstream").and_then(|name| upstreams.find(section, &name));
     let types = section.texts("key_types");
@@ -969,7 +1011,16 @@ fn route(
     let upstream_by_type = by_type.collect();
     let public = section.flag("public");
     if public {
-        for name in ["scopes", "key_types", "key_header", "credentials", "upstream_by_type", "plan", "cost"] {
+        for name in [
+            "anonymous",
+            "scopes",
+            "key_types",
+            "key_header",
+            "credentials",
+            "upstream_by_type",
+            "plan",
+            "cost",
+        ] {
             if section.has(name) {
                 let hint = format!("take away `public` or `{name}`");
                 section.error(
@@ -991,6 +1042,7 @@ fn route(
         upstream_by_type,
         lax_path: !section.flag("strict_path"),
         plan: plan.map(|index| plans.names[index].clone()),
+        anonymous: anonymous.map(|index| plans.names[index].clone()),
         cost: section.number("cost", 0..=1_000_000).filter(|_| section.has("cost")),
         client_certificates: client_certificates(section),
         name: name?,

@@ -355,6 +355,8 @@ settings! {
         "prefix" "prefix" required "What its tokens start with: 1 to 24 characters, lower-case words of letters and digits joined by `_`, `acme_live`.";
         "environment" "text" none "The environment it belongs to; without it, its name.";
         "kind" "`secret` | `publishable`" "secret" "Publishable keys are made to be seen, in a browser for instance.";
+        "origins" "list of origins" "[]" "Of publishable keys: the web pages they may be used from, `https://app.example.com`, `https://*.example.com`; without it, anything. Told by `Origin`, or by `Referer` where there is no `Origin`.";
+        "per_address" "rate or `off`" "600/min" "Of publishable keys: how often one source address, IPv6 by /64, may use keys of publishable types, all of them together. It is the limit `address`.";
         "default_expires" "duration or `never`" "never" "The life of a new key when none is asked for.";
         "format" "`kgate` | `opaque`" "kgate" "`opaque` takes tokens of other systems, known only by their length.";
         "min_len" "number" none "Of `opaque`: the shortest token, in bytes; at least 16.";
@@ -375,7 +377,7 @@ settings! {
         "quota" "quota" none "How many in a window of the calendar, in UTC; exact across processes, restarts and crashes.";
         "anchor_day" "number" none "Of a `quota` by the month: the day its months begin, 1 to 28.";
         "concurrent" "number" none "How many requests in work at once.";
-        "per" "`key` | `consumer` | `route`" "key" "Whether every key counts for itself, all keys of a consumer together, or everybody on a route together.";
+        "per" "`key` | `consumer` | `route` | `address`" "key" "Whether every key counts for itself, all keys of a consumer together, everybody on a route together, or every source address for itself, IPv6 by /64, whatever key it brings. By address only rates are counted.";
         "shadow" "true | false" "false" "Whether it only logs and counts what it would refuse.";
     }
     "upstream" {
@@ -430,6 +432,7 @@ settings! {
         "host" "host" none "The host it is for, without port; without it, every host.";
         "methods" "list of texts" "[]" "The methods it takes; none named is all but `TRACE` and `CONNECT`.";
         "public" "true | false" "false" "Whether it asks for no key.";
+        "anonymous" "plan" none "Lets callers in who bring no key, under this plan; what it counts by key or consumer is counted by source address. Whoever brings a key that does not work gets 401 all the same. Not beside `scopes`.";
         "scopes" "scopes" none "What the key must hold: `products:read`, `all(a, b)` or `any(a, b)`.";
         "key_types" "list of key types" "[]" "The key types it takes; none named is all.";
         "credentials" "list of places" r#"["bearer"]"# "Where the key is looked for: `bearer`, `header:NAME`, `basic-user`, `basic-password`, `cookie:NAME`, `query:NAME`, `websocket`. There must be exactly one over all of them; see `docs/http.md`.";

@@ -70,6 +70,8 @@ pub struct AccessLine<'a> {
     pub reason: Option<&'a str>,
     /// The limit in shadow mode that would have refused it.
     pub shadow: Option<&'a str>,
+    /// Whether it passed without a key on a route that lets such callers in.
+    pub is_anonymous: bool,
     /// Bytes of the request's body.
     pub bytes_in: u64,
     /// Bytes of the answer's body.
@@ -105,6 +107,9 @@ impl AccessLine<'_> {
         json.text(",\"reason\":", self.reason);
         if self.shadow.is_some() {
             json.text(",\"shadow_limit\":", self.shadow);
+        }
+        if self.is_anonymous {
+            json.out.extend_from_slice(b",\"anonymous\":true");
         }
         json.text(",\"route\":", self.route);
         json.text(",\"upstream\":", self.upstream);
@@ -143,6 +148,7 @@ impl AccessLine<'_> {
         };
         field("reason", self.reason);
         field("shadow_limit", self.shadow);
+        field("anonymous", self.is_anonymous.then_some("true"));
         field("route", self.route);
         field("upstream", self.upstream);
         field("key", self.key.map(|id| id.to_string()).as_deref());
@@ -337,6 +343,7 @@ mod tests {
             consumer: None,
             verdict: Verdict::Deny,
             shadow: None,
+            is_anonymous: false,
             reason: Some("revoked"),
             bytes_in: 1,
             bytes_out: 2,

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::header::{HeaderMap, HeaderValue, ORIGIN};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -28,6 +28,9 @@ pub struct Question {
     /// The client's address; `None` if it has none.
     #[serde(default)]
     pub ip: Option<IpAddr>,
+    /// The page it comes from, `https://app.example.com`; `None` if from none.
+    #[serde(default)]
+    pub origin: Option<String>,
     /// The key it would bring; `None` if none.
     #[serde(default, deserialize_with = "key_id")]
     pub key_id: Option<KeyId>,
@@ -36,7 +39,7 @@ pub struct Question {
 /// Why a text is no question. It repeats nothing of the text, which may hold a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "line {line}, column {column}: send {{\"path\": \"/…\"}} and, if wanted, `method`, `host`, `ip` and `key_id` (key_…), all of them texts"
+    "line {line}, column {column}: send {{\"path\": \"/…\"}} and, if wanted, `method`, `host`, `ip`, `origin` and `key_id` (key_…), all of them texts"
 )]
 pub struct NoQuestion {
     line: usize,
@@ -61,13 +64,20 @@ impl Question {
             target: self.path.as_bytes(),
             client: self.ip,
             certificate: &[],
-            fields: &HeaderMap::new(),
+            fields: &from_page(self.origin.as_deref()),
         };
         match self.key_id {
             Some(key) => engine.explain_key(&request, key, now),
             None => engine.explain(&request, now),
         }
     }
+}
+
+/// Returns the fields of a request that says what page it comes from, and nothing else.
+pub fn from_page(origin: Option<&str>) -> HeaderMap {
+    // What does not fit a header is no page's origin.
+    let origin = origin.and_then(|origin| HeaderValue::from_str(origin).ok());
+    origin.into_iter().map(|origin| (ORIGIN, origin)).collect()
 }
 
 fn get() -> String {

@@ -124,6 +124,7 @@ impl Answers {
             }
             Class::Forbidden(Forbidden::Network) => NETWORK.answer(id),
             Class::Forbidden(Forbidden::Certificate) => CERTIFICATE.answer(id),
+            Class::Forbidden(Forbidden::Origin) => ORIGIN.answer(id),
             Class::Forbidden(Forbidden::Scope(requirement)) => self.insufficient_scope(requirement, id),
             Class::Limited(limit) => {
                 let problem = match limit.limit {
@@ -162,11 +163,11 @@ impl Answers {
         now: Timestamp,
         mut visit: impl FnMut(&HeaderName, HeaderValue),
     ) {
-        let Some(identity) = permit.identity() else { return };
         if let Some(limit) = permit.limit() {
             self.each_rate_header(limit, permit.limits(), now, &mut visit);
         }
-        if let Some(at) = identity.expires_at()
+        if let Some(identity) = permit.identity()
+            && let Some(at) = identity.expires_at()
             && (identity.is_in_grace() || at.since(now) <= LAST_WEEK)
         {
             visit(&X_API_KEY_EXPIRES, value(at.to_string()));
@@ -309,15 +310,16 @@ problems! {
     UNAUTHORIZED UNAUTHORIZED "unauthorized" "Unauthorized" "A valid API key is required.";
     NETWORK FORBIDDEN "network_not_allowed" "Forbidden" "The API key may not be used from this address.";
     CERTIFICATE FORBIDDEN "client_certificate" "Forbidden" "A client certificate is required that is taken here.";
+    ORIGIN FORBIDDEN "origin_not_allowed" "Forbidden" "The API key may not be used from this page.";
     SCOPE FORBIDDEN "insufficient_scope" "Forbidden" "The API key lacks a scope this request needs.";
     NOT_FOUND NOT_FOUND "not_found" "Not found" "There is nothing at this path.";
     METHOD_NOT_ALLOWED METHOD_NOT_ALLOWED "method_not_allowed" "Method not allowed" "The method is not allowed at this path.";
     REQUEST_TIMEOUT REQUEST_TIMEOUT "request_timeout" "Request timeout" "The request came too slowly.";
     BODY_TOO_LARGE PAYLOAD_TOO_LARGE "body_too_large" "Content too large" "The body is larger than allowed.";
     URL_TOO_LONG URI_TOO_LONG "url_too_long" "URI too long" "The request target is longer than allowed.";
-    LIMITED TOO_MANY_REQUESTS "rate_limited" "Too many requests" "The API key has used up a rate limit of its plan.";
-    QUOTA TOO_MANY_REQUESTS "quota_exceeded" "Quota exceeded" "The API key has used up a quota of its plan.";
-    CONCURRENT TOO_MANY_REQUESTS "too_many_concurrent" "Too many concurrent requests" "As many requests are in work as the plan of the API key allows at once.";
+    LIMITED TOO_MANY_REQUESTS "rate_limited" "Too many requests" "A rate limit of the plan is used up.";
+    QUOTA TOO_MANY_REQUESTS "quota_exceeded" "Quota exceeded" "A quota of the plan is used up.";
+    CONCURRENT TOO_MANY_REQUESTS "too_many_concurrent" "Too many concurrent requests" "As many requests are in work as the plan allows at once.";
     TOO_MANY_FAILURES TOO_MANY_REQUESTS "too_many_failures" "Too many failed authentications" "Too many requests from this address came without a valid API key.";
     HEADER_TOO_LARGE REQUEST_HEADER_FIELDS_TOO_LARGE "header_too_large" "Request header fields too large" "The header is larger than allowed.";
     INTERNAL INTERNAL_SERVER_ERROR "internal" "Internal server error" "The gateway failed.";

@@ -2,7 +2,12 @@
 
 use super::Failure;
 use crate::metrics::{EndedKey, LimitKind, Refusal, Verdict};
-use crate::policy::{Class, Denial, Reason};
+use crate::policy::{Class, Denial, Permit, Reason};
+
+/// Returns how a request that passes is counted.
+pub const fn allowed_as(permit: &Permit) -> Verdict {
+    if permit.is_anonymous() { Verdict::Anonymous } else { Verdict::Allowed }
+}
 
 /// Returns how a refusal by the engine is counted.
 pub const fn denied_as(class: &Class<'_>) -> Verdict {

@@ -21,14 +21,14 @@ mod trace;
 mod value;
 
 pub use access::{AccessLine, AccessSink, Verdict, redacted, without_tokens};
-pub use account::{ACCOUNT, Account, Counts, NoQuestion, Question};
+pub use account::{ACCOUNT, Account, Counts, NoQuestion, Question, from_page};
 pub use answer::{Answer, Answers, Failure};
 pub use caps::HeadCaps;
 pub use client::{client_address, is_trusted};
 pub use code::CodeCheck;
 pub use cors::Cors;
 #[cfg(feature = "gateway")]
-pub use count::{denied_as, failed_as, refusal_of};
+pub use count::{allowed_as, denied_as, failed_as, refusal_of};
 pub use identity::{Head, Identification, Sent};
 pub use jwt::{NoSigningKey, Unsigned, unsigned};
 pub use request_id::{RequestId, X_REQUEST_ID};

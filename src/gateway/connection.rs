@@ -358,6 +358,7 @@ impl Words {
             verdict: Verdict::Error,
             reason: Some(reason),
             shadow: None,
+            is_anonymous: false,
             bytes_in: 0,
             bytes_out: answer.body.len() as u64,
             total: Duration::ZERO,

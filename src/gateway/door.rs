@@ -72,6 +72,8 @@ impl Door {
         let is_key = without_tokens(id.as_str().into(), &exchange.setup.key_types) != id.as_str();
         exchange.id = Some(if is_key { RequestId::make(&mut rand::rng()) } else { id });
         exchange.target = target_of(session);
+        exchange.method = head.method.clone();
+        exchange.host = head.headers.get(HOST).cloned();
         exchange.trace = exchange
             .setup
             .traced
@@ -689,10 +691,13 @@ impl ProxyHttp for Door {
             }
             Stage::Fresh => (None, None, None),
         };
-        let (shadow, refusal) = match &exchange.stage {
-            Stage::Forwarding(forwarding) => (forwarding.permit().shadowed(), Refusal::default()),
-            Stage::Denied(denial) => (None, refusal_of(denial)),
-            Stage::Fresh | Stage::Answered(..) => (None, Refusal::default()),
+        let (shadow, is_anonymous, refusal) = match &exchange.stage {
+            Stage::Forwarding(forwarding) => {
+                let permit = forwarding.permit();
+                (permit.shadowed(), permit.is_anonymous(), Refusal::default())
+            }
+            Stage::Denied(denial) => (None, false, refusal_of(denial)),
+            Stage::Fresh | Stage::Answered(..) => (None, false, Refusal::default()),
         };
         let is_refused = !matches!(exchange.stage, Stage::Forwarding(_) | Stage::Answered(..));
         exchange.setup.series.finished(&Finished {
@@ -707,19 +712,17 @@ impl ProxyHttp for Door {
         });
         exchange.in_flight = None;
 
-        let head = session.req_header();
         let upstream_time = match &exchange.stage {
             Stage::Forwarding(forwarding) => forwarding.answered_in,
             _ => None,
         };
-        let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let line = AccessLine {
             time: exchange.began.wall,
             request_id: exchange.id.as_ref().map_or("", RequestId::as_str),
             client: exchange.client,
-            method: &without_tokens(head.method.as_str().into(), &exchange.setup.key_types),
+            method: &without_tokens(exchange.method.as_str().into(), &exchange.setup.key_types),
             path: &redacted(&exchange.target, &exchange.setup.key_types),
-            host: &without_tokens(host.into(), &exchange.setup.key_types),
+            host: &exchange.logged_host(),
             status,
             route: route.map(|(_, name)| name),
             upstream: exchange.upstream().map(|(upstream, _)| upstream.name.as_str()),
@@ -728,6 +731,7 @@ impl ProxyHttp for Door {
             verdict: exchange.logged_as(),
             reason,
             shadow,
+            is_anonymous,
             bytes_in: exchange.received,
             bytes_out: session.body_bytes_sent() as u64,
             total,

@@ -1,11 +1,13 @@
 //! What is known of one request on its way through Pingora's hooks.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderValue, Method};
 
 use super::Gateway;
 use super::h2::Caller;
@@ -13,7 +15,7 @@ use super::live::Live;
 use super::route::Route;
 use super::setup::Setup;
 use super::upstream::{Chosen, Upstream};
-use crate::edge::{AccessLine, Failure, RequestId, Trace, redacted};
+use crate::edge::{AccessLine, Failure, RequestId, Trace, redacted, without_tokens};
 use crate::metrics::{UpstreamFault, UpstreamSeries};
 use crate::policy::{Denial, Identity, Now, Permit};
 use crate::{edge, metrics};
@@ -26,6 +28,8 @@ pub(super) struct Exchange {
     pub(super) id: Option<RequestId>,
     pub(super) client: Option<IpAddr>,
     pub(super) peer_is_trusted: bool,
+    pub(super) method: Method,
+    pub(super) host: Option<HeaderValue>,
     /// The request target as it was sent.
     pub(super) target: Bytes,
     pub(super) stage: Stage,
@@ -101,6 +105,8 @@ impl Exchange {
             id: None,
             client: None,
             peer_is_trusted: false,
+            method: Method::default(),
+            host: None,
             target: Bytes::new(),
             stage: Stage::Fresh,
             in_flight: None,
@@ -117,6 +123,12 @@ impl Exchange {
     /// Returns the request's id; one that failed before it had one gets it now.
     pub(super) fn id(&mut self) -> RequestId {
         self.id.get_or_insert_with(|| RequestId::make(&mut rand::rng())).clone()
+    }
+
+    /// Returns the host as it is logged.
+    pub(super) fn logged_host(&self) -> Cow<'_, str> {
+        let host = self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+        without_tokens(host.into(), &self.setup.key_types)
     }
 
     /// Returns the upstream being asked, and its counters.
@@ -151,7 +163,7 @@ impl Exchange {
             (Stage::Fresh, None) => Verdict::BadRequest,
             (_, Some(Failure::BodyTooLarge)) => Verdict::TooLarge,
             (Stage::Answered(..), _) => Verdict::Answered,
-            (Stage::Forwarding(_), _) => Verdict::Allowed,
+            (Stage::Forwarding(forwarding), _) => edge::allowed_as(&forwarding.permit),
         }
     }
 
@@ -200,9 +212,9 @@ impl Drop for Exchange {
             time: self.began.wall,
             request_id: self.id.as_ref().map_or("", RequestId::as_str),
             client: self.client,
-            method: "",
+            method: self.method.as_str(),
             path: &redacted(&self.target, &self.setup.key_types),
-            host: "",
+            host: &self.logged_host(),
             status: 0,
             route: Some(forwarding.permit.route().1),
             upstream: self.upstream().map(|(upstream, _)| upstream.name.as_str()),
@@ -211,6 +223,7 @@ impl Drop for Exchange {
             verdict: self.logged_as(),
             reason,
             shadow: None,
+            is_anonymous: forwarding.permit.is_anonymous(),
             bytes_in: self.received,
             bytes_out: 0,
             total: since(self.began.mono),

@@ -27,6 +27,8 @@ pub enum Verdict {
     Allowed,
     /// Answered by kgate without asking anybody: a CORS pre-flight, a redirect to TLS.
     Answered,
+    /// Forwarded without a key, on a route that lets such callers in.
+    Anonymous,
     /// 400: the request is ambiguous or malformed.
     BadRequest,
     /// 404: no route.
@@ -49,9 +51,10 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every verdict, in the order of [`Verdict::index`].
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Allowed,
         Self::Answered,
+        Self::Anonymous,
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -68,6 +71,7 @@ impl Verdict {
         match self {
             Self::Allowed => "allowed",
             Self::Answered => "answered",
+            Self::Anonymous => "anonymous",
             Self::BadRequest => "bad_request",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",

@@ -74,10 +74,15 @@ impl Space {
                 return row;
             }
         };
+        self.forget(row);
+        row
+    }
+
+    /// Forgets what was counted in a row.
+    pub(super) fn forget(&self, row: Row) {
         for table in lock(&self.tables).iter() {
             table.clear(row);
         }
-        row
     }
 
     /// Takes back the row of a subject that is gone.
@@ -238,6 +243,8 @@ pub(super) const LOCKED: u64 = 1;
 const BLOCK_ROWS: u32 = 1024;
 const SUPER_ROWS: u32 = BLOCK_ROWS * 256;
 const MAX_ROWS: u32 = 1 << 28;
+/// A row that nothing is ever counted in: of whoever is not known to be anybody.
+pub(super) const NOBODY: Row = MAX_ROWS - 1;
 const RESTING: usize = 1024;
 /// Words in a line of a cache.
 const LINE: usize = 8;

@@ -6,22 +6,22 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cells::{Row, Table};
+use super::cells::{NOBODY, Row, Table};
 use super::combos::{Combo, Combos};
 use super::credential::{self, Presented};
 use super::decision::{
-    Decision, Denial, Explanation, Finding, Holder, Identity, LimitLeft, Passage, Permit, Reason, Step,
-    Tenure,
+    Charged, Decision, Denial, Explanation, Finding, Holder, Identity, LimitLeft, Passage, Permit, Reason,
+    Step, Tenure,
 };
 use super::failures::Budget;
 use super::index::{Brief, Index, KeyEntry, NameId, Standing, Update};
 use super::limit::{Held, Limiter, Meters, Outcome, Passed};
 use super::meter::{self, Load, Meter, Rows};
-use super::path;
 use super::route::Match;
 use super::rules::{LimitSubject, Rules};
 use super::table::{Look, Near};
 use super::want::{Counted, Leftover, NeedsGrant, Spent, Want};
+use super::{origin, path};
 use crate::key::{Digest, Format, KeyId, Parsed, QuotaSubject, Timestamp};
 
 /// The header fields of a request.
@@ -182,8 +182,10 @@ impl Engine {
         let mut walk = Walk::new(self, request, now, Spend::Peek, log);
         let outcome = walk.run().map(|way| walk.permit(way));
         let Walk { route, log: Written { mut findings, seen, .. }, .. } = walk;
+        let (entry, applies) = seen.unwrap_or_default();
         // A damaged record has no facts of its own.
-        let seen = seen.filter(|(entry, _)| entry.standing() != Standing::Damaged);
+        let is_damaged = entry.is_some_and(|entry| entry.standing() == Standing::Damaged);
+        let (entry, applies) = if is_damaged { (None, None) } else { (entry, applies) };
         let (denial, permit) = match outcome {
             Ok(permit) => (None, Some(permit)),
             Err(Stop::Refused(refusal)) => {
@@ -198,28 +200,33 @@ impl Engine {
             target: permit.target,
             identity: match permit.holder {
                 Holder::Known(identity) => Some(identity),
-                Holder::Anyone(_) => None,
+                Holder::Anyone(_) | Holder::Anonymous(_) => None,
             },
         });
-        let key = seen.map(|(entry, _)| {
+        let key = entry.map(|entry| {
             (entry.id, self.index.consumer(entry.consumer).map(|consumer| consumer.record().id))
         });
-        let limits = seen.map_or_else(Vec::new, |(entry, applies)| {
-            applies.map_or_else(Vec::new, |applies| self.limits_of(entry, &applies, now))
-        });
-        let plan = seen.and_then(|(_, applies)| applies?.plan);
+        let limits =
+            applies.map_or_else(Vec::new, |applies| self.limits_of(entry, &applies, request.client, now));
+        let plan = applies.and_then(|applies| applies.plan);
         let plan = plan.map(|plan| self.rules.spec().plans[plan].name.clone());
         Explanation { denial, route, passage, key, plan, limits, findings }
     }
 
-    /// Says how every limit of a key stands, each for itself.
-    fn limits_of(&self, entry: &KeyEntry, applies: &Applies, now: Now) -> Vec<LimitLeft> {
+    /// Says how every limit of a key, or of a caller without one, stands, each for itself.
+    fn limits_of(
+        &self,
+        entry: Option<&KeyEntry>,
+        applies: &Applies,
+        client: Option<IpAddr>,
+        now: Now,
+    ) -> Vec<LimitLeft> {
         let left = |meter: &Meter| {
             let one = std::slice::from_ref(meter);
             let limit = self.rules.limit(meter.limit);
             let mut passed = Passed::default();
             let rows = applies.rows(entry);
-            let outcome = self.index.limiter().peek(one, rows, now, applies.cost, &mut passed);
+            let outcome = self.index.limiter().peek(one, rows, client, now, applies.cost, &mut passed);
             let standing = match &outcome {
                 Outcome::Passed => passed.standing,
                 Outcome::Refused(standing) => Some(*standing),
@@ -307,6 +314,7 @@ impl Engine {
                 for (route, row) in self.rules.spec().routes.iter().zip(&self.bound.route_rows) {
                     visit(*row, &|| QuotaSubject::Route(route.name.as_str().into()));
                 }
+                LimitSubject::Address => {}
             }
         }
     }
@@ -359,8 +367,10 @@ struct Applies<'a> {
 }
 
 impl Applies<'_> {
-    fn rows(&self, entry: &KeyEntry) -> Rows {
-        Rows { key: entry.row(), consumer: entry.consumer, route: self.route }
+    /// Returns where a key's request is counted, or that of a caller without one.
+    fn rows(&self, entry: Option<&KeyEntry>) -> Rows {
+        let (key, consumer) = entry.map_or((NOBODY, NOBODY), |entry| (entry.row(), entry.consumer));
+        Rows { key, consumer, route: self.route, address: NOBODY }
     }
 }
 
@@ -378,24 +388,33 @@ struct Walk<'a, L> {
     now: Now,
     spend: Spend,
     route: Option<usize>,
-    charged: Charged,
+    paid: Paid,
     log: L,
 }
 
 /// What was charged, the place among those in work, and what to fetch ahead.
 #[derive(Default)]
-struct Charged {
+struct Paid {
     passed: Passed,
     held: Option<Held>,
     asks: Option<Box<NeedsGrant>>,
 }
 
-/// Where a request that may pass goes, and by which key.
+/// Where a request that may pass goes, and on what account.
 struct Way<'a> {
     route: usize,
     target: Option<String>,
-    /// `None` where no key is asked for.
-    granted: Option<Granted<'a>>,
+    grant: Grant<'a>,
+}
+
+/// On what account a request may pass.
+#[derive(Clone, Copy)]
+enum Grant<'a> {
+    /// No key is asked for.
+    Public,
+    /// None was brought where none is needed.
+    Anonymous(Combo),
+    Key(Granted<'a>),
 }
 
 /// What a key is granted.
@@ -417,8 +436,8 @@ enum Spend {
 trait Log<'a> {
     fn held(&mut self, step: Step, detail: impl FnOnce() -> String);
 
-    /// Takes the key found, and what limits it.
-    fn saw(&mut self, _entry: &'a KeyEntry, _applies: Option<Applies<'a>>) {}
+    /// Takes the key found, if one is needed, and what limits it.
+    fn saw(&mut self, _entry: Option<&'a KeyEntry>, _applies: Option<Applies<'a>>) {}
 
     /// Returns the key to go on with instead of what was sent. Never, when deciding.
     fn assumed(&self) -> Option<KeyId> {
@@ -451,7 +470,7 @@ enum Given<'a> {
 struct Written<'a> {
     findings: Vec<Finding>,
     given: Given<'a>,
-    seen: Option<(&'a KeyEntry, Option<Applies<'a>>)>,
+    seen: Option<(Option<&'a KeyEntry>, Option<Applies<'a>>)>,
 }
 
 impl<'a> Log<'a> for Written<'a> {
@@ -459,7 +478,7 @@ impl<'a> Log<'a> for Written<'a> {
         self.findings.push(Finding { step, held: true, detail: detail() });
     }
 
-    fn saw(&mut self, entry: &'a KeyEntry, applies: Option<Applies<'a>>) {
+    fn saw(&mut self, entry: Option<&'a KeyEntry>, applies: Option<Applies<'a>>) {
         self.seen = Some((entry, applies));
     }
 
@@ -544,22 +563,32 @@ struct Facts<'a> {
 
 impl<'a, L: Log<'a>> Walk<'a, L> {
     fn new(engine: &'a Engine, request: &'a Attributes<'a>, now: Now, spend: Spend, log: L) -> Self {
-        Self { engine, request, now, spend, route: None, charged: Charged::default(), log }
+        Self { engine, request, now, spend, route: None, paid: Paid::default(), log }
     }
 
     /// Turns the end of the way into leave to go it.
     #[inline]
     fn permit(&mut self, way: Way<'a>) -> Permit {
-        let Way { route, target, granted } = way;
+        let Way { route, target, grant } = way;
         let Engine { rules, index, bound } = self.engine;
-        let Charged { passed, held, asks } = std::mem::take(&mut self.charged);
-        let Some(Granted { entry, plan, combo, upstream }) = granted else {
-            let upstream = rules.spec().routes[route].upstream;
-            return Permit { route, upstream, target, holder: Holder::Anyone(Arc::clone(rules)), held, asks };
+        let Paid { passed, held, asks } = std::mem::take(&mut self.paid);
+        let charged = |combo| {
+            let combos = Arc::clone(&bound.combos);
+            Charged { combos, combo, standing: passed.standing, shadowed: passed.shadowed }
+        };
+        let Granted { entry, plan, combo, upstream } = match grant {
+            Grant::Key(granted) => granted,
+            Grant::Public | Grant::Anonymous(_) => {
+                let upstream = rules.spec().routes[route].upstream;
+                let holder = match grant {
+                    Grant::Anonymous(combo) => Holder::Anonymous(charged(combo)),
+                    _ => Holder::Anyone(Arc::clone(rules)),
+                };
+                return Permit { route, upstream, target, holder, held, asks };
+            }
         };
         let identity = Identity {
-            combos: Arc::clone(&bound.combos),
-            combo,
+            charged: charged(combo),
             holder: index.holder(entry.consumer).expect("its consumer was seen enabled"),
             profile: Arc::clone(&entry.profile),
             digest: *entry.digest(),
@@ -567,8 +596,6 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
             plan,
             expires_at: entry.expires_at(),
             is_in_grace: entry.is_replaced(),
-            standing: passed.standing,
-            shadowed: passed.shadowed,
         };
         Permit { route, upstream, target, holder: Holder::Known(identity), held, asks }
     }
@@ -591,18 +618,18 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
         self.certificate(route)?;
         let target = target.rewritten(self.engine.rules.carriers());
         if self.engine.rules.spec().routes[route].public {
-            return Ok(Way { route, target, granted: None });
+            return Ok(Way { route, target, grant: Grant::Public });
         }
         self.address()?;
-        let granted = match (ahead, self.log.assumed()) {
-            (Some(Ahead { parsed, digest }), _) => self.looked_up(route, parsed, self.look(&digest)),
-            (None, None) => {
-                self.credential(route).map_err(Stop::from).and_then(|token| self.key(route, &token))
+        let grant = match (ahead, self.log.assumed()) {
+            (Some(Ahead { parsed, digest }), _) => {
+                self.looked_up(route, parsed, self.look(&digest)).map(Grant::Key)
             }
-            (None, Some(id)) => self.assumed_key(route, id),
+            (None, None) => self.sent(route),
+            (None, Some(id)) => self.assumed_key(route, id).map(Grant::Key),
         };
-        let granted = granted.map_err(|stop| self.failed(stop))?;
-        Ok(Way { route, target, granted: Some(granted) })
+        let grant = grant.map_err(|stop| self.failed(stop))?;
+        Ok(Way { route, target, grant })
     }
 
     /// Where every route takes its key from the same places, digests it before anything else is done, and
@@ -624,6 +651,33 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
         let digest = Digest::sha256(token);
         bound.approach(index.approach(&digest));
         Some(Ahead { parsed, digest })
+    }
+
+    /// Goes by the credential that was sent. One that is no good is refused where none is needed, too:
+    /// whoever sends it is to learn that it does not work.
+    fn sent(&mut self, route: usize) -> Result<Grant<'a>, Stop<'a>> {
+        match self.credential(route) {
+            Ok(token) => self.key(route, &token).map(Grant::Key),
+            Err(refusal) => match &self.engine.rules.facts(route).anonymous {
+                Some(anonymous) if refusal.reason == Reason::NoCredential => {
+                    self.anonymous(route, anonymous.plan)
+                }
+                _ => Err(refusal.into()),
+            },
+        }
+    }
+
+    /// Lets a caller without a key pass as far as the limits on its address allow.
+    #[inline(never)]
+    fn anonymous(&mut self, route: usize, plan: usize) -> Result<Grant<'a>, Stop<'a>> {
+        let Engine { rules, bound, .. } = self.engine;
+        self.log.held(Step::Credential, || "none, and none is needed here".to_owned());
+        let combo = bound.combos.anonymous(route);
+        let (meters, cost) = (bound.combos.meters(combo), rules.facts(route).cost);
+        let applies = Applies { plan: Some(plan), combo, meters, route: bound.route_rows[route], cost };
+        self.log.saw(None, Some(applies));
+        self.limits(route, None, &applies)?;
+        Ok(Grant::Anonymous(combo))
     }
 
     fn route(&mut self, matched: Match<'_>) -> Result<usize, Refusal<'a>> {
@@ -761,7 +815,7 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
         facts: &Facts<'a>,
         parsed: Option<Parsed>,
     ) -> Result<Granted<'a>, Stop<'a>> {
-        self.log.saw(entry, facts.applies.ok());
+        self.log.saw(Some(entry), facts.applies.ok());
         self.status(entry, facts)?;
         self.consumer(entry, facts)?;
         let upstream = self.key_type(route, entry, facts, parsed)?;
@@ -769,8 +823,9 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
             Refusal::of(entry, Step::Limit, Reason::PlanMissing(self.missing_plan(entry).into()))
         })?;
         self.network(entry)?;
+        self.origin(entry, facts)?;
         self.scopes(route, entry)?;
-        self.limits(route, entry, &applies)?;
+        self.limits(route, Some(entry), &applies)?;
         Ok(Granted { entry, plan: applies.plan, combo: applies.combo, upstream })
     }
 
@@ -808,13 +863,14 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
     fn facts(&self, route: usize, entry: &KeyEntry) -> Facts<'a> {
         let engine = self.engine;
         let consumer = engine.index.brief(entry.consumer);
-        let applies = self.applies(route, entry, consumer.and_then(Brief::plan));
+        let key_type = engine.bound.key_type(entry.profile.key_type);
+        let applies = self.applies(route, entry, key_type, consumer.and_then(Brief::plan));
         Facts {
             standing: entry.standing(),
-            key_type: engine.bound.key_type(entry.profile.key_type),
+            key_type,
             applies,
             consumer: consumer.map(Brief::is_enabled),
-            cell: applies.map_or(0, |applies| Limiter::touch(applies.meters, applies.rows(entry))),
+            cell: applies.map_or(0, |applies| Limiter::touch(applies.meters, applies.rows(Some(entry)))),
         }
     }
 
@@ -823,13 +879,14 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
         &self,
         route: usize,
         entry: &KeyEntry,
+        key_type: Option<usize>,
         of_consumer: Option<NameId>,
     ) -> Result<Applies<'a>, ()> {
         let Engine { rules, bound, .. } = self.engine;
         let resolve = |name: NameId| bound.plan(name).ok_or(());
         let key = entry.profile.plan.map(resolve).transpose()?;
         let consumer = of_consumer.map(resolve).transpose()?.or_else(|| rules.default_plan());
-        let combo = bound.combos.number(key, consumer, route);
+        let combo = bound.combos.number(key, consumer, key_type, route);
         Ok(Applies {
             plan: key.or(consumer),
             combo,
@@ -918,6 +975,20 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
         Ok(())
     }
 
+    /// Checks that a publishable key is used from a page its type is bound to, if it is.
+    fn origin(&mut self, entry: &'a KeyEntry, facts: &Facts<'a>) -> Result<(), Refusal<'a>> {
+        let Some(key_type) = facts.key_type else { return Ok(()) };
+        let origins = &self.engine.rules.key_type(key_type).origins;
+        if origins.is_empty() {
+            return Ok(());
+        }
+        if !origin::is_from(origins, self.request.fields) {
+            return Err(Refusal::of(entry, Step::Origin, Reason::Origin));
+        }
+        self.log.held(Step::Origin, || "from a page the key's type is bound to".to_owned());
+        Ok(())
+    }
+
     fn scopes(&mut self, route: usize, entry: &'a KeyEntry) -> Result<(), Refusal<'a>> {
         let required = &self.engine.rules.spec().routes[route].scopes;
         if !required.is_met_by(entry.profile.scopes()) {
@@ -927,28 +998,33 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
         Ok(())
     }
 
-    fn limits(&mut self, route: usize, entry: &'a KeyEntry, applies: &Applies<'a>) -> Result<(), Stop<'a>> {
+    fn limits(
+        &mut self,
+        route: usize,
+        entry: Option<&'a KeyEntry>,
+        applies: &Applies<'a>,
+    ) -> Result<(), Stop<'a>> {
         let Applies { meters, cost, .. } = *applies;
         let (limiter, rows) = (self.engine.index.limiter(), applies.rows(entry));
-        let passed = &mut self.charged.passed;
+        let (passed, client) = (&mut self.paid.passed, self.request.client);
         let outcome = match self.spend {
-            Spend::Charge => limiter.charge(meters, rows, self.now, cost, passed),
-            Spend::Peek => limiter.peek(&meters.all, rows, self.now, cost, passed),
+            Spend::Charge => limiter.charge(meters, rows, client, self.now, cost, passed),
+            Spend::Peek => limiter.peek(&meters.all, rows, client, self.now, cost, passed),
         };
         match (outcome, self.spend) {
             (Outcome::Passed, Spend::Charge) => {
                 if passed.asks {
-                    self.charged.asks = Some(Box::new(self.wants(route, entry, applies)));
+                    self.paid.asks = Some(Box::new(self.wants(route, entry, applies)));
                 }
-                self.charged.held = meters.hold(rows);
+                self.paid.held = meters.hold(rows);
                 return Ok(());
             }
             (Outcome::Refused(standing), _) => {
                 let allows = self.engine.rules.limit(standing.limit).limit;
                 let reason =
                     Reason::Limited { limit: standing.limit, allows, retry_after: standing.retry_after() };
-                let refusal = Refusal::of(entry, Step::Limit, reason);
-                return Err(Refusal { limit: Some(Box::new(standing)), ..refusal }.into());
+                let refusal = Refusal::new(Step::Limit, reason);
+                return Err(Refusal { entry, limit: Some(Box::new(standing)), ..refusal }.into());
             }
             (Outcome::Lacks, Spend::Charge) => return Err(Stop::Needs(self.wants(route, entry, applies))),
             // Of what is lacking there is more to be had, as far as memory tells.
@@ -964,13 +1040,14 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
 
     /// Says what of which quotas is to be fetched.
     #[cold]
-    fn wants(&self, route: usize, entry: &KeyEntry, applies: &Applies<'_>) -> NeedsGrant {
+    fn wants(&self, route: usize, entry: Option<&KeyEntry>, applies: &Applies<'_>) -> NeedsGrant {
         let Engine { rules, index, .. } = self.engine;
         let subject = |subject| match subject {
-            LimitSubject::Key => Some(QuotaSubject::Key(entry.id)),
+            LimitSubject::Key => Some(QuotaSubject::Key(entry?.id)),
             LimitSubject::Consumer => {
-                Some(QuotaSubject::Consumer(index.consumer(entry.consumer)?.record().id))
+                Some(QuotaSubject::Consumer(index.consumer(entry?.consumer)?.record().id))
             }
+            LimitSubject::Address => None,
             LimitSubject::Route => Some(QuotaSubject::Route(rules.spec().routes[route].name.as_str().into())),
         };
         let (rows, load) = (applies.rows(entry), Load::new(self.now, applies.cost));
@@ -1083,6 +1160,7 @@ mod tests {
             ],
             upstreams: 2,
             failed_auth: None,
+            publishable: Vec::new(),
         }
     }
 
@@ -1525,6 +1603,128 @@ mod tests {
         assert_eq!(reason_from(&engine, Some("192.0.2.1"), "/v1//x", None), "bad_path");
         let later = with_token(&engine, "/", &good, at(3));
         assert!(later.is_ok(), "counts of one address are not another's");
+    }
+
+    /// The specification with plan `free` for callers without a key on route `all`.
+    fn with_anonymous() -> Spec {
+        let mut spec = spec();
+        let mut free = plan("free", "2/min");
+        free.limits[1].per = LimitSubject::Route;
+        free.limits[1].limit = Limit::Rate { rate: "1000/min".parse().unwrap(), burst: 5 };
+        spec.plans.push(free);
+        spec.routes[0].anonymous = Some("free".into());
+        spec
+    }
+
+    #[test]
+    fn callers_without_a_key_are_limited_by_address_and_bad_keys_are_still_refused() {
+        let (good, record) = key(1, 1, "live");
+        let engine = engine(vec![Update::Key(record), Update::Consumer(consumer(1))]);
+        let engine = engine.with_rules(Arc::new(Rules::compile(with_anonymous()).unwrap()));
+        let (unknown, garbage) = (key(9, 1, "live").0, Token::from_presented("x"));
+        let from = |client, token| reason_from(&engine, client, "/a", token);
+        let permit = ask(&engine, "/a", &[], at(1)).unwrap();
+        assert!(permit.is_anonymous() && permit.identity().is_none() && permit.tenure(None).is_none());
+        let limit = permit.limit().unwrap();
+        assert_eq!((limit.name, limit.remaining, permit.limits().count()), ("key", 1, 2));
+        assert_eq!(from(Some("10.1.2.3"), None), "allowed");
+        let denial = ask(&engine, "/a", &[], at(1)).unwrap_err();
+        assert!(matches!(denial.class(), Class::Limited(state) if state.name == "key"));
+        assert_eq!((denial.key_id(), denial.consumer().is_none()), (None, true));
+        assert_eq!(from(Some("10.1.2.3"), Some(&good)), "allowed", "a key has counts of its own");
+        // Whoever sends a key learns that it is none.
+        assert_eq!(from(Some("10.9.9.9"), Some(&unknown)), "unknown_key");
+        assert_eq!(from(Some("10.9.9.9"), Some(&garbage)), "malformed_key");
+        // A /64 is one address, and so are those that have none.
+        assert_eq!(from(Some("2001:db8::1"), None), "allowed");
+        assert_eq!(from(Some("2001:db8::ffff:2"), None), "allowed");
+        assert_eq!(from(Some("2001:db8::3"), None), "limited");
+        // What is counted per route is shared: five in all.
+        assert_eq!((from(None, None), from(None, None)), ("allowed", "limited"));
+        assert_eq!(reason_from(&engine, None, "/v1/products/1", None), "no_credential", "another route");
+    }
+
+    #[test]
+    fn callers_without_a_key_never_get_more_than_those_with_one() {
+        let fault = |change: &dyn Fn(&mut Spec)| {
+            let mut spec = with_anonymous();
+            change(&mut spec);
+            let faults = Rules::compile(spec).unwrap_err();
+            faults.into_iter().map(|fault| (fault.place, fault.to_string())).collect::<Vec<_>>().remove(0)
+        };
+        let on_route = |field| crate::policy::Place::RouteField(0, field);
+        let (place, text) = fault(&|spec| spec.routes[0].scopes = "a:b".parse().unwrap());
+        assert_eq!(place, on_route("anonymous"), "{text}");
+        let (place, text) = fault(&|spec| spec.routes[0].anonymous = Some("gone".into()));
+        assert_eq!((place, &*text), (on_route("anonymous"), "there is no plan `gone`"));
+        let (place, text) = fault(&|spec| spec.plans[3].limits[0].limit = Limit::Concurrent(1));
+        assert_eq!(place, on_route("anonymous"));
+        assert!(text.contains("limit `key` of plan `free`"), "{text}");
+        let (place, text) = fault(&|spec| {
+            spec.plans[0].limits[0].limit = Limit::Quota("5/day".parse().unwrap());
+            spec.routes[0].plan = Some("pro".into());
+        });
+        assert_eq!(place, on_route("anonymous"), "the route's own plan counts them, too");
+        assert!(text.contains("limit `key` of plan `pro`"), "{text}");
+        let (place, text) = fault(&|spec| spec.routes[0].public = true);
+        assert_eq!(place, on_route("anonymous"), "{text}");
+    }
+
+    fn publishable(origins: &[&str], per_address: &str) -> Spec {
+        let origins = origins.iter().map(|origin| origin.parse().unwrap()).collect();
+        let per_address = Some(per_address.parse().unwrap());
+        let mut spec = spec();
+        let mut types = spec.key_types.as_slice().to_vec();
+        types[1].kind = Kind::Publishable;
+        spec.key_types = KeyTypes::new(types);
+        spec.publishable = vec![crate::policy::Publishable { key_type: "test".into(), origins, per_address }];
+        spec
+    }
+
+    #[test]
+    fn publishable_keys_are_bound_to_pages_and_limited_by_address() {
+        let (shown, a) = key(1, 1, "test");
+        let (other, b) = key(2, 2, "test");
+        let (secret, c) = key(3, 1, "live");
+        let mut revoked = key(4, 1, "test");
+        revoked.1.state = State::Revoked { at: Timestamp::default(), reason: RevokeReason::Leak };
+        let rows = [a, b, c, revoked.1].map(Update::Key).into_iter();
+        let rows = rows.chain([1, 2].map(|id| Update::Consumer(consumer(id)))).collect();
+        let rules = publishable(&["https://app.example.com"], "3/min");
+        let engine = engine(rows).with_rules(Arc::new(Rules::compile(rules).unwrap()));
+        let page = |token: &Token, field: &str, page: &str| {
+            let value = format!("Bearer {}", token.expose());
+            ask(&engine, "/", &[("authorization", &value), (field, page)], at(1))
+        };
+        let own = "https://app.example.com";
+        assert!(page(&shown, "origin", own).is_ok());
+        assert!(page(&shown, "referer", "https://app.example.com/a?b").is_ok());
+        for (field, text) in [("origin", "https://evil.example"), ("origin", "null"), ("x-none", "")] {
+            let denial = page(&shown, field, text).unwrap_err();
+            assert_eq!(denial.class(), Class::Forbidden(Forbidden::Origin), "{field}: {text}");
+            let bad = page(&revoked.0, field, text).unwrap_err();
+            assert_eq!(*bad.reason(), Reason::Revoked, "nothing is said of a key that does not work");
+        }
+        assert!(with_token(&engine, "/", &secret, at(1)).is_ok(), "secret keys are not bound");
+        let permit = page(&other, "origin", own).unwrap();
+        assert_eq!(permit.limit().map(|limit| (limit.name, limit.remaining)), Some(("address", 0)));
+        let denial = page(&shown, "origin", own).unwrap_err();
+        assert!(matches!(denial.class(), Class::Limited(limit) if limit.name == "address"));
+        for _ in 0..5 {
+            assert!(with_token(&engine, "/", &secret, at(1)).is_ok(), "secret keys are not counted so");
+        }
+    }
+
+    #[test]
+    fn the_limit_on_publishable_keys_cannot_be_named_away() {
+        let mut rules = publishable(&[], "3/min");
+        rules.plans[0].limits[0].name = "address".into();
+        let fault = |rules: &Spec| Rules::compile(rules.clone()).unwrap_err().remove(0).place;
+        assert_eq!(fault(&rules), crate::policy::Place::Limit(0, 0));
+        rules.plans[0].limits[0].per = LimitSubject::Address;
+        assert!(Rules::compile(rules.clone()).is_ok(), "another limit by address may take its place");
+        rules.publishable[0].key_type = "live".into();
+        assert_eq!(fault(&rules), crate::policy::Place::KeyType(0));
     }
 
     #[test]

@@ -40,8 +40,30 @@ pub struct Permit {
 /// On whose behalf a request passes.
 #[derive(Debug)]
 pub(super) enum Holder {
+    /// On a public route.
     Anyone(Arc<Rules>),
+    /// Without a key, where that is allowed.
+    Anonymous(Charged),
     Known(Identity),
+}
+
+/// By what a request was limited.
+#[derive(Debug)]
+pub(super) struct Charged {
+    pub(super) combos: Arc<Combos>,
+    pub(super) combo: Combo,
+    pub(super) standing: Option<Standing>,
+    pub(super) shadowed: Option<LimitRef>,
+}
+
+impl Charged {
+    fn rules(&self) -> &Arc<Rules> {
+        self.combos.rules()
+    }
+
+    fn shown(&self) -> &[LimitRef] {
+        &self.combos.meters(self.combo).shown
+    }
 }
 
 impl Permit {
@@ -49,7 +71,8 @@ impl Permit {
     pub fn rules(&self) -> &Arc<Rules> {
         match &self.holder {
             Holder::Anyone(rules) => rules,
-            Holder::Known(identity) => identity.rules(),
+            Holder::Anonymous(charged) => charged.rules(),
+            Holder::Known(identity) => identity.charged.rules(),
         }
     }
 
@@ -69,23 +92,36 @@ impl Permit {
         self.target.as_deref()
     }
 
-    /// Returns who asks; `None` on public routes.
+    /// Returns who asks; `None` on public routes and of callers without a key.
     pub fn identity(&self) -> Option<&Identity> {
         match &self.holder {
-            Holder::Anyone(_) => None,
+            Holder::Anyone(_) | Holder::Anonymous(_) => None,
             Holder::Known(identity) => Some(identity),
+        }
+    }
+
+    /// Says whether it passes without a key on a route that is not public.
+    pub const fn is_anonymous(&self) -> bool {
+        matches!(self.holder, Holder::Anonymous(_))
+    }
+
+    fn charged(&self) -> Option<&Charged> {
+        match &self.holder {
+            Holder::Anyone(_) => None,
+            Holder::Anonymous(charged) => Some(charged),
+            Holder::Known(identity) => Some(&identity.charged),
         }
     }
 
     /// Returns the limit closest to refusing, after this request; `None` where nothing is limited.
     pub fn limit(&self) -> Option<LimitState<'_>> {
-        let identity = self.identity()?;
-        Some(limit_state(identity.rules(), identity.standing?))
+        let charged = self.charged()?;
+        Some(limit_state(charged.rules(), charged.standing?))
     }
 
     /// Returns every limit that applies and is not in shadow mode, for `RateLimit-Policy`.
     pub fn limits(&self) -> impl Iterator<Item = (&str, Limit)> {
-        let known = self.identity().map(|identity| (identity.rules(), identity.shown()));
+        let known = self.charged().map(|charged| (charged.rules(), charged.shown()));
         known.into_iter().flat_map(|(rules, shown)| {
             shown.iter().map(|limit| rules.limit(*limit)).map(|limit| (limit.name.as_str(), limit.limit))
         })
@@ -93,8 +129,8 @@ impl Permit {
 
     /// Returns the name of the limit in shadow mode that would have refused, if one would.
     pub fn shadowed(&self) -> Option<&str> {
-        let identity = self.identity()?;
-        Some(&identity.rules().limit(identity.shadowed?).name)
+        let charged = self.charged()?;
+        Some(&charged.rules().limit(charged.shadowed?).name)
     }
 
     /// Returns by what the request, which came from `client`, can be judged again while it lasts; `None`
@@ -102,7 +138,7 @@ impl Permit {
     pub fn tenure(&self, client: Option<IpAddr>) -> Option<Tenure> {
         let Holder::Known(identity) = &self.holder else { return None };
         let Identity { digest, key, .. } = *identity;
-        Some(Tenure { digest, key, client, rules: Arc::clone(identity.rules()), route: self.route })
+        Some(Tenure { digest, key, client, rules: Arc::clone(identity.charged.rules()), route: self.route })
     }
 
     /// Takes what of quotas should be fetched ahead of need, if anything.
@@ -125,8 +161,7 @@ pub struct Tenure {
 /// Who asks.
 #[derive(Debug)]
 pub struct Identity {
-    pub(super) combos: Arc<Combos>,
-    pub(super) combo: Combo,
+    pub(super) charged: Charged,
     pub(super) holder: index::Holder,
     pub(super) profile: Arc<Profile>,
     /// Where the key is found again.
@@ -135,8 +170,6 @@ pub struct Identity {
     pub(super) plan: Option<usize>,
     pub(super) expires_at: Option<Timestamp>,
     pub(super) is_in_grace: bool,
-    pub(super) standing: Option<Standing>,
-    pub(super) shadowed: Option<LimitRef>,
 }
 
 impl Identity {
@@ -162,21 +195,13 @@ impl Identity {
 
     /// Returns the name of the plan that applies: the key's, else its consumer's.
     pub fn plan(&self) -> Option<&str> {
-        Some(&self.rules().spec().plans[self.plan?].name)
+        Some(&self.charged.rules().spec().plans[self.plan?].name)
     }
 
     /// Returns the metadata called `name`: the key's own, else its consumer's.
     pub fn metadata(&self, name: &str) -> Option<&str> {
         let own = self.profile.metadata().get(name);
         own.or_else(|| self.consumer().record().metadata.get(name)).map(String::as_str)
-    }
-
-    fn rules(&self) -> &Arc<Rules> {
-        self.combos.rules()
-    }
-
-    fn shown(&self) -> &[LimitRef] {
-        &self.combos.meters(self.combo).shown
     }
 
     /// Returns when the key stops working.
@@ -262,6 +287,7 @@ impl Denial {
             | Reason::PlanMissing(_) => Class::Unauthorized { credential_sent: true },
             Reason::Network(_) => Class::Forbidden(Forbidden::Network),
             Reason::Certificate => Class::Forbidden(Forbidden::Certificate),
+            Reason::Origin => Class::Forbidden(Forbidden::Origin),
             Reason::Scope => match self.route {
                 Some(route) => Class::Forbidden(Forbidden::Scope(&self.rules.spec().routes[route].scopes)),
                 None => Class::NotFound,
@@ -325,6 +351,8 @@ pub enum Forbidden<'a> {
     Network,
     /// The client showed no certificate that is taken here. Nothing of a key was looked at.
     Certificate,
+    /// It may not be used from this page.
+    Origin,
     /// It lacks scopes.
     Scope(&'a Requirement),
 }
@@ -375,6 +403,8 @@ pub enum Reason {
     Network(Option<IpAddr>),
     /// The client showed no certificate the route takes.
     Certificate,
+    /// Its key type is bound to pages, and it comes from none of them.
+    Origin,
     /// Its scopes do not suffice.
     Scope,
     /// Too often, or too many at once.
@@ -412,6 +442,7 @@ impl Reason {
             | Self::NoCredential
             | Self::Network(_)
             | Self::Certificate
+            | Self::Origin
             | Self::Scope
             | Self::Limited { .. } => false,
         }
@@ -440,6 +471,7 @@ impl Reason {
             Self::PlanMissing(_) => "plan_missing",
             Self::Network(_) => "network",
             Self::Certificate => "client_certificate",
+            Self::Origin => "origin",
             Self::Scope => "scope",
             Self::Limited { allows: Limit::Rate { .. }, .. } => "limited",
             Self::Limited { allows: Limit::Quota(_), .. } => "quota",
@@ -477,6 +509,9 @@ impl fmt::Display for Reason {
             Self::Network(Some(address)) => write!(f, "the key may not be used from {address}"),
             Self::Network(None) => f.write_str("the key is bound to networks and the client has no address"),
             Self::Certificate => f.write_str("the client showed no certificate that the route takes"),
+            Self::Origin => {
+                f.write_str("the key's type is bound to origins, and the request comes from none of them")
+            }
             Self::Scope => f.write_str("the key's scopes do not suffice"),
             Self::Limited { allows: Limit::Concurrent(most), .. } => {
                 write!(f, "{most} requests are in work, as many as may be at once")
@@ -500,9 +535,9 @@ pub struct Explanation {
     pub passage: Option<Passage>,
     /// The key and who holds it, where they are known.
     pub key: Option<(KeyId, Option<ConsumerId>)>,
-    /// The plan that applies, where the key is known.
+    /// The plan that applies, where the key is known or none is needed.
     pub plan: Option<String>,
-    /// How each of its limits stands, where the key is known.
+    /// How each of its limits stands, likewise.
     pub limits: Vec<LimitLeft>,
     /// Each step taken, in order; the last one is the one that refused, if any did.
     pub findings: Vec<Finding>,
@@ -515,14 +550,14 @@ pub struct Passage {
     pub upstream: usize,
     /// The canonical path and query, where it differs from what was sent.
     pub target: Option<String>,
-    /// Who asks; `None` on public routes.
+    /// Who asks; `None` on public routes and of callers without a key.
     pub identity: Option<Identity>,
 }
 
 impl Passage {
     /// Returns how many more would pass the limit closest to refusing; `None` where nothing is limited.
     pub fn remaining(&self) -> Option<u64> {
-        self.identity.as_ref()?.standing.map(|standing| standing.remaining)
+        self.identity.as_ref()?.charged.standing.map(|standing| standing.remaining)
     }
 }
 
@@ -579,6 +614,8 @@ pub enum Step {
     KeyType,
     /// Its address is allowed.
     Network,
+    /// It comes from a page its key type is bound to.
+    Origin,
     /// Its scopes suffice.
     Scope,
     /// Its limits have room.
@@ -600,6 +637,7 @@ impl Step {
             Self::Consumer => "consumer",
             Self::KeyType => "key_type",
             Self::Network => "network",
+            Self::Origin => "origin",
             Self::Scope => "scope",
             Self::Limit => "limit",
         }

@@ -198,9 +198,9 @@ fn number(source: IpAddr) -> u64 {
     }
 }
 
-const WAYS: usize = 7;
+pub(super) const WAYS: usize = 7;
 /// 114,688 addresses in 2 MiB.
-const SETS: usize = 1 << 14;
+pub(super) const SETS: usize = 1 << 14;
 
 #[cfg(test)]
 mod tests {

@@ -6,11 +6,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use super::Now;
-use super::cells::{LOCKED, Row, Space, Wait, lock};
+use super::addresses::{Addresses, Entered};
+use super::cells::{LOCKED, NOBODY, Row, Space, Wait, lock};
 use super::failures::Failures;
 use super::meter::{
     Fate, Load, MAX_TIME, Meter, MeterKind, QuotaCell, Rows, Standing, TARIFF_MASK, TICK_NANOS, TIME_SHIFT,
@@ -25,6 +27,8 @@ pub struct Limiter {
     keys: Space,
     consumers: Space,
     routes: Space,
+    by_address: Space,
+    addresses: Addresses,
     /// The rows of routes by name: they are never given back, being as few as were ever configured.
     route_rows: Mutex<HashMap<String, Row>>,
     tariffs: Tariffs,
@@ -42,6 +46,7 @@ pub(super) struct Meters {
     /// Those that clients are told of, in the order of their plans.
     pub(super) shown: Box<[LimitRef]>,
     has_concurrent: bool,
+    has_address: bool,
 }
 
 /// What charging a request came to.
@@ -101,9 +106,12 @@ impl Limiter {
     /// Finds or makes the cells of every plan's limits, in the plans' order. Counts of limits that
     /// `rules` no longer has are dropped with their whole table.
     pub(super) fn meters(&self, rules: &Rules) -> Vec<Box<[Meter]>> {
-        let plans = &rules.spec().plans;
+        let plans = rules.plans();
         if rules.failed_auth().is_some() {
             self.failures.prepare();
+        }
+        if plans.iter().flat_map(|plan| &plan.limits).any(|limit| limit.per == LimitSubject::Address) {
+            self.addresses.prepare();
         }
         for subject in LimitSubject::ALL {
             let of = move |limit: &&LimitSpec| limit.per == subject;
@@ -140,20 +148,25 @@ impl Limiter {
             LimitSubject::Key => &self.keys,
             LimitSubject::Consumer => &self.consumers,
             LimitSubject::Route => &self.routes,
+            LimitSubject::Address => &self.by_address,
         }
     }
 
-    /// Charges one request to every limit, or to none. If it passes, says more in `passed`.
+    /// Charges one request to every limit, or to none. If it passes, says more in `passed`. `client` is who
+    /// is counted by address.
     #[inline]
     pub(super) fn charge(
         &self,
         meters: &Meters,
         rows: Rows,
+        client: Option<IpAddr>,
         now: Now,
         cost: u64,
         passed: &mut Passed,
     ) -> Outcome {
         let load = Load::new(now, cost);
+        let entered = meters.has_address.then(|| self.enter(client, now));
+        let rows = entered.as_ref().map_or(rows, |entered| Rows { address: entered.row(), ..rows });
         match &*meters.all {
             [] => Outcome::Passed,
             [only] if only.is_rate() => self.charge_rate(only, rows, load, passed),
@@ -171,16 +184,26 @@ impl Limiter {
         meters.all.first().map_or(0, |meter| meter.peek(rows).first)
     }
 
+    /// Finds or makes the row of an address. Always taken before the cells of any row, so that nobody
+    /// waits for it with a cell locked.
+    fn enter(&self, client: Option<IpAddr>, now: Now) -> Entered<'_> {
+        self.addresses.enter(client, now.mono, |row| self.by_address.forget(row))
+    }
+
     /// Says what [`Limiter::charge`] would, and charges nothing.
     pub(super) fn peek(
         &self,
         meters: &[Meter],
         rows: Rows,
+        client: Option<IpAddr>,
         now: Now,
         cost: u64,
         passed: &mut Passed,
     ) -> Outcome {
         let load = Load::new(now, cost);
+        let by_address = meters.iter().any(|meter| meter.subject == LimitSubject::Address);
+        let known = by_address.then(|| self.addresses.row(client)).flatten();
+        let rows = Rows { address: known.unwrap_or(NOBODY), ..rows };
         let mut verdict = Verdict::default();
         for meter in meters {
             verdict.add(meter, &meter.weigh(meter.peek(rows), load, &self.tariffs));
@@ -273,7 +296,7 @@ impl Limiter {
     /// Adds what was granted to a quota's cell. `granted` is all that the file says was granted in the
     /// window, `added` what of it is new and for this process; more is to be asked for at `low`.
     pub(super) fn deposit(meter: &Meter, row: Row, window: u32, granted: u64, added: u64, low: u32) {
-        let rows = Rows { key: row, consumer: row, route: row };
+        let rows = Rows::all(row);
         let cell = QuotaCell::from_words(meter.lock(rows)).in_window(window);
         let left = (cell.left + added).min(granted);
         let cell = QuotaCell { window, granted, left, low, is_asked: false };
@@ -284,7 +307,7 @@ impl Limiter {
 
     /// Lets more be asked for again after it could not be had.
     pub(super) fn ask_again(meter: &Meter, row: Row) {
-        let rows = Rows { key: row, consumer: row, route: row };
+        let rows = Rows::all(row);
         let words = meter.lock(rows);
         let cell = QuotaCell { is_asked: false, ..QuotaCell::from_words(words) };
         meter.unlock(rows, cell.words().first);
@@ -312,7 +335,7 @@ impl Limiter {
 
     /// Takes what is left of a grant out of a cell, for good.
     pub(super) fn withdraw(meter: &Meter, row: Row) -> QuotaCell {
-        let rows = Rows { key: row, consumer: row, route: row };
+        let rows = Rows::all(row);
         let cell = QuotaCell::from_words(meter.lock(rows));
         meter.unlock(rows, QuotaCell { left: 0, ..cell }.words().first);
         cell
@@ -334,7 +357,8 @@ impl Meters {
         // One order for all: two requests that share cells lock what they share in the same order.
         all.sort_by_key(|meter| meter.order);
         let has_concurrent = all.iter().any(|meter| matches!(meter.kind, MeterKind::Concurrent(_)));
-        Self { all: all.into(), shown, has_concurrent }
+        let has_address = all.iter().any(|meter| meter.subject == LimitSubject::Address);
+        Self { all: all.into(), shown, has_concurrent, has_address }
     }
 
     /// Returns the place of a request that was charged, if there are limits on requests in work.

@@ -34,6 +34,8 @@ pub(super) struct Rows {
     pub(super) key: Row,
     pub(super) consumer: Row,
     pub(super) route: Row,
+    /// [`super::cells::NOBODY`] until a limit by address is charged.
+    pub(super) address: Row,
 }
 
 /// A limit, and where its counts are.
@@ -155,12 +157,20 @@ impl Weighed {
     }
 }
 
+impl Rows {
+    /// Every subject's row is this one.
+    pub(super) fn all(row: Row) -> Self {
+        Self { key: row, consumer: row, route: row, address: row }
+    }
+}
+
 impl Meter {
     pub(super) fn row(&self, rows: Rows) -> Row {
         match self.subject {
             LimitSubject::Key => rows.key,
             LimitSubject::Consumer => rows.consumer,
             LimitSubject::Route => rows.route,
+            LimitSubject::Address => rows.address,
         }
     }
 

@@ -3,6 +3,7 @@
 //! [`Rules`] are the configuration, [`Index`] the keys and consumers of one revision, [`Limiter`] the
 //! counts that outlive both. An [`Engine`] puts the three together and decides.
 
+mod addresses;
 mod cells;
 mod combos;
 mod credential;
@@ -12,6 +13,7 @@ mod failures;
 mod index;
 mod limit;
 mod meter;
+mod origin;
 mod path;
 mod route;
 mod rules;
@@ -27,9 +29,10 @@ pub use decision::{
 pub use failures::Attempts;
 pub use index::{Consumer, Index, IndexBuilder, Update};
 pub use limit::Limiter;
+pub use origin::{Origin, OriginError};
 pub use path::{Ambiguity, PathFault};
 pub use rules::{
-    FailedAuth, Fault, LimitRef, LimitSpec, LimitSubject, Place, PlanSpec, Problem, RouteSpec, Rules, Spec,
-    is_host_name,
+    FailedAuth, Fault, LimitRef, LimitSpec, LimitSubject, Place, PlanSpec, Problem, Publishable, RouteSpec,
+    Rules, Spec, is_host_name,
 };
 pub use want::{Counted, Leftover, NeedsGrant, Spent, Want};

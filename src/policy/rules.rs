@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use super::Ambiguity;
 use super::credential::{self, Carriers, Source};
 use super::failures::Budget;
+use super::origin::Origin;
 use super::path::{self, PathFault};
 use super::route::{Methods, Routes, without_port};
-use crate::key::{Format, KeyTypes, Limit, Networks, Peppers, Rate, Requirement};
+use crate::key::{Format, KeyTypes, Kind, Limit, Networks, Peppers, Rate, Requirement};
 
 /// The configuration as typed, every name still a name.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,19 @@ pub struct Spec {
     pub upstreams: usize,
     /// How many failed authentications are taken from one source address; `None` is any number.
     pub failed_auth: Option<FailedAuth>,
+    /// What holds for keys of publishable types; those not named are bound to nothing.
+    pub publishable: Vec<Publishable>,
+}
+
+/// What a key type's keys are bound to that everybody may see.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Publishable {
+    /// The name of the key type.
+    pub key_type: String,
+    /// Where the pages come from that may use its keys; none is anywhere, pages or not.
+    pub origins: Vec<Origin>,
+    /// How often one source address may use its keys, all of them together; `None` is any number.
+    pub per_address: Option<Rate>,
 }
 
 /// A limit on failed authentications, counted by source address: IPv4 alone, IPv6 by /64.
@@ -88,10 +102,12 @@ pub enum LimitSubject {
     Consumer,
     /// Everybody on a route together.
     Route,
+    /// Every source address for itself, IPv6 by /64, whatever key it brings. Of rates only.
+    Address,
 }
 
 impl LimitSubject {
-    pub(super) const ALL: [Self; 3] = [Self::Key, Self::Consumer, Self::Route];
+    pub(super) const ALL: [Self; 4] = [Self::Key, Self::Consumer, Self::Route, Self::Address];
 }
 
 /// One route as typed.
@@ -108,6 +124,9 @@ pub struct RouteSpec {
     pub methods: Vec<String>,
     /// Whether it asks for no key.
     pub public: bool,
+    /// The plan of those who bring no key, if they may pass. What it counts by key or consumer is counted by
+    /// source address.
+    pub anonymous: Option<String>,
     /// What it asks of a key's scopes.
     pub scopes: Requirement,
     /// The names of the key types it takes; empty is all.
@@ -150,6 +169,26 @@ pub struct Rules {
     common_sources: Option<Box<[Source]>>,
     default_plan: Option<usize>,
     failed_auth: Option<Budget>,
+    /// Those of [`Spec::plans`], and after them those made of them.
+    plans: Vec<PlanSpec>,
+    key_types: Vec<KeyTypeFacts>,
+}
+
+/// What a key type comes to.
+#[derive(Debug, Default)]
+pub(super) struct KeyTypeFacts {
+    pub(super) origins: Box<[Origin]>,
+    /// The plan with its limit by address.
+    pub(super) plan: Option<usize>,
+}
+
+/// How callers without a key are limited.
+#[derive(Debug)]
+pub(super) struct AnonymousFacts {
+    /// The plan as it was named.
+    pub(super) plan: usize,
+    /// That plan and the route's, as they count callers without a key.
+    pub(super) counted: Vec<usize>,
 }
 
 /// What a route comes to once names are resolved.
@@ -159,6 +198,7 @@ pub(super) struct RouteFacts {
     /// By key type: where its keys are led, `None` where they are not taken.
     pub(super) upstream_by_type: Box<[Option<usize>]>,
     pub(super) plan: Option<usize>,
+    pub(super) anonymous: Option<AnonymousFacts>,
     pub(super) cost: u64,
 }
 
@@ -179,6 +219,8 @@ impl Rules {
         check_key_types(&spec, &mut faults);
         check_plans(&spec, &mut faults);
         check_failed_auth(&spec, &mut faults);
+        let mut plans = Plans::new(&spec);
+        let key_types = resolve_key_types(&spec, &mut plans, &mut faults);
         let default_plan = resolve_default_plan(&spec, &mut faults);
         let mut routes = Routes::default();
         let mut names = HashMap::new();
@@ -189,7 +231,7 @@ impl Rules {
                     .push(Place::RouteField(index, "name").fault(Problem::DuplicateName(route.name.clone())));
             }
             check_public(index, route, &mut faults);
-            facts.push(resolve_route(index, route, &spec, &mut faults));
+            facts.push(resolve_route(index, route, &spec, &mut plans, &mut faults));
             add_route(index, route, &spec, &mut routes, &mut faults);
         }
         let credential_headers = credential_headers(&spec);
@@ -197,6 +239,7 @@ impl Rules {
             let carriers = Carriers::of(spec.routes.iter().flat_map(|route| &route.credentials));
             let failed_auth = spec.failed_auth.as_ref().map(|limit| Budget::new(limit.rate, limit.burst));
             let common_sources = common_sources(&spec, &facts);
+            let plans = plans.all;
             Ok(Self {
                 spec,
                 routes,
@@ -206,6 +249,8 @@ impl Rules {
                 common_sources,
                 default_plan,
                 failed_auth,
+                plans,
+                key_types,
             })
         } else {
             Err(faults)
@@ -257,7 +302,16 @@ impl Rules {
 
     /// Returns a limit of these rules.
     pub(super) fn limit(&self, limit: LimitRef) -> &LimitSpec {
-        &self.spec.plans[limit.plan as usize].limits[limit.limit as usize]
+        &self.plans[limit.plan as usize].limits[limit.limit as usize]
+    }
+
+    /// Returns every plan: those that were named, and after them those made of them.
+    pub(super) fn plans(&self) -> &[PlanSpec] {
+        &self.plans
+    }
+
+    pub(super) fn key_type(&self, key_type: usize) -> &KeyTypeFacts {
+        &self.key_types[key_type]
     }
 
     /// Returns the route a request would take with another method than its own, by index; `None` if it takes
@@ -349,9 +403,86 @@ fn check_plans(spec: &Spec, faults: &mut Vec<Fault>) {
             {
                 faults.push(place.fault(Problem::SlowRefill { rate, burst }));
             }
+            if limit.per == LimitSubject::Address && !matches!(limit.limit, Limit::Rate { .. }) {
+                faults.push(place.fault(Problem::NotByAddress));
+            }
         }
     }
 }
+
+/// The plans, and those made of them, which nobody names.
+struct Plans {
+    all: Vec<PlanSpec>,
+    /// By plan: the one that counts it by address.
+    by_address: Vec<Option<usize>>,
+}
+
+impl Plans {
+    fn new(spec: &Spec) -> Self {
+        Self { all: spec.plans.clone(), by_address: vec![None; spec.plans.len()] }
+    }
+
+    fn add(&mut self, plan: PlanSpec) -> usize {
+        self.all.push(plan);
+        self.all.len() - 1
+    }
+
+    /// Returns a plan as it counts callers without a key: an address stands for key and consumer.
+    ///
+    /// # Errors
+    /// The name of a limit that cannot be counted so.
+    fn by_address(&mut self, plan: usize) -> Result<usize, String> {
+        if let Some(made) = self.by_address[plan] {
+            return Ok(made);
+        }
+        let mut counted = self.all[plan].clone();
+        for limit in counted.limits.iter_mut().filter(|limit| limit.per != LimitSubject::Route) {
+            if !matches!(limit.limit, Limit::Rate { .. }) {
+                return Err(limit.name.clone());
+            }
+            limit.per = LimitSubject::Address;
+        }
+        let made = self.add(counted);
+        self.by_address[plan] = Some(made);
+        Ok(made)
+    }
+}
+
+fn resolve_key_types(spec: &Spec, plans: &mut Plans, faults: &mut Vec<Fault>) -> Vec<KeyTypeFacts> {
+    let types = spec.key_types.as_slice();
+    let mut facts: Vec<KeyTypeFacts> = types.iter().map(|_| KeyTypeFacts::default()).collect();
+    for Publishable { key_type, origins, per_address } in &spec.publishable {
+        let Some((index, found)) = spec.key_types.by_name(key_type) else { continue };
+        if found.kind != Kind::Publishable {
+            faults.push(Place::KeyType(index).fault(Problem::NotPublishable));
+        }
+        let plan = per_address.map(|rate| {
+            let limit = Limit::Rate { rate, burst: rate.count() };
+            let limit =
+                LimitSpec { name: BY_ADDRESS.into(), limit, per: LimitSubject::Address, shadow: false };
+            plans.add(PlanSpec { name: String::new(), limits: vec![limit] })
+        });
+        facts[index] = KeyTypeFacts { origins: origins.as_slice().into(), plan };
+    }
+    if spec.publishable.iter().any(|publishable| publishable.per_address.is_some()) {
+        check_by_address(spec, faults);
+    }
+    facts
+}
+
+/// A plan's limit of the same name counts before that of the key type, and would end it.
+fn check_by_address(spec: &Spec, faults: &mut Vec<Fault>) {
+    for (index, plan) in spec.plans.iter().enumerate() {
+        for (number, limit) in plan.limits.iter().enumerate() {
+            if limit.name == BY_ADDRESS && limit.per != LimitSubject::Address {
+                faults.push(Place::Limit(index, number).fault(Problem::NameByAddress));
+            }
+        }
+    }
+}
+
+/// The name of the limit that [`Publishable::per_address`] makes.
+const BY_ADDRESS: &str = "address";
 
 fn check_failed_auth(spec: &Spec, faults: &mut Vec<Fault>) {
     let Some(FailedAuth { rate, burst, .. }) = spec.failed_auth else { return };
@@ -382,6 +513,7 @@ fn check_public(index: usize, route: &RouteSpec, faults: &mut Vec<Fault>) {
         return;
     }
     for (field, is_set) in [
+        ("anonymous", route.anonymous.is_some()),
         ("scopes", route.scopes != Requirement::Nothing),
         ("key_types", !route.key_types.is_empty()),
         ("credentials", !route.credentials.is_empty()),
@@ -395,7 +527,13 @@ fn check_public(index: usize, route: &RouteSpec, faults: &mut Vec<Fault>) {
     }
 }
 
-fn resolve_route(index: usize, route: &RouteSpec, spec: &Spec, faults: &mut Vec<Fault>) -> RouteFacts {
+fn resolve_route(
+    index: usize,
+    route: &RouteSpec,
+    spec: &Spec,
+    plans: &mut Plans,
+    faults: &mut Vec<Fault>,
+) -> RouteFacts {
     let mut fault = |field, problem| faults.push(Place::RouteField(index, field).fault(problem));
     let types = spec.key_types.as_slice();
     for name in &route.key_types {
@@ -424,6 +562,8 @@ fn resolve_route(index: usize, route: &RouteSpec, spec: &Spec, faults: &mut Vec<
         }
         found
     });
+    let anonymous =
+        resolve_anonymous(route, plan, spec, plans).map_err(|problem| fault("anonymous", problem));
     if let Some(problem) = cost_problem(route, spec) {
         fault("cost", problem);
     }
@@ -450,8 +590,32 @@ fn resolve_route(index: usize, route: &RouteSpec, spec: &Spec, faults: &mut Vec<
         sources: sources.into(),
         upstream_by_type: types.iter().map(|t| upstream_of(&t.name)).collect(),
         plan,
+        anonymous: anonymous.unwrap_or_default(),
         cost: route.cost.unwrap_or(1),
     }
+}
+
+/// Resolves how a route's callers without a key are limited; `of_route` is the route's own plan.
+fn resolve_anonymous(
+    route: &RouteSpec,
+    of_route: Option<usize>,
+    spec: &Spec,
+    plans: &mut Plans,
+) -> Result<Option<AnonymousFacts>, Problem> {
+    let Some(name) = &route.anonymous else { return Ok(None) };
+    // Whoever left the key out would be let in where the key is not.
+    if route.scopes != Requirement::Nothing {
+        return Err(Problem::AnonymousScopes);
+    }
+    let plan = spec.plans.iter().position(|plan| plan.name == *name);
+    let plan = plan.ok_or_else(|| Problem::UnknownPlan(name.clone()))?;
+    let counted = [Some(plan), of_route].into_iter().flatten().map(|plan| {
+        plans.by_address(plan).map_err(|limit| {
+            let plan = spec.plans[plan].name.clone();
+            Problem::AnonymousLimit { plan, limit }
+        })
+    });
+    Ok(Some(AnonymousFacts { plan, counted: counted.collect::<Result<_, _>>()? }))
 }
 
 /// A limit smaller than a request's cost would refuse it for ever. Any key may have any plan.
@@ -634,6 +798,30 @@ pub enum Problem {
         /// How many at once.
         burst: u64,
     },
+    /// Counts by address are kept in memory of one size, and forgotten.
+    #[error("only a `rate` can be counted by address, and no `quota` or `concurrent`")]
+    NotByAddress,
+    /// Its name is taken.
+    #[error(
+        "a limit called `{BY_ADDRESS}` takes the place of that on publishable keys, so it must be `per = \"address\"`"
+    )]
+    NameByAddress,
+    /// A limit of callers without a key that cannot be counted by address.
+    #[error(
+        "limit `{limit}` of plan `{plan}` cannot count callers without a key: by address only a `rate` can be counted, everything else `per = \"route\"`"
+    )]
+    AnonymousLimit {
+        /// The plan.
+        plan: String,
+        /// Its limit.
+        limit: String,
+    },
+    /// Without a key one would be allowed more than with one.
+    #[error("callers without a key have no scopes, and would be let in where a key without them is not")]
+    AnonymousScopes,
+    /// What binds publishable keys, on keys that are secret.
+    #[error("only keys of `kind = \"publishable\"` are bound to origins and limited by address")]
+    NotPublishable,
     /// A plan that is not declared.
     #[error("there is no plan `{0}`")]
     UnknownPlan(String),

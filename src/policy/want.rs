@@ -64,7 +64,7 @@ impl Spent {
     ) -> Option<Self> {
         let MeterKind::Quota(quota) = meter.kind else { return None };
         let window = quota.window().number(now);
-        let rows = Rows { key: row, consumer: row, route: row };
+        let rows = Rows::all(row);
         let cell = QuotaCell::from_words(meter.peek(rows)).in_window(window);
         let used = cell.granted.saturating_sub(cell.left);
         let is_much = u128::from(used) * 100 >= u128::from(quota.count()) * u128::from(percent);
@@ -122,7 +122,7 @@ impl Want {
 
     /// Returns what is left to spend now.
     pub fn left(&self) -> u64 {
-        let rows = Rows { key: self.row, consumer: self.row, route: self.row };
+        let rows = Rows::all(self.row);
         QuotaCell::from_words(self.meter.peek(rows)).in_window(self.window.number).left
     }
 

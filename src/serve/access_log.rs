@@ -403,6 +403,7 @@ mod tests {
             consumer: None,
             verdict: Verdict::Allow,
             shadow: None,
+            is_anonymous: false,
             reason: None,
             bytes_in: 0,
             bytes_out: 0,

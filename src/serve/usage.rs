@@ -195,6 +195,7 @@ mod tests {
             consumer: None,
             verdict,
             shadow: None,
+            is_anonymous: false,
             reason,
             bytes_in: 0,
             bytes_out: 0,

@@ -9,8 +9,8 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use super::Sidecar;
 use super::setup::Setup;
 use crate::edge::{
-    AccessLine, Answer, Failure, Head, NoSigningKey, RequestId, Verdict as Logged, X_REQUEST_ID, denied_as,
-    failed_as, redacted, refusal_of, without_tokens,
+    AccessLine, Answer, Failure, Head, NoSigningKey, RequestId, Verdict as Logged, X_REQUEST_ID, allowed_as,
+    denied_as, failed_as, redacted, refusal_of, without_tokens,
 };
 use crate::key::{ConsumerId, KeyId};
 use crate::metrics::{self, Finished, Refusal};
@@ -106,10 +106,11 @@ impl Sidecar {
                     key: identity.map(crate::policy::Identity::key_id),
                     consumer: identity.map(|identity| identity.consumer().record().id),
                     logged: Logged::Allow,
-                    counted: metrics::Verdict::Allowed,
+                    counted: allowed_as(permit),
                     reason: None,
                     refusal: Refusal::default(),
                     shadow: permit.shadowed(),
+                    is_anonymous: permit.is_anonymous(),
                 };
                 (Verdict::Allowed(Box::new(allowed)), line)
             }
@@ -125,6 +126,7 @@ impl Sidecar {
                     reason: Some(denial.reason().code()),
                     refusal: refusal_of(denial),
                     shadow: None,
+                    is_anonymous: false,
                 };
                 (Verdict::Refused(answer), line)
             }
@@ -148,6 +150,7 @@ impl Sidecar {
             reason: Some(failure.code()),
             refusal: Refusal::default(),
             shadow: None,
+            is_anonymous: false,
         };
         self.record(setup, question, &line, began);
         Verdict::Refused(answer)
@@ -180,6 +183,7 @@ impl Sidecar {
             verdict: line.logged,
             reason: line.reason,
             shadow: line.shadow,
+            is_anonymous: line.is_anonymous,
             bytes_in: 0,
             bytes_out: 0,
             total: took,
@@ -202,6 +206,7 @@ struct Line<'a> {
     reason: Option<&'static str>,
     refusal: Refusal<'a>,
     shadow: Option<&'a str>,
+    is_anonymous: bool,
 }
 
 enum Judged {

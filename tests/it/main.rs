@@ -8,6 +8,7 @@
 
 mod admin;
 mod alerts;
+mod callers;
 mod cli;
 mod cli_docs;
 mod cli_faults;

@@ -8,8 +8,9 @@ use clap::Args;
 use crate::cli::explain;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::session::Session;
+use crate::edge::from_page;
 use crate::key::{KeyRecord, Peppers, Token};
-use crate::policy::{Attributes, Fields, Now};
+use crate::policy::{Attributes, Now};
 use crate::store::Store;
 
 /// Say what the gateway would answer to a key, and why, spending nothing
@@ -30,6 +31,9 @@ pub(in crate::cli) struct Verify {
     /// Host of the request
     #[arg(long, default_value = "", hide_default_value = true)]
     host: String,
+    /// Page the request comes from, `https://app.example.com`, for keys whose type is bound to origins
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Option<String>,
 }
 
 pub(super) fn run(args: &Verify, session: &Session) -> Outcome {
@@ -45,7 +49,7 @@ pub(super) fn run(args: &Verify, session: &Session) -> Outcome {
             target: args.path.as_bytes(),
             client: args.ip,
             certificate: &[],
-            fields: &NoFields,
+            fields: &from_page(args.origin.as_deref()),
         },
         token.expose().as_bytes(),
         Now { wall: session.now(), mono: 0 },
@@ -90,13 +94,6 @@ pub(super) fn find(token: &Token, peppers: &Peppers, store: &Store) -> Result<Op
         }
     }
     Ok(None)
-}
-
-/// A request without header fields.
-struct NoFields;
-
-impl Fields for NoFields {
-    fn each_value<'s>(&'s self, _name: &str, _visit: &mut dyn FnMut(&'s [u8])) {}
 }
 
 /// Far more than any key has; a bound, because standard input may be anything.

@@ -388,6 +388,55 @@ fn mistakes_of_each_kind() {
             "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\npublic = \"yes\"\n",
             &["5:10", "true or false"],
         ),
+        // Callers without a key, and keys everybody may see.
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\nanonymous = \"pp\"\n",
+            &["5:13", "no plan `pp`", "did you mean `p`"],
+        ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\nanonymous = \"p\"\npublic = true\n",
+            &["5:13", "means nothing", "take away `public` or `anonymous`"],
+        ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\nanonymous = \"p\"\nscopes = \"a:b\"\n",
+            &["5:13", "callers without a key have no scopes"],
+        ),
+        (
+            "[plans.q]\nlimits = [{ name = \"a\", quota = \"1/day\" }]\n[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\nanonymous = \"q\"\n",
+            &["7:13", "limit `a` of plan `q`", "per = \"route\""],
+        ),
+        (
+            "[plans.q]\nlimits = [{ name = \"a\", quota = \"1/day\", per = \"address\" }]\n",
+            &["2:11", "only a `rate` can be counted by address"],
+        ),
+        (
+            "[[key_type]]\nname = \"s\"\nprefix = \"acme_s\"\norigins = [\"https://a.example\"]\n",
+            &["4:11", "for publishable keys", "kind = \"publishable\""],
+        ),
+        (
+            "[[key_type]]\nname = \"s\"\nprefix = \"acme_s\"\nper_address = \"1/s\"\n",
+            &["4:15", "for publishable keys"],
+        ),
+        (
+            "[[key_type]]\nname = \"s\"\nprefix = \"acme_s\"\nkind = \"publishable\"\norigins = [\"https://a.example/x\"]\n",
+            &["5:12", "without a path", "write \"https://app.example.com\""],
+        ),
+        (
+            "[[key_type]]\nname = \"s\"\nprefix = \"acme_s\"\nkind = \"publishable\"\norigins = [\"https://a.b\", \"https://A.b\"]\n",
+            &["5:27", "`https://a.b` is listed twice"],
+        ),
+        (
+            "[[key_type]]\nname = \"s\"\nprefix = \"acme_s\"\nkind = \"publishable\"\norigins = []\n",
+            &["5:11", "names no origin"],
+        ),
+        (
+            "[[key_type]]\nname = \"s\"\nprefix = \"acme_s\"\nkind = \"publishable\"\nper_address = \"often\"\n",
+            &["5:15", "100/s"],
+        ),
+        (
+            "[plans.q]\nlimits = [{ name = \"address\", rate = \"1/s\" }]\n[[key_type]]\nname = \"s\"\nprefix = \"acme_s\"\nkind = \"publishable\"\n",
+            &["2:11", "takes the place of that on publishable keys"],
+        ),
         // Identity headers.
         ("[identity_headers]\n\"X-Consumer-Nmae\" = \"X-N\"\n", &["2:1", "did you mean `X-Consumer-Name`"]),
         ("[identity_headers]\n\"X-Consumer-Name\" = \"Host\"\n", &["2:21", "meaning of its own"]),

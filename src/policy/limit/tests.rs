@@ -56,7 +56,7 @@ fn at(mono: u64) -> Now {
 }
 
 fn rows(key: Row, consumer: Row) -> Rows {
-    Rows { key, consumer, route: 0 }
+    Rows { key, consumer, route: 0, address: 0 }
 }
 
 fn result(of: impl FnOnce(&mut Passed) -> Outcome) -> Result<Option<Standing>, Standing> {
@@ -76,7 +76,7 @@ fn charge(
     consumer: Row,
     mono: u64,
 ) -> Result<Option<Standing>, Standing> {
-    result(|passed| limiter.charge(&plan.all, rows(key, consumer), at(mono), 1, passed))
+    result(|passed| limiter.charge(&plan.all, rows(key, consumer), None, at(mono), 1, passed))
 }
 
 fn peek(
@@ -86,10 +86,41 @@ fn peek(
     consumer: Row,
     mono: u64,
 ) -> Result<Option<Standing>, Standing> {
-    result(|passed| limiter.peek(meters, rows(key, consumer), at(mono), 1, passed))
+    result(|passed| limiter.peek(meters, rows(key, consumer), None, at(mono), 1, passed))
 }
 
-use LimitSubject::{Consumer, Key};
+use LimitSubject::{Address, Consumer, Key};
+
+#[test]
+fn of_one_address_exactly_the_burst_passes_whatever_comes_beside_it() {
+    const FITS: u64 = 200_000;
+    let limiter = Limiter::new();
+    let meters = meters(&limiter, &[("a", "24/h", FITS, Address), ("b", "500000/d", 500_000, Key)]);
+    let passed = AtomicU64::new(0);
+    let start = std::sync::Barrier::new(8);
+    let ask = |client: u32, key| {
+        let client = Some(std::net::Ipv4Addr::from(client).into());
+        result(|passed| limiter.charge(&meters.all, rows(key, 0), client, at(SECOND), 1, passed)).is_ok()
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let (ask, start, passed) = (&ask, &start, &passed);
+            scope.spawn(move || {
+                start.wait();
+                for number in 0..60_000 {
+                    passed.fetch_add(u64::from(ask(7, 0)), Ordering::Relaxed);
+                    if number % 8 == 0 {
+                        // A key for each thread: only the sets of addresses are shared.
+                        assert!(ask(1000 + thread * 100_000 + number, thread + 1), "another address");
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(passed.into_inner(), FITS);
+    let left = peek(&limiter, &meters.each[1..], 0, 0, SECOND).unwrap().unwrap();
+    assert_eq!(left.remaining + 1, 500_000 - FITS, "what an address was refused cost the key nothing");
+}
 
 #[test]
 fn a_burst_passes_exactly_and_the_wait_is_exact() {

@@ -1,0 +1,164 @@
+//! Which row the limits of a source address are counted in, in memory of one size however many come.
+//!
+//! A table of sets, each with a few ways, every way a row. A new address takes the way that was not seen
+//! for longest, and begins with nothing counted: in a flood from more addresses than there are ways,
+//! counts err towards letting requests pass, and whoever goes on keeps his count. The set is locked while
+//! an address is charged, so that its row is nobody else's meanwhile.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::cells::{Row, lock_word};
+use super::failures::{SETS, WAYS, source};
+
+/// The rows of all addresses.
+#[derive(Debug, Default)]
+pub(super) struct Addresses {
+    /// Keyed at random: nobody can choose addresses that share a set.
+    hasher: RandomState,
+    sets: OnceLock<Box<[Set]>>,
+}
+
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+struct Set {
+    lock: AtomicU64,
+    /// Hashes of addresses; 0 is nobody.
+    tags: [AtomicU64; WAYS],
+    /// When each was last seen, in the nanoseconds of [`super::Now::mono`].
+    seen_at: [AtomicU64; WAYS],
+}
+
+/// An address with its row, which stays its own until this is dropped.
+pub(super) struct Entered<'a> {
+    set: &'a Set,
+    row: Row,
+}
+
+impl Addresses {
+    /// Makes the table, so that no request has to.
+    pub(super) fn prepare(&self) {
+        self.sets();
+    }
+
+    /// Finds or makes the row of an address, and keeps it from being given away. Those whose address is
+    /// unknown are one. `forget` is to take back what was counted in the row for another address.
+    pub(super) fn enter(&self, address: Option<IpAddr>, now: u64, forget: impl FnOnce(Row)) -> Entered<'_> {
+        let (number, tag) = self.find(address);
+        let set = &self.sets()[number];
+        lock_word(&set.lock);
+        let mut entered = Entered { set, row: 0 };
+        let known = set.way_of(tag);
+        let way = known.unwrap_or_else(|| set.longest_unseen());
+        entered.row = row(number, way);
+        if known.is_none() {
+            forget(entered.row);
+            set.tags[way].store(tag, Ordering::Relaxed);
+        }
+        set.seen_at[way].store(now, Ordering::Relaxed);
+        entered
+    }
+
+    /// Finds the row of an address that was seen before.
+    pub(super) fn row(&self, address: Option<IpAddr>) -> Option<Row> {
+        let (number, tag) = self.find(address);
+        self.sets()[number].way_of(tag).map(|way| row(number, way))
+    }
+
+    fn find(&self, address: Option<IpAddr>) -> (usize, u64) {
+        let hash = self.hasher.hash_one(address.map(source));
+        // The upper half chooses the set; the whole tells addresses apart.
+        (usize::try_from(hash >> 32).unwrap_or_default() % SETS, hash.max(1))
+    }
+
+    fn sets(&self) -> &[Set] {
+        self.sets.get_or_init(|| (0..SETS).map(|_| Set::default()).collect())
+    }
+}
+
+impl Set {
+    fn way_of(&self, tag: u64) -> Option<usize> {
+        (0..WAYS).find(|way| self.tags[*way].load(Ordering::Relaxed) == tag)
+    }
+
+    fn longest_unseen(&self) -> usize {
+        let seen = |way: &usize| {
+            let is_taken = self.tags[*way].load(Ordering::Relaxed) != 0;
+            (is_taken, self.seen_at[*way].load(Ordering::Relaxed))
+        };
+        (0..WAYS).min_by_key(seen).expect("a set has ways")
+    }
+}
+
+impl Entered<'_> {
+    pub(super) fn row(&self) -> Row {
+        self.row
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        // Release pairs with the acquire that locks: the next one sees whose the ways are.
+        self.set.lock.store(0, Ordering::Release);
+    }
+}
+
+fn row(set: usize, way: usize) -> Row {
+    Row::try_from(set * WAYS + way).expect("there are fewer ways than rows")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn v4(number: u32) -> IpAddr {
+        Ipv4Addr::from(number).into()
+    }
+
+    fn enter(addresses: &Addresses, address: Option<IpAddr>, now: u64) -> (Row, bool) {
+        let mut is_new = false;
+        let row = addresses.enter(address, now, |_| is_new = true).row();
+        (row, is_new)
+    }
+
+    #[test]
+    fn an_address_keeps_its_row_and_a_64_has_one() {
+        let addresses = Addresses::default();
+        let (row, is_new) = enter(&addresses, Some(v4(1)), 1);
+        assert!(is_new);
+        assert_eq!(enter(&addresses, Some(v4(1)), 2), (row, false));
+        assert_eq!(addresses.row(Some(v4(1))), Some(row));
+        assert_eq!(addresses.row(Some(v4(2))), None, "asking takes nothing");
+        let v6 = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+        let (row, _) = enter(&addresses, v6("2001:db8:1:2::1"), 3);
+        assert_eq!(enter(&addresses, v6("2001:db8:1:2:ffff::9"), 4), (row, false));
+        assert!(enter(&addresses, v6("2001:db8:1:3::1"), 5).1);
+        assert!(enter(&addresses, None, 6).1, "the unknown are one of their own");
+        assert!(!enter(&addresses, None, 7).1);
+    }
+
+    /// A million addresses, ten million under `KGATE_SOAK`, and one that goes on.
+    #[test]
+    fn many_addresses_take_no_more_rows_and_drive_out_nobody_who_goes_on() {
+        let count = if std::env::var_os("KGATE_SOAK").is_some() { 10_000_000 } else { 1_000_000 };
+        let addresses = Addresses::default();
+        let (one, _) = enter(&addresses, Some(v4(u32::MAX)), 0);
+        for number in 0..count {
+            let (row, is_new) = enter(&addresses, Some(v4(number)), u64::from(number) + 1);
+            assert!(is_new && (row as usize) < SETS * WAYS);
+            // Twice as often as as many others come as there are ways.
+            if number % 40_000 == 0 {
+                assert_eq!(
+                    enter(&addresses, Some(v4(u32::MAX)), u64::from(number) + 1),
+                    (one, false),
+                    "{number}"
+                );
+            }
+        }
+        assert_eq!(std::mem::size_of_val(addresses.sets()), 2 << 20);
+    }
+}
