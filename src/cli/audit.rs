@@ -25,8 +25,11 @@ pub(super) const AUDIT_ROW: &[Field] = &[
         "effective_at",
         "time it takes effect: that of the end of the grace period for a rotated key, else `at`",
     ),
-    ("actor", "who: the operating-system user, or the admin key's or portal user's name"),
-    ("via", "through which door: `cli`, `api`, `portal`, `library` or `system`"),
+    (
+        "actor",
+        "who: the operating-system user, the admin key's or portal user's name, or the key whose holder asked",
+    ),
+    ("via", "through which door: `cli`, `api`, `portal`, `library`, `system` or `holder`"),
     ("action", "what, for example `key.revoked`"),
     ("subjects", "array of the identifiers of the consumers and keys it touched"),
     ("details", "object; what else is known of the action"),

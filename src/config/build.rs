@@ -11,6 +11,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::headers::{canonical_name, is_header_name, is_reserved};
+use super::holders;
 use super::listen::Dated;
 use super::reader::{At, Section, shown};
 use super::report::did_you_mean;
@@ -65,13 +66,13 @@ pub(super) struct Builder<'t> {
 }
 
 /// Names that can be referred to, for look-ups with a hint.
-struct Names {
-    what: &'static str,
-    names: Vec<String>,
+pub(super) struct Names {
+    pub(super) what: &'static str,
+    pub(super) names: Vec<String>,
 }
 
 impl Names {
-    fn find(&self, from: &Section<'_>, name: &At<&str>) -> Option<usize> {
+    pub(super) fn find(&self, from: &Section<'_>, name: &At<&str>) -> Option<usize> {
         let found = self.names.iter().position(|n| n == name.value);
         if found.is_none() {
             let names = || self.names.iter().map(String::as_str);
@@ -125,7 +126,12 @@ impl<'t> Builder<'t> {
         let upstream_sections = top.sections("upstream", "upstream");
         let upstreams = self.upstreams(&upstream_sections, &identity_headers);
         let route_sections = top.sections("route", "route");
-        let routes = routes(&route_sections, &key_types, &upstreams, &plan_names, &identity_headers);
+        let tokens = token_headers(&upstreams);
+        let routes = routes(&route_sections, &key_types, &upstreams, &plan_names, &identity_headers, &tokens);
+        let self_service = top.section("self_service", "self_service");
+        let own = self_service.as_ref().map_or_else(Vec::new, |section| {
+            holders::routes(section, &key_types, &plan_names, &identity_headers, &tokens)
+        });
 
         if key_types.as_slice().is_empty() && !top.has("key_type") {
             let hint = "add a [[key_type]] with a name and a prefix; `kgate init` writes one".to_owned();
@@ -144,7 +150,7 @@ impl<'t> Builder<'t> {
                 .failed_auth
                 .as_ref()
                 .map(|limit| without_proxies(limit, &server, sidecar.as_ref())),
-            routes: routes.iter().map(|route| route.spec.clone()).collect(),
+            routes: routes.iter().map(|route| route.spec.clone()).chain(own.iter().cloned()).collect(),
             publishable,
         };
         let rules = match Rules::compile(spec) {
@@ -160,6 +166,7 @@ impl<'t> Builder<'t> {
                         &limit_spans,
                         &route_sections,
                         &routes,
+                        self_service.as_ref(),
                     );
                     top.error(span, fault.to_string(), None);
                 }
@@ -169,6 +176,7 @@ impl<'t> Builder<'t> {
         let keys: Vec<String> = rules.credential_headers().iter().map(|name| canonical_name(name)).collect();
         let forwards: Vec<_> = routes.iter().map(|route| (route.section, &route.forward)).collect();
         forward::check_against_credentials(&route_sections, &forwards, &keys);
+        let (route_answers, forwards) = by_route(routes, own.len());
         Some(Config {
             path: path.to_owned(),
             data_dir: data_dir?,
@@ -185,9 +193,10 @@ impl<'t> Builder<'t> {
             peppers,
             plans,
             upstreams,
-            route_answers: routes.iter().map(|route| route.answers.clone()).collect(),
-            route_names: routes.iter().map(|route| route.spec.name.clone()).collect(),
-            forwards: routes.into_iter().map(|route| route.forward).collect(),
+            rotation_grace: self_service.as_ref().map_or(Duration::ZERO, holders::grace),
+            route_names: rules.spec().routes.iter().map(|route| route.name.clone()).collect(),
+            route_answers,
+            forwards,
             rules: Arc::new(rules),
         })
     }
@@ -961,23 +970,35 @@ struct Route {
     answers: RouteAnswers,
 }
 
+/// Returns how each route answers and forwards. What kgate itself answers, `own` routes behind the others,
+/// is forwarded nowhere.
+fn by_route(routes: Vec<Route>, own: usize) -> (Vec<RouteAnswers>, Vec<Forward>) {
+    let own = std::iter::repeat_with(Default::default).take(own);
+    routes.into_iter().map(|route| (route.answers, route.forward)).chain(own).unzip()
+}
+
+/// Returns the canonical names of the headers that carry tokens to backends.
+fn token_headers(upstreams: &[Upstream]) -> Vec<String> {
+    let tokens = upstreams.iter().filter_map(|upstream| upstream.jwt.as_ref());
+    tokens.map(|jwt| canonical_name(&jwt.header)).collect()
+}
+
 fn routes(
     sections: &[Section<'_>],
     key_types: &KeyTypes,
     upstreams: &[Upstream],
     plans: &Names,
     headers: &IdentityHeaders,
+    tokens: &[String],
 ) -> Vec<Route> {
-    let tokens = upstreams.iter().filter_map(|upstream| upstream.jwt.as_ref());
-    let tokens: Vec<String> = tokens.map(|jwt| canonical_name(&jwt.header)).collect();
     let upstreams = Names { what: "upstream", names: upstreams.iter().map(|u| u.name.clone()).collect() };
     let key_types =
         Names { what: "key type", names: key_types.as_slice().iter().map(|t| t.name.clone()).collect() };
     let mut seen = BTreeSet::new();
     let route = |(number, section)| {
-        let spec = route(section, &key_types, &upstreams, plans, headers, &tokens, &mut seen)?;
+        let spec = route(section, &key_types, &upstreams, plans, headers, tokens, &mut seen)?;
         let answers = RouteAnswers { cors: cors(section, &spec), compress: section.flag("compress") };
-        let forward = forward::forward(section, headers, &tokens);
+        let forward = forward::forward(section, headers, tokens);
         Some(Route { spec, forward, section: number, answers })
     };
     sections.iter().enumerate().filter_map(route).collect()
@@ -1041,6 +1062,7 @@ fn route(
         credentials: credentials(section, headers, tokens),
         upstream_by_type,
         lax_path: !section.flag("strict_path"),
+        self_service: None,
         plan: plan.map(|index| plans.names[index].clone()),
         anonymous: anonymous.map(|index| plans.names[index].clone()),
         cost: section.number("cost", 0..=1_000_000).filter(|_| section.has("cost")),
@@ -1129,7 +1151,11 @@ fn client_certificates(section: &Section<'_>) -> Vec<String> {
 }
 
 /// Reads where a route takes keys from; `key_header` is short for one header.
-fn credentials(section: &Section<'_>, headers: &IdentityHeaders, tokens: &[String]) -> Vec<Source> {
+pub(super) fn credentials(
+    section: &Section<'_>,
+    headers: &IdentityHeaders,
+    tokens: &[String],
+) -> Vec<Source> {
     if !section.has("credentials") {
         return section
             .text("key_header")
@@ -1262,8 +1288,10 @@ fn place_of(
     limits: &[Vec<Range<usize>>],
     sections: &[Section<'_>],
     routes: &[Route],
+    self_service: Option<&Section<'_>>,
 ) -> Range<usize> {
-    let section_of = |route: usize| routes.get(route).map(|route| &sections[route.section]);
+    // Behind the routes come those of `[self_service]`.
+    let section_of = |route: usize| routes.get(route).map(|route| &sections[route.section]).or(self_service);
     let span = match fault.place {
         Place::KeyType(i) => key_types.get(i).cloned(),
         Place::FailedAuth => Some(server.span_of("failed_auth")),

@@ -11,6 +11,7 @@ mod build;
 mod data_dir;
 mod forward;
 mod headers;
+mod holders;
 mod leaks;
 mod listen;
 mod reader;
@@ -78,6 +79,8 @@ pub struct Config {
     pub plans: Vec<PlanSpec>,
     /// The backends. A route's `upstream` is an index into these.
     pub upstreams: Vec<Upstream>,
+    /// How long a key goes on working that its holder rotated.
+    pub rotation_grace: Duration,
     /// The names of the routes, in the order of their indices.
     pub route_names: Vec<String>,
     /// How each route forwards, in the same order.

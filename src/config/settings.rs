@@ -204,6 +204,11 @@ const TABLES: &[(&str, &str, &str)] = &[
         "`cors` of a route",
         "`cors = { origins = [\"https://app.example.com\"] }`. A pre-flight is answered by kgate, before any key is asked for; every other answer on the route, refusals too, says whether the page may read it, and what the backend says of that is taken away.",
     ),
+    (
+        "self_service",
+        "`[self_service]`",
+        "What holders may do with a key as the only proof, on the gateway's listeners: `POST /.kgate/keys/rotate`, `POST /.kgate/keys/revoke`, `GET /.kgate/usage`. Without the table, nothing. See [http.md](http.md#what-holders-can-do-themselves).",
+    ),
 ];
 
 macro_rules! settings {
@@ -242,6 +247,7 @@ settings! {
         "plans" "table" none "See `[plans.NAME]`.";
         "upstream" "tables" none "See `[[upstream]]`.";
         "route" "tables" none "See `[[route]]`.";
+        "self_service" "table" none "See `[self_service]`.";
     }
     "listen" {
         "proxy" "list of addresses and tables" r#"["127.0.0.1:8080"]"# "The gateway itself; a table in place of an address says more, see below.";
@@ -468,5 +474,14 @@ settings! {
         "expose" "list of headers" "[]" "Response headers they may read.";
         "credentials" "true | false" "false" "Whether the browser may send cookies along.";
         "max_age" "duration" "10m" "How long the browser may go by the answer to a pre-flight.";
+    }
+    "self_service" {
+        "allow" "list of `rotate` | `revoke` | `usage`" required "What holders may do.";
+        "host" "host" none "The host it is for, without port; without it, every host.";
+        "key_types" "list of key types" "[]" "The key types it is for; none named is all secret ones. Publishable ones cannot be.";
+        "credentials" "list of places" r#"["bearer"]"# "Where the key is looked for, as on a route: `bearer`, `header:NAME`, `basic-user` or `basic-password`.";
+        "key_header" "header" none "Short for `credentials = [\"header:NAME\"]`.";
+        "plan" "plan" none "A plan for it, beside the key's and the consumer's. To rotate and to revoke is charged to all of them, to ask for usage is not.";
+        "grace" "duration" "24h" "How long a key that was rotated goes on working; `0s` ends it at once.";
     }
 }

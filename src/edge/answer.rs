@@ -94,6 +94,40 @@ impl Failure {
     }
 }
 
+/// What became of what a holder asked kgate itself for.
+#[derive(Debug)]
+pub enum Own {
+    /// 200, and this JSON.
+    Done(Vec<u8>),
+    /// 401: the key ended since it was looked at.
+    Ended,
+    /// 409: it has a successor.
+    AlreadyRotated,
+    /// 429: it is too new to be rotated; how long until it may be.
+    TooSoon(Duration),
+    /// 503: as many as can be are being answered, or one with the same key.
+    Busy,
+    /// 503: the store cannot be read or written now. Nothing was changed.
+    Unavailable,
+    /// 503: the store did not say in time whether it was done.
+    OutcomeUnknown,
+}
+
+impl Own {
+    /// Returns why it was not done, for the operator's log.
+    pub const fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Done(_) => None,
+            Self::Ended => Some("ended"),
+            Self::AlreadyRotated => Some("already_rotated"),
+            Self::TooSoon(_) => Some("rotated_too_soon"),
+            Self::Busy => Some("overloaded"),
+            Self::Unavailable => Some("unavailable"),
+            Self::OutcomeUnknown => Some("outcome_unknown"),
+        }
+    }
+}
+
 /// Words answers for one configuration.
 #[derive(Debug)]
 pub struct Answers {
@@ -152,6 +186,23 @@ impl Answers {
         match failure {
             Failure::Overloaded | Failure::Unavailable => answer.with(RETRY_AFTER, "1"),
             _ => answer,
+        }
+    }
+
+    /// Returns the answer to a holder who asked kgate itself for something.
+    pub fn own(&self, own: Own, id: &RequestId, now: Timestamp) -> Answer {
+        match own {
+            Own::Done(body) => {
+                let mut headers = Problem::headers(id);
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                Answer { status: StatusCode::OK, headers, body }
+            }
+            Own::Ended => self.class(Class::Unauthorized { credential_sent: true }, id, now),
+            Own::AlreadyRotated => ALREADY_ROTATED.answer(id),
+            Own::TooSoon(wait) => TOO_SOON.answer(id).with(RETRY_AFTER, &retry_after(wait).to_string()),
+            Own::Busy => self.failure(Failure::Overloaded, id),
+            Own::Unavailable => self.failure(Failure::Unavailable, id),
+            Own::OutcomeUnknown => OUTCOME_UNKNOWN.answer(id).with(RETRY_AFTER, "5"),
         }
     }
 
@@ -282,11 +333,17 @@ impl Problem {
              \"detail\":\"{detail}\",\"code\":\"{code}\",\"request_id\":\"{}\"}}\n",
             id.as_str()
         );
-        let mut headers = HeaderMap::with_capacity(8);
+        let mut headers = Self::headers(id);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        Answer { status: *status, headers, body: body.into_bytes() }
+    }
+
+    /// What every answer of ours has.
+    fn headers(id: &RequestId) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(8);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_REQUEST_ID, id.as_value().clone());
-        Answer { status: *status, headers, body: body.into_bytes() }
+        headers
     }
 }
 
@@ -321,6 +378,9 @@ problems! {
     QUOTA TOO_MANY_REQUESTS "quota_exceeded" "Quota exceeded" "A quota of the plan is used up.";
     CONCURRENT TOO_MANY_REQUESTS "too_many_concurrent" "Too many concurrent requests" "As many requests are in work as the plan allows at once.";
     TOO_MANY_FAILURES TOO_MANY_REQUESTS "too_many_failures" "Too many failed authentications" "Too many requests from this address came without a valid API key.";
+    ALREADY_ROTATED CONFLICT "already_rotated" "Already rotated" "The API key has a successor, and can have no second one.";
+    TOO_SOON TOO_MANY_REQUESTS "rotated_too_soon" "Too soon" "The API key is too new to be rotated.";
+    OUTCOME_UNKNOWN SERVICE_UNAVAILABLE "outcome_unknown" "Outcome unknown" "It cannot be told now whether this was done: ask for the key's usage.";
     HEADER_TOO_LARGE REQUEST_HEADER_FIELDS_TOO_LARGE "header_too_large" "Request header fields too large" "The header is larger than allowed.";
     INTERNAL INTERNAL_SERVER_ERROR "internal" "Internal server error" "The gateway failed.";
     BAD_GATEWAY BAD_GATEWAY "bad_gateway" "Bad gateway" "The backend cannot be reached.";

@@ -22,7 +22,7 @@ mod value;
 
 pub use access::{AccessLine, AccessSink, Verdict, redacted, without_tokens};
 pub use account::{ACCOUNT, Account, Counts, NoQuestion, Question, from_page};
-pub use answer::{Answer, Answers, Failure};
+pub use answer::{Answer, Answers, Failure, Own};
 pub use caps::HeadCaps;
 pub use client::{client_address, is_trusted};
 pub use code::CodeCheck;

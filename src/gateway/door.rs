@@ -21,7 +21,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::sync::watch;
 
 use super::Gateway;
-use super::exchange::{Exchange, Forwarding, InFlight, Stage};
+use super::exchange::{Exchange, Forwarding, InFlight, OwnWork, Stage};
 use super::forward;
 use super::framing::Framing;
 use super::h2::Caller;
@@ -32,8 +32,9 @@ use crate::edge::{
     AccessLine, Answer, Cors, Failure, RequestId, Trace, X_REQUEST_ID, client_address, redacted, refusal_of,
     without_tokens,
 };
+use crate::key::{ConsumerId, KeyId};
 use crate::metrics::{Finished, Refusal, UpstreamFault};
-use crate::policy::{Attributes, Decision, Engine, Now, is_host_name};
+use crate::policy::{Attributes, Decision, Engine, Identity, Now, Permit, is_host_name};
 use crate::verify::GRANTS_A_REQUEST;
 
 /// The gateway as Pingora sees it, one for each worker.
@@ -153,7 +154,10 @@ impl Door {
                     if let Some(needs) = permit.take_asks() {
                         verifier.grant_ahead(needs);
                     }
-                    Stage::Forwarding(Box::new(Forwarding::new(permit)))
+                    match permit.self_service() {
+                        Some(_) => Stage::Own(Box::new(OwnWork { permit, reason: None })),
+                        None => Stage::Forwarding(Box::new(Forwarding::new(permit))),
+                    }
                 }
                 Decision::Deny(denial) => Stage::Denied(denial),
                 Decision::NeedsGrant(needs) => {
@@ -236,6 +240,20 @@ impl Door {
         {
             series.set_down(down);
         }
+    }
+
+    /// Does what a holder asks kgate itself for, and words the answer.
+    async fn own(&self, exchange: &mut Exchange) -> Answer {
+        let (client, at, id) = (exchange.client, exchange.began.wall, exchange.id());
+        let Exchange { setup, stage, .. } = exchange;
+        let Stage::Own(work) = stage else { return setup.answers.failure(Failure::Internal, &id) };
+        let done = self.gateway.serve_holder(&work.permit, client, at).await;
+        work.reason = done.reason();
+        let mut answer = setup.answers.own(done, &id, at);
+        setup.answers.each_permit_header(&work.permit, at, |name, value| {
+            answer.headers.insert(name, value);
+        });
+        answer
     }
 
     async fn fail(&self, session: &mut Session, exchange: &mut Exchange, failure: Failure) -> Result<()> {
@@ -396,6 +414,7 @@ impl ProxyHttp for Door {
                 let id = exchange.id.as_ref().expect("the first hook makes one");
                 exchange.setup.answers.denial(denial, id, exchange.began.wall)
             }
+            Stage::Own(_) => self.own(exchange).await,
             Stage::Fresh | Stage::Answered(..) => {
                 return Error::e_explain(ErrorType::InternalError, "not judged");
             }
@@ -673,15 +692,8 @@ impl ProxyHttp for Door {
         let decision = (exchange.judged_at > 0)
             .then(|| Duration::from_nanos(exchange.judged_at.saturating_sub(exchange.began.mono)));
         let (route, key, consumer) = match &exchange.stage {
-            Stage::Forwarding(forwarding) => {
-                let permit = forwarding.permit();
-                let identity = permit.identity();
-                (
-                    Some(permit.route()),
-                    identity.map(crate::policy::Identity::key_id),
-                    identity.map(|identity| identity.consumer().record().id),
-                )
-            }
+            Stage::Forwarding(forwarding) => shown_by(forwarding.permit()),
+            Stage::Own(own) => shown_by(&own.permit),
             Stage::Denied(denial) => {
                 (denial.route(), denial.key_id(), denial.consumer().map(|consumer| consumer.record().id))
             }
@@ -697,6 +709,7 @@ impl ProxyHttp for Door {
                 (permit.shadowed(), permit.is_anonymous(), Refusal::default())
             }
             Stage::Denied(denial) => (None, false, refusal_of(denial)),
+            Stage::Own(own) => (own.permit.shadowed(), false, Refusal::default()),
             Stage::Fresh | Stage::Answered(..) => (None, false, Refusal::default()),
         };
         let is_refused = !matches!(exchange.stage, Stage::Forwarding(_) | Stage::Answered(..));
@@ -821,6 +834,13 @@ fn caller_of(session: &Session) -> Option<&Caller> {
 
 fn live_of(session: &Session) -> Option<&Arc<Live>> {
     wire_of(session).map(Wire::live).or_else(|| caller_of(session).map(Caller::live))
+}
+
+/// Returns what is logged of a request that passed: its route, its key and who holds that.
+fn shown_by(permit: &Permit) -> (Option<(usize, &str)>, Option<KeyId>, Option<ConsumerId>) {
+    let identity = permit.identity();
+    let consumer = identity.map(|identity| identity.consumer().record().id);
+    (Some(permit.route()), identity.map(Identity::key_id), consumer)
 }
 
 fn wire_of(session: &Session) -> Option<&Wire> {

@@ -60,6 +60,15 @@ pub(super) enum Stage {
     Forwarding(Box<Forwarding>),
     /// It was answered here without asking for a key: what it was, and of which route.
     Answered(&'static str, Option<usize>),
+    /// It was for kgate itself.
+    Own(Box<OwnWork>),
+}
+
+/// A request that kgate itself answers.
+pub(super) struct OwnWork {
+    pub(super) permit: Permit,
+    /// Why it was not done, if it was not.
+    pub(super) reason: Option<&'static str>,
 }
 
 /// A request that may be forwarded. There is no way to make one without a permit, and what reaches a
@@ -164,6 +173,7 @@ impl Exchange {
             (_, Some(Failure::BodyTooLarge)) => Verdict::TooLarge,
             (Stage::Answered(..), _) => Verdict::Answered,
             (Stage::Forwarding(forwarding), _) => edge::allowed_as(&forwarding.permit),
+            (Stage::Own(own), _) => edge::allowed_as(&own.permit),
         }
     }
 
@@ -172,6 +182,7 @@ impl Exchange {
         match (&self.stage, self.failure) {
             (Stage::Denied(_), _) => edge::Verdict::Deny,
             (Stage::Forwarding(_) | Stage::Answered(..), None) => edge::Verdict::Allow,
+            (Stage::Own(own), None) if own.reason.is_none() => edge::Verdict::Allow,
             _ => edge::Verdict::Error,
         }
     }
@@ -182,6 +193,7 @@ impl Exchange {
             _ if self.cut.is_some() => self.cut,
             Stage::Denied(denial) => Some(denial.reason().code()),
             Stage::Answered(what, _) => Some(what),
+            Stage::Own(own) if own.reason.is_some() => own.reason,
             Stage::Forwarding(forwarding) if self.failure.is_some() && forwarding.fault.is_some() => {
                 forwarding.fault.map(|fault| match fault {
                     UpstreamFault::Connect => "upstream_connect",
@@ -212,7 +224,7 @@ impl Drop for Exchange {
             time: self.began.wall,
             request_id: self.id.as_ref().map_or("", RequestId::as_str),
             client: self.client,
-            method: self.method.as_str(),
+            method: &without_tokens(self.method.as_str().into(), &self.setup.key_types),
             path: &redacted(&self.target, &self.setup.key_types),
             host: &self.logged_host(),
             status: 0,

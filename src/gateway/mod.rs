@@ -15,6 +15,7 @@ mod forward;
 mod framing;
 mod h2;
 mod head;
+mod holders;
 mod listen;
 mod live;
 mod pipe;
@@ -23,8 +24,8 @@ mod setup;
 mod upstream;
 mod wire;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -44,6 +45,7 @@ use crate::verify::Verifier;
 use callers::Callers;
 use connection::Connections;
 use door::Door;
+pub use holders::{Asked, Holders};
 pub use listen::{BindError, Bound, ListenAddress, Listener};
 use live::Lives;
 use setup::Setup;
@@ -82,6 +84,8 @@ pub struct Gateway {
     metrics: Arc<Metrics>,
     sink: Arc<dyn AccessSink>,
     keys: Arc<Keys>,
+    /// Who does what holders ask for.
+    holders: OnceLock<Arc<dyn Holders>>,
     /// Requests in work.
     in_flight: AtomicUsize,
     /// One permit for each connection that may be open.
@@ -119,11 +123,17 @@ impl Gateway {
             metrics,
             sink,
             keys,
+            holders: OnceLock::new(),
             in_flight: AtomicUsize::new(0),
             places: Arc::new(Semaphore::new(config.server.max_connections)),
             callers: Arc::default(),
             addresses,
         }))
+    }
+
+    /// Has somebody do what holders ask for. The first one does; without one they get 503.
+    pub fn serve_holders(&self, holders: Arc<dyn Holders>) {
+        let _ = self.holders.set(holders);
     }
 
     /// Takes over a changed configuration and gives its rules to the verifier. Requests in work are

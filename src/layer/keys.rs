@@ -138,10 +138,15 @@ impl Shared {
             fields,
         };
         let verdict = match self.verifier.verify(&attributes).await {
+            Ok(Decision::Allow(permit)) if permit.self_service().is_some() => Err(permit.refuse_here()),
             Ok(Decision::Allow(permit)) => Ok(permit),
-            Ok(Decision::Deny(denial)) => Err(self.answers.denial(&denial, &id, self.verifier.now().wall)),
-            Ok(Decision::NeedsGrant(_)) | Err(_) => Err(self.answers.failure(Failure::Unavailable, &id)),
+            Ok(Decision::Deny(denial)) => Err(denial),
+            Ok(Decision::NeedsGrant(_)) | Err(_) => {
+                let answer = self.answers.failure(Failure::Unavailable, &id);
+                return (id, Err(answer));
+            }
         };
+        let verdict = verdict.map_err(|denial| self.answers.denial(&denial, &id, self.verifier.now().wall));
         (id, verdict)
     }
 

@@ -159,6 +159,25 @@ impl Engine {
         if required.is_met_by(entry.profile.scopes()) { Ok(()) } else { Err(Reason::Scope) }
     }
 
+    /// Says how every limit of a key stands after a request with it that passed under these rules, spending
+    /// nothing; and what of quotas must be granted before that is known.
+    pub fn limits_left(&self, tenure: &Tenure, now: Now) -> (Vec<LimitLeft>, Option<NeedsGrant>) {
+        let Look::Hit(entry) = self.index.look(&tenure.digest) else { return (Vec::new(), None) };
+        let Tenure { client, route, .. } = *tenure;
+        let request =
+            Attributes { method: "", host: "", target: b"", client, certificate: &[], fields: &NoFields };
+        let walk = Walk::new(self, &request, now, Spend::Peek, Silent);
+        let Ok(applies) = walk.facts(route, entry).applies else { return (Vec::new(), None) };
+        // Such a request costs nothing; what is told is how many that cost 1 would pass.
+        let applies = Applies { cost: 1, ..applies };
+        let rows = applies.rows(Some(entry));
+        let limiter = self.index.limiter();
+        let outcome = limiter.peek(&applies.meters.all, rows, client, now, 1, &mut Passed::default());
+        let lacks = matches!(outcome, Outcome::Lacks);
+        let needs = lacks.then(|| walk.wants(route, Some(entry), &applies));
+        (self.limits_of(Some(entry), &applies, client, now), needs)
+    }
+
     /// Says what [`Engine::decide`] would, and why, spending nothing.
     pub fn explain(&self, request: &Attributes<'_>, now: Now) -> Explanation {
         self.explain_as(request, Given::AsSent, now)
@@ -195,7 +214,8 @@ impl Engine {
             }
             Err(Stop::Needs(_)) => unreachable!("peeking needs no grant"),
         };
-        let passage = permit.map(|permit| Passage {
+        let forwarded = permit.filter(|permit| permit.self_service().is_none());
+        let passage = forwarded.map(|permit| Passage {
             upstream: permit.upstream,
             target: permit.target,
             identity: match permit.holder {
@@ -688,8 +708,12 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
                 self.route = Some(route);
                 self.log.held(Step::Route, || {
                     let route = &self.engine.rules.spec().routes[route];
-                    let public = if route.public { ", public: no key is asked for" } else { "" };
-                    format!("`{}` ({}){public}", route.name, route.path)
+                    let more = match (route.public, route.self_service) {
+                        (true, _) => ", public: no key is asked for",
+                        (false, Some(_)) => ", answered by kgate itself",
+                        (false, None) => "",
+                    };
+                    format!("`{}` ({}){more}", route.name, route.path)
                 });
                 Ok(route)
             }

@@ -9,7 +9,7 @@ use super::combos::{Combo, Combos};
 use super::index::{self, Consumer, Profile};
 use super::limit::Held;
 use super::meter::Standing;
-use super::{LimitRef, NeedsGrant, PathFault, Rules};
+use super::{LimitRef, NeedsGrant, PathFault, Rules, SelfService};
 use crate::key::{ConsumerId, Digest, KeyId, Limit, Malformed, Requirement, Timestamp};
 
 /// The answer to a request.
@@ -105,6 +105,17 @@ impl Permit {
         matches!(self.holder, Holder::Anonymous(_))
     }
 
+    /// Returns what kgate itself is to do, if the request is for none of the upstreams: do not forward it.
+    pub fn self_service(&self) -> Option<SelfService> {
+        self.rules().spec().routes[self.route].self_service
+    }
+
+    /// Turns it into the refusal of a door that does nothing for holders: there, there is no such route.
+    pub fn refuse_here(self) -> Denial {
+        let rules = Arc::clone(self.rules());
+        Denial { rules, reason: Reason::NoRoute, route: None, key: None, consumer: None, limit: None }
+    }
+
     fn charged(&self) -> Option<&Charged> {
         match &self.holder {
             Holder::Anyone(_) => None,
@@ -144,6 +155,13 @@ impl Permit {
     /// Takes what of quotas should be fetched ahead of need, if anything.
     pub fn take_asks(&mut self) -> Option<NeedsGrant> {
         self.asks.take().map(|asks| *asks)
+    }
+}
+
+impl Tenure {
+    /// Returns the rules the request passed by.
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.rules
     }
 }
 

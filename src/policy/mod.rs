@@ -33,6 +33,6 @@ pub use origin::{Origin, OriginError};
 pub use path::{Ambiguity, PathFault};
 pub use rules::{
     FailedAuth, Fault, LimitRef, LimitSpec, LimitSubject, Place, PlanSpec, Problem, Publishable, RouteSpec,
-    Rules, Spec, is_host_name,
+    Rules, SelfService, Spec, is_host_name,
 };
 pub use want::{Counted, Leftover, NeedsGrant, Spent, Want};

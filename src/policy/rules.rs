@@ -110,6 +110,40 @@ impl LimitSubject {
     pub(super) const ALL: [Self; 4] = [Self::Key, Self::Consumer, Self::Route, Self::Address];
 }
 
+/// What a holder may do with a key as the only proof, answered by kgate itself.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum SelfService {
+    /// Replace the key by a new one.
+    Rotate,
+    /// End the key.
+    Revoke,
+    /// See what the key was used for and what is left of its limits.
+    Usage,
+}
+
+impl SelfService {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Rotate, Self::Revoke, Self::Usage];
+
+    /// Returns its name in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rotate => "rotate",
+            Self::Revoke => "revoke",
+            Self::Usage => "usage",
+        }
+    }
+
+    /// Returns the method and the path by which it is asked for.
+    pub const fn asked_by(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Rotate => ("POST", "/.kgate/keys/rotate"),
+            Self::Revoke => ("POST", "/.kgate/keys/revoke"),
+            Self::Usage => ("GET", "/.kgate/usage"),
+        }
+    }
+}
+
 /// One route as typed.
 #[derive(Clone, Debug, Default)]
 pub struct RouteSpec {
@@ -136,6 +170,8 @@ pub struct RouteSpec {
     pub credentials: Vec<Source>,
     /// Where it leads, as an index.
     pub upstream: usize,
+    /// What kgate itself does there, if it leads nowhere.
+    pub self_service: Option<SelfService>,
     /// Where it leads for keys of a named type, before [`RouteSpec::upstream`].
     pub upstream_by_type: Vec<(String, usize)>,
     /// Whether ambiguous spellings of a path are let through. Dot segments never are.
@@ -541,7 +577,7 @@ fn resolve_route(
             fault("key_types", Problem::UnknownKeyType(name.clone()));
         }
     }
-    if route.upstream >= spec.upstreams {
+    if route.upstream >= spec.upstreams && route.self_service.is_none() {
         fault("upstream", Problem::UnknownUpstream(route.upstream));
     }
     for (number, (name, upstream)) in route.upstream_by_type.iter().enumerate() {

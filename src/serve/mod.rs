@@ -8,6 +8,7 @@ mod access_log;
 mod alerts;
 mod asked;
 mod explain;
+mod holders;
 mod limits;
 mod lock;
 mod log_file;

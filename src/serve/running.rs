@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use super::access_log::{AccessLog, Output};
 use super::alerts::Taker;
 use super::asked;
+use super::holders::SelfServed;
 use super::lock::{ServeLock, Taken};
 use super::log_file::LogFile;
 use super::reload::Watches;
@@ -142,6 +143,7 @@ impl Running {
             has_own_data_dir: options.data_dir.is_some(),
             is_draining: AtomicBool::new(false),
         });
+        core.gateway.serve_holders(Arc::new(SelfServed::new(Arc::downgrade(&core))));
         let (stop, stopped) = watch::channel(Stop::Running);
         let (end, ended) = watch::channel(0);
         let (admin_stop, admin_stopped) = watch::channel(false);

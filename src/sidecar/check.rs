@@ -83,6 +83,9 @@ impl Sidecar {
             fields: &question.fields,
         };
         match self.verifier.verify(&attributes).await {
+            Ok(Decision::Allow(permit)) if permit.self_service().is_some() => {
+                Ok(Judged::Denial(permit.refuse_here()))
+            }
             Ok(Decision::Allow(permit)) => Ok(Judged::Permit(permit)),
             Ok(Decision::Deny(denial)) => Ok(Judged::Denial(denial)),
             Ok(Decision::NeedsGrant(_)) | Err(_) => Err(Failure::Unavailable),

@@ -35,6 +35,8 @@ pub enum Via {
     Library,
     /// kgate itself.
     System,
+    /// Whoever holds the key, with the key as proof; the actor's name is the key's identifier.
+    Holder,
 }
 
 impl Via {
@@ -46,6 +48,7 @@ impl Via {
             Self::Portal => "portal",
             Self::Library => "library",
             Self::System => "system",
+            Self::Holder => "holder",
         }
     }
 }

@@ -7,6 +7,8 @@ One backend; every gateway has one worker, keep-alive and the same policies: a k
   nginx    static map + limit_req            haproxy  sha2(256) + map + stick table
   envoy    api_key_auth + local_ratelimit    kgate    its store, two rates, all policies
   public   kgate on a public route: what the policies cost is the difference
+  quota    kgate with two quotas beside the rates
+  jwt      kgate with a signed token to the backend (EdDSA)
   http     kgate's sidecar asked over HTTP (/forward-auth), nothing forwarded
   grpc     kgate's sidecar asked over Envoy's gRPC, with h2load
   alone    Envoy that only forwards: what its api_key_auth, or kgate beside it, adds is the difference
@@ -168,6 +170,23 @@ limits = [{{ name = "burst", rate = "900000/s" }}, {{ name = "minute", rate = "9
 [[upstream]]
 name = "b"
 servers = ["127.0.0.1:{BACKEND}"]
+[[upstream]]
+name = "signed"
+servers = ["127.0.0.1:{BACKEND}"]
+jwt = {{}}
+[plans.metered]
+limits = [{{ name = "month", quota = "900000000/month" }}, {{ name = "day", quota = "900000000/day", per = "consumer" }}]
+[[route]]
+name = "quota"
+path = "/quota/**"
+scopes = "products:read"
+plan = "metered"
+upstream = "b"
+[[route]]
+name = "jwt"
+path = "/jwt/**"
+scopes = "products:read"
+upstream = "signed"
 [[route]]
 name = "public"
 path = "/public/**"
@@ -187,6 +206,7 @@ upstream = "b"
         return done.stdout
 
     run("init")
+    run("signing-key", "create")
     run("consumer", "create", "Acme Corp", "--plan", "pro")
     began = time.monotonic()
     tokens = run("key", "create", "--consumer", "Acme Corp", "--type", "live", "--scope", "products:read",
@@ -367,6 +387,8 @@ def main():
         start(kgate_quiet(d, o.kgate))
         targets["quiet"] = (QUIET, token, PATH)
         targets["public"] = (KGATE, token, "/public/x")
+        targets["quota"] = (KGATE, token, "/quota/x")
+        targets["jwt"] = (KGATE, token, "/jwt/x")
         for name, (port, _, _) in list(targets.items()):
             if not wait_port(port):
                 print(f"{name}: nothing listens on {port}; left out", file=sys.stderr)
@@ -411,6 +433,7 @@ def main():
             ("kgate : haproxy", "kgate", "haproxy", 1.5), ("kgate : envoy", "kgate", "envoy", 0.5),
             ("kgate : nginx", "kgate", "nginx", None), ("policies : public route", "kgate", "public", 1.10),
             ("log and metrics : neither", "kgate", "quiet", 1.08),
+            ("two quotas : none", "quota", "kgate", None), ("a signed token : none", "jwt", "kgate", 1.10),
             ("check over HTTP : proxied", "http", "kgate", 0.8), ("check over gRPC : proxied", "grpc", "kgate", 1.3),
             ("envoy : envoy alone", "envoy", "alone", None), ("envoy and kgate : alone", "beside", "alone", None),
             ("envoy and kgate : envoy", "beside", "envoy", None)):

@@ -184,8 +184,9 @@ fn the_log_and_the_metrics_tell_callers_without_a_key_from_others() {
     let refused = line(&without("/open/1"));
     assert_eq!((&refused["verdict"], &refused["reason"]), (&json!("deny"), &json!("limited")));
     let counted = gate.metrics.render();
-    for (verdict, count) in [("anonymous", 3), ("allowed", 1), ("limited", 1)] {
-        let series = format!("kgate_requests_total{{route=\"open\",verdict=\"{verdict}\"}} {count}\n");
+    for (code, verdict, count) in [(200, "anonymous", 3), (200, "allowed", 1), (429, "limited", 1)] {
+        let labels = format!("code=\"{code}\",route=\"open\",verdict=\"{verdict}\"");
+        let series = format!("kgate_requests_total{{{labels}}} {count}\n");
         assert!(counted.contains(&series), "{series}{counted}");
     }
 }

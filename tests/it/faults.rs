@@ -2,7 +2,7 @@
 //! process: drain, reload, who may serve what.
 
 use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use kgate::key::RevokeReason;
@@ -207,17 +207,23 @@ fn holder_of_the_write_lock() {
     }
 }
 
-#[test]
-fn a_stopped_writer_does_not_hurt_a_store_that_has_not_changed() {
-    let scene = Scene::new();
-    let mut holder = Command::new(std::env::current_exe().unwrap())
+/// Starts a process that holds the store's write lock and is stopped. Kill it, and wait for it.
+pub fn stopped_writer(site: &Site) -> (Child, Pid) {
+    let holder = Command::new(std::env::current_exe().unwrap())
         .args(["faults::holder_of_the_write_lock", "--exact", "--ignored", "--nocapture"])
-        .env("KGATE_TEST_HOLD", scene.site.store_file())
+        .env("KGATE_TEST_HOLD", site.store_file())
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
     let pid = Pid::from_child(&holder);
     until("it is stopped", || is_stopped(pid));
+    (holder, pid)
+}
+
+#[test]
+fn a_stopped_writer_does_not_hurt_a_store_that_has_not_changed() {
+    let scene = Scene::new();
+    let (mut holder, pid) = stopped_writer(&scene.site);
     // Opening it committed; the refresher takes that in, although the lock is held.
     until("it serves", || scene.gateway.status(&scene.good) == 200);
     let statuses = statuses_for(Duration::from_millis(500), &scene.gateway, &scene.good);

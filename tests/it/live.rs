@@ -168,6 +168,10 @@ fn what_is_under_way_is_cut_within_five_seconds_of_its_keys_revocation_and_nothi
     assert!(echoes(&mut socket) && flows(&mut stream), "another key's requests go on");
     let line = gate.lines.all().into_iter().find(|line| line["reason"] == "cut_revoked").unwrap();
     assert_eq!(line["key_id"], gone.record.id.to_string(), "{line}");
+    // The upload was dropped by force, since its backend takes no more of it.
+    let lines: Vec<_> = gate.lines.all().into_iter().filter(|line| line["reason"] == "cut_revoked").collect();
+    assert!(lines.iter().any(|line| line["method"] == "POST"), "{lines:?}");
+    assert!(lines.iter().all(|line| line["host"] == "api.example.com" && line["method"] != ""), "{lines:?}");
 }
 
 #[test]

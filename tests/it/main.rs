@@ -25,6 +25,7 @@ mod fronts;
 mod fuzz;
 mod gateway;
 mod harness;
+mod holders;
 mod layer;
 mod layering;
 mod leak_rules;

@@ -300,6 +300,17 @@ pub fn forgeries(key: &SigningKey, good: &str, now: u64) -> Vec<(String, String)
     for kid in ["", "../../../../dev/null", "/etc/passwd", "' OR 1=1 --", "sig_0000000000000000", "\u{0}"] {
         add("a kid", by_mallory(json!({"alg": "EdDSA", "kid": kid})));
     }
+    // Of two members with one name a reader takes the first, the last, or neither (RFC 8259 §4).
+    for head in [
+        format!(r#"{{"alg":"EdDSA","alg":"none","kid":"{kid}"}}"#),
+        format!(r#"{{"alg":"none","alg":"EdDSA","kid":"{kid}"}}"#),
+    ] {
+        add("two algorithms", format!("{}.{body}.", encode(&head)));
+        add("two algorithms, the old signature", format!("{}.{body}.{signature}", encode(&head)));
+    }
+    let two_kids = encode(&format!(r#"{{"alg":"EdDSA","kid":"{kid}","kid":"{}"}}"#, mallory.id().as_str()));
+    let two_kids = format!("{two_kids}.{body}");
+    add("two kids", format!("{two_kids}.{}", BASE64.encode(mallory.sign(two_kids.as_bytes()))));
     add("no kid", by_mallory(json!({"alg": "EdDSA"})));
     add("crit", by_mallory(json!({"alg": "EdDSA", "kid": kid, "crit": ["x"], "x": 1})));
     let mut changed = |what: &str, change: &dyn Fn(&mut Value)| {

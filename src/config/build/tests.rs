@@ -437,6 +437,29 @@ fn mistakes_of_each_kind() {
             "[plans.q]\nlimits = [{ name = \"address\", rate = \"1/s\" }]\n[[key_type]]\nname = \"s\"\nprefix = \"acme_s\"\nkind = \"publishable\"\n",
             &["2:11", "takes the place of that on publishable keys"],
         ),
+        // What holders may do.
+        ("[self_service]\nallow = []\n", &["2:9", "names nothing"]),
+        ("[self_service]\n", &["1:1", "`allow`"]),
+        (
+            "[self_service]\nallow = [\"rotat\"]\n",
+            &["2:10", "nothing a holder can do", "\"rotate\", \"revoke\""],
+        ),
+        ("[self_service]\nallow = [\"usage\", \"usage\"]\n", &["2:19", "named twice"]),
+        (
+            "[self_service]\nallow = [\"revoke\"]\ncredentials = [\"cookie:key\"]\n",
+            &["3:16", "a page of somebody else", "bearer"],
+        ),
+        (
+            "[self_service]\nallow = [\"revoke\"]\nkey_types = [\"s\"]\n[[key_type]]\nname = \"s\"\nprefix = \"acme_s\"\nkind = \"publishable\"\n",
+            &["3:14", "anybody could end them"],
+        ),
+        ("[self_service]\nallow = [\"usage\"]\nplan = \"pp\"\n", &["3:8", "did you mean `p`"]),
+        ("[self_service]\nallow = [\"usage\"]\nhost = \"a b\"\n", &["3:8", "not a host name"]),
+        ("[self_service]\nallow = [\"rotate\"]\ngrace = \"soon\"\n", &["3:9"]),
+        (
+            "[self_service]\nallow = [\"usage\"]\n[[route]]\nname = \"kgate.usage\"\npath = \"/\"\nupstream = \"catalog\"\n",
+            &["the name `kgate.usage` is already taken"],
+        ),
         // Identity headers.
         ("[identity_headers]\n\"X-Consumer-Nmae\" = \"X-N\"\n", &["2:1", "did you mean `X-Consumer-Name`"]),
         ("[identity_headers]\n\"X-Consumer-Name\" = \"Host\"\n", &["2:21", "meaning of its own"]),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kgate::key::{
     ConsumerId, ConsumerRecord, Digest, Format, KeyId, KeyRecord, KeyType, KeyTypes, Kind, Limit, Metadata,
-    Networks, Prefix, Scheme, State, Timestamp, Token,
+    Networks, Prefix, Rate, Scheme, State, Timestamp, Token,
 };
 use kgate::policy::{
     Engine, FailedAuth, IndexBuilder, LimitSpec, LimitSubject, Limiter, PlanSpec, RouteSpec, Rules, Spec,
@@ -20,12 +20,21 @@ pub fn now() -> Timestamp {
 
 /// An engine with `keys` keys, and the `Authorization` value of each.
 pub fn engine(keys: usize) -> (Arc<Engine>, Vec<Vec<u8>>) {
-    let mut builder = IndexBuilder::new(Arc::new(Limiter::new()));
-    let headers = fill(&mut builder, keys);
-    (Arc::new(Engine::new(rules(), builder.finish())), headers)
+    engine_under(rules(), keys, &|_| {})
 }
 
-pub fn fill(builder: &mut IndexBuilder, keys: usize) -> Vec<Vec<u8>> {
+/// The same under other rules, of keys changed by `change`.
+pub fn engine_under(
+    rules: Arc<Rules>,
+    keys: usize,
+    change: &dyn Fn(&mut KeyRecord),
+) -> (Arc<Engine>, Vec<Vec<u8>>) {
+    let mut builder = IndexBuilder::new(Arc::new(Limiter::new()));
+    let headers = fill(&mut builder, keys, change);
+    (Arc::new(Engine::new(rules, builder.finish())), headers)
+}
+
+pub fn fill(builder: &mut IndexBuilder, keys: usize, change: &dyn Fn(&mut KeyRecord)) -> Vec<Vec<u8>> {
     builder.reserve(keys);
     let mut rng = rand::rng();
     let holders: Vec<ConsumerId> = (0..10_000).map(|_| ConsumerId::new(now(), &mut rng)).collect();
@@ -37,7 +46,9 @@ pub fn fill(builder: &mut IndexBuilder, keys: usize) -> Vec<Vec<u8>> {
         .map(|i| {
             let token = Token::mint(&prefix, &mut rng);
             let id = KeyId::new(now(), &mut rng);
-            builder.push(Update::Key(key(id, holders[i % holders.len()], &token)));
+            let mut record = key(id, holders[i % holders.len()], &token);
+            change(&mut record);
+            builder.push(Update::Key(record));
             format!("Bearer {}", token.expose()).into_bytes()
         })
         .collect()
@@ -52,12 +63,33 @@ pub fn unknown(count: usize) -> Vec<Vec<u8>> {
 }
 
 pub fn rules() -> Arc<Rules> {
-    let limit = |name: &str, rate: &str| LimitSpec {
-        name: name.into(),
-        limit: Limit::Rate { rate: rate.parse().expect("a rate"), burst: 1_000 },
-        per: LimitSubject::Key,
-        shadow: false,
-    };
+    rules_with(vec![limit("second", "100/s"), limit("minute", "3000/min")], "products:read")
+}
+
+/// Five limits of every key, and two scopes that are needed of three that are held. For keys changed by
+/// [`loaded`].
+pub fn loaded_rules() -> Arc<Rules> {
+    let consumer = LimitSpec { per: LimitSubject::Consumer, ..limit("all", "900000/s") };
+    let limits = [("second", "100/s"), ("minute", "3000/min"), ("hour", "90000/h"), ("day", "900000/d")];
+    let limits = limits.into_iter().map(|(name, rate)| limit(name, rate)).chain([consumer]);
+    rules_with(limits.collect(), "all(products:read, orders:write)")
+}
+
+/// Gives a key three scopes and four networks, the last of which is the client's.
+pub fn loaded(key: &mut KeyRecord) {
+    let scopes = ["products:read", "orders:write", "users:*"];
+    key.scopes = scopes.map(|scope| scope.parse().expect("a scope")).into_iter().collect();
+    let networks = "10.0.0.0/8,198.51.100.0/24,2001:db8::/32,192.0.2.0/24";
+    key.networks = networks.parse().expect("networks");
+}
+
+fn limit(name: &str, rate: &str) -> LimitSpec {
+    let rate: Rate = rate.parse().expect("a rate");
+    let limit = Limit::Rate { rate, burst: rate.count().max(1_000) };
+    LimitSpec { name: name.into(), limit, per: LimitSubject::Key, shadow: false }
+}
+
+fn rules_with(limits: Vec<LimitSpec>, scopes: &str) -> Arc<Rules> {
     let key_type = KeyType {
         name: "live".into(),
         prefix: "acme_live".parse().expect("a prefix"),
@@ -68,15 +100,12 @@ pub fn rules() -> Arc<Rules> {
     };
     let spec = Spec {
         key_types: KeyTypes::new(vec![key_type]),
-        plans: vec![PlanSpec {
-            name: "pro".into(),
-            limits: vec![limit("second", "100/s"), limit("minute", "3000/min")],
-        }],
+        plans: vec![PlanSpec { name: "pro".into(), limits }],
         default_plan: Some("pro".into()),
         routes: vec![RouteSpec {
             name: "products".into(),
             path: "/v1/products/**".into(),
-            scopes: "products:read".parse().expect("a requirement"),
+            scopes: scopes.parse().expect("a requirement"),
             ..RouteSpec::default()
         }],
         upstreams: 1,
