@@ -334,8 +334,9 @@ impl Engine {
                 for (route, row) in self.rules.spec().routes.iter().zip(&self.bound.route_rows) {
                     visit(*row, &|| QuotaSubject::Route(route.name.as_str().into()));
                 }
-                LimitSubject::Address => {}
             }
+            // Addresses come and go, and nobody keeps a list of them.
+            LimitSubject::Address => {}
         }
     }
 }

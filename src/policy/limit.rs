@@ -326,7 +326,7 @@ impl Limiter {
 
     /// Has a rate's count go on from where another process left it, unless it is further already.
     pub(super) fn go_on(&self, meter: &Meter, row: Row, ticks: u64, (ahead, interval): (u64, u64)) {
-        let rows = Rows { key: row, consumer: row, route: row };
+        let rows = Rows::all(row);
         let word =
             (ticks.saturating_add(ahead).min(MAX_TIME) << TIME_SHIFT) | (self.tariffs.number(interval) << 1);
         let before = meter.lock(rows).first;
