@@ -97,7 +97,7 @@ spelling! {
     AdminKeyId => { "type": "string", "pattern": "^akey_[0-7][0-9a-hjkmnp-tv-z]{25}$" }
     Role => { "type": "string", "enum": ["viewer", "operator", "admin"] }
     Scope => { "type": "string", "minLength": 1, "maxLength": 128, "pattern": "^(\\*|[A-Za-z0-9_.-]+)(:(\\*|[A-Za-z0-9_.-]+))*$" }
-    Span => { "type": "string", "pattern": "^[0-9]{1,6}(ms|s|m|h|d|w)$", "description": "A length of time: 30s, 15m, 24h, 90d, 2w." }
+    Span => { "type": "string", "pattern": "^([0-9]{1,6}(ms|s|m|h)|[0-9]{1,5}d|[0-9]{1,4}w)$", "description": "A length of time: 30s, 15m, 24h, 90d, 2w." }
 }
 
 impl Spelling for IpAddr {
