@@ -698,10 +698,14 @@ fn schemathesis(scene: &Scene, examples: usize, filter: &[&str]) {
         .arg(&rules)
         .args(["run", &format!("http://{}/v1/openapi.json", scene.admin.address)])
         .args(["-H", &format!("Authorization: Bearer {}", scene.admin.token)])
-        .args(["--max-examples", &examples.to_string(), "--checks", "all", "--generation-database", "none"])
+        .args(["--max-examples", &examples.to_string(), "--checks", "all"])
         .args(["--phases", "examples,coverage,fuzzing", "--continue-on-failure"])
         // By chance in `make soak`; the same cases each time where a change is to be judged by them.
-        .args((!crate::harness::is_soak()).then_some("--generation-deterministic"))
+        .arg(if crate::harness::is_soak() {
+            "--generation-database=none"
+        } else {
+            "--generation-deterministic"
+        })
         .args(filter)
         .current_dir(scene.site.dir.path())
         .output()
