@@ -33,15 +33,24 @@ impl fmt::Display for ListenAddress {
 
 /// A bound address, from which every worker gets its own [`Listener`].
 ///
-/// Dropping it removes the file of a Unix socket, if it is still this one.
+/// Dropping it removes the file of a Unix socket, if that is its own and still this one.
 pub struct Bound {
     address: ListenAddress,
     kind: Kind,
 }
 
 enum Kind {
-    Tcp { sockets: Vec<std::net::TcpListener> },
-    Unix { socket: Arc<unix::UnixListener>, path: PathBuf, file: (u64, u64) },
+    Tcp {
+        sockets: Vec<std::net::TcpListener>,
+    },
+    Unix {
+        socket: Arc<unix::UnixListener>,
+        path: PathBuf,
+        /// The file at the path, if it is to go when this does.
+        file: Option<(u64, u64)>,
+        /// Whether somebody else made it, who goes on needing the file: systemd.
+        is_lent: bool,
+    },
 }
 
 impl Bound {
@@ -59,27 +68,34 @@ impl Bound {
             }
             ListenAddress::Unix(path) => {
                 let (socket, file) = bind_unix(path).map_err(error)?;
-                let kind = Kind::Unix { socket: Arc::new(socket), path: path.clone(), file };
+                let (socket, path) = (Arc::new(socket), path.clone());
+                let kind = Kind::Unix { socket, path, file: Some(file), is_lent: false };
                 Ok(Self { address: address.clone(), kind })
             }
         }
     }
 
     /// Takes over sockets that listen already, each worker one, or all of them the same one if there are not
-    /// enough. `address` is what is configured.
+    /// enough. `address` is what is configured. The file of a Unix socket stays whose it was, until
+    /// [`Bound::own`]; one that is lent (`is_lent`) stays so for good.
     ///
     /// # Errors
     /// [`BindError`]: there is none, or they are of another kind than the address.
-    pub fn adopt(address: &ListenAddress, sockets: Vec<OwnedFd>, workers: usize) -> Result<Self, BindError> {
+    pub fn adopt(
+        address: &ListenAddress,
+        sockets: Vec<OwnedFd>,
+        workers: usize,
+        is_lent: bool,
+    ) -> Result<Self, BindError> {
         let error = |source| BindError { address: address.clone(), source };
         let adopted = match address {
             ListenAddress::Tcp(_) => adopt_tcp(sockets, workers).map(|(actual, sockets)| Self {
                 address: ListenAddress::Tcp(actual),
                 kind: Kind::Tcp { sockets },
             }),
-            ListenAddress::Unix(path) => adopt_unix(path, sockets).map(|(socket, file)| Self {
+            ListenAddress::Unix(path) => adopt_unix(sockets).map(|socket| Self {
                 address: address.clone(),
-                kind: Kind::Unix { socket: Arc::new(socket), path: path.clone(), file },
+                kind: Kind::Unix { socket: Arc::new(socket), path: path.clone(), file: None, is_lent },
             }),
         };
         adopted.map_err(error)
@@ -93,11 +109,23 @@ impl Bound {
         }
     }
 
+    /// Has the file of a Unix socket go when this is dropped: whoever had it before is about to end.
+    pub fn own(&mut self) {
+        if let Kind::Unix { path, file, is_lent: false, .. } = &mut self.kind {
+            *file = std::fs::symlink_metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+        }
+    }
+
     /// Leaves the file of a Unix socket where it is when this is dropped: somebody else listens there now.
     pub fn disown(&mut self) {
         if let Kind::Unix { file, .. } = &mut self.kind {
-            *file = (0, 0);
+            *file = None;
         }
+    }
+
+    /// Says whether the file of a Unix socket belongs to somebody who goes on needing it.
+    pub fn is_lent(&self) -> bool {
+        matches!(self.kind, Kind::Unix { is_lent: true, .. })
     }
 
     /// Returns the address bound, with the port the kernel chose.
@@ -120,7 +148,7 @@ impl Bound {
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        if let Kind::Unix { path, file, .. } = &self.kind {
+        if let Kind::Unix { path, file: Some(file), .. } = &self.kind {
             // Another process may have taken the path over since: its socket is left alone.
             if std::fs::symlink_metadata(path).is_ok_and(|m| (m.dev(), m.ino()) == *file) {
                 let _ = std::fs::remove_file(path);
@@ -215,13 +243,12 @@ fn adopt_tcp(sockets: Vec<OwnedFd>, workers: usize) -> io::Result<(SocketAddr, V
     Ok((address, sockets))
 }
 
-fn adopt_unix(path: &Path, mut sockets: Vec<OwnedFd>) -> io::Result<(unix::UnixListener, (u64, u64))> {
+fn adopt_unix(mut sockets: Vec<OwnedFd>) -> io::Result<unix::UnixListener> {
     let socket = sockets.pop().ok_or(io::ErrorKind::NotFound)?;
     let socket = unix::UnixListener::from(socket);
     socket.local_addr()?;
     socket.set_nonblocking(true)?;
-    let meta = std::fs::symlink_metadata(path)?;
-    Ok((socket, (meta.dev(), meta.ino())))
+    Ok(socket)
 }
 
 fn tempdir_beside(path: &Path) -> io::Result<PathBuf> {
@@ -290,6 +317,30 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
         drop(bound);
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn the_file_of_an_adopted_socket_goes_only_with_who_owns_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kgate.sock");
+        let address = ListenAddress::Unix(path.clone());
+        let mut first = Bound::bind(&address, 1).unwrap();
+        let adopt = |first: &Bound, is_lent| {
+            Bound::adopt(&address, first.copies().unwrap(), 1, is_lent).expect("it listens")
+        };
+        drop(adopt(&first, false));
+        assert!(path.exists(), "who took it over and failed leaves it to the other");
+        let mut lent = adopt(&first, true);
+        lent.own();
+        drop(lent);
+        assert!(path.exists(), "what is lent is never ours");
+        let mut next = adopt(&first, false);
+        first.disown();
+        next.own();
+        drop(first);
+        assert!(path.exists(), "it goes on");
+        drop(next);
+        assert!(!path.exists(), "it went with its owner");
     }
 
     #[tokio::test]

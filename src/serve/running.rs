@@ -97,7 +97,7 @@ impl Running {
             taken = Some(Inheritance::ask(&config.data_dir).map_err(no_upgrade(&config))?);
         }
         // Everything that can fail for a reason of the machine's comes before the store is loaded.
-        let Opened { lock, workers, mut bound, mut asked, managed } =
+        let Opened { lock, workers, mut bound, mut asked, mut managed } =
             Opened::new(&config, &mut options, &mut taken)?;
         if let Some(warning) = limits::raise_open_files(config.server.max_connections) {
             (options.notify)(&Notice::Warning(warning));
@@ -156,6 +156,9 @@ impl Running {
         if let Some(taken) = &mut taken {
             // The other process stops here, so nothing may fail from now on.
             taken.ready(&core.verifier).map_err(no_upgrade(&config))?;
+            for bound in bound.iter_mut().chain(&mut asked).chain(&mut managed) {
+                bound.own();
+            }
         }
         let mut running = Self {
             managed,
@@ -616,8 +619,9 @@ fn copies(bound: &[Bound], asked: &[Bound], managed: &[Bound]) -> io::Result<Vec
     for (door, bound) in [(Door::Proxy, bound), (Door::Sidecar, asked), (Door::Admin, managed)] {
         for one in bound {
             let address = one.address().to_string();
+            let is_lent = one.is_lent();
             let sockets = one.copies()?.into_iter();
-            all.extend(sockets.map(|fd| Socket { door, address: address.clone(), fd }));
+            all.extend(sockets.map(|fd| Socket { door, address: address.clone(), is_lent, fd }));
         }
     }
     Ok(all)
@@ -640,7 +644,7 @@ fn named(socket: Inherited, config: &Config) -> Option<Socket> {
     } else {
         Door::Proxy
     };
-    Some(Socket { door, address, fd })
+    Some(Socket { door, address, is_lent: true, fd })
 }
 
 /// Returns how many workers there are to be: after an upgrade as many as there were, since each of the sockets

@@ -69,6 +69,8 @@ impl Door {
 pub(super) struct Socket {
     pub(super) door: Door,
     pub(super) address: String,
+    /// Whether its file is somebody else's, who goes on needing it: see [`Bound::adopt`].
+    pub(super) is_lent: bool,
     pub(super) fd: OwnedFd,
 }
 
@@ -166,8 +168,8 @@ fn hand_over(mut stream: &UnixStream, core: &Core, estate: &Estate) -> io::Resul
         let sockets = estate.sockets.lock().unwrap_or_else(PoisonError::into_inner);
         let lock = estate.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(lock) = lock.as_ref() else { return Err(io::Error::other("it ends already")) };
-        let list: Vec<Value> =
-            sockets.iter().map(|s| json!({ "door": s.door.as_str(), "address": s.address })).collect();
+        let told = |s: &Socket| json!({ "door": s.door.as_str(), "address": s.address, "lent": s.is_lent });
+        let list: Vec<Value> = sockets.iter().map(told).collect();
         writeln!(stream, "{}", json!({ "sockets": list }))?;
         for socket in sockets.iter() {
             send_fd(stream, &socket.fd)?;
@@ -249,7 +251,8 @@ impl Inheritance {
                 .find(|door| one["door"] == door.as_str())
                 .ok_or_else(|| io::Error::other("it has sockets of a kind this version does not know"))?;
             let address = one["address"].as_str().unwrap_or_default().to_owned();
-            sockets.push(Socket { door, address, fd: receive_fd(&stream)? });
+            let is_lent = one["lent"] == true;
+            sockets.push(Socket { door, address, is_lent, fd: receive_fd(&stream)? });
         }
         let lock = Some(File::from(receive_fd(&stream)?));
         let from = BufReader::new(stream.try_clone()?);
@@ -303,14 +306,18 @@ pub(super) fn bind(
         .iter()
         .map(|address| {
             let wanted = super::running::listen_address(address);
-            let mine: Vec<OwnedFd> = take(inherited, door, address);
-            if mine.is_empty() { Bound::bind(&wanted, workers) } else { Bound::adopt(&wanted, mine, workers) }
+            let mine = take(inherited, door, address);
+            if mine.is_empty() {
+                return Bound::bind(&wanted, workers);
+            }
+            let is_lent = mine.iter().any(|socket| socket.is_lent);
+            Bound::adopt(&wanted, mine.into_iter().map(|socket| socket.fd).collect(), workers, is_lent)
         })
         .collect()
 }
 
 /// Takes the sockets of one address.
-fn take(inherited: &mut Vec<Socket>, door: Door, wanted: &Address) -> Vec<OwnedFd> {
+fn take(inherited: &mut Vec<Socket>, door: Door, wanted: &Address) -> Vec<Socket> {
     let is_any_port = matches!(wanted, Address::Tcp(at) if at.port() == 0);
     let same = |address: &str| {
         address == wanted.to_string()
@@ -326,7 +333,7 @@ fn take(inherited: &mut Vec<Socket>, door: Door, wanted: &Address) -> Vec<OwnedF
         .into_iter()
         .partition::<Vec<_>, _>(|socket| socket.door == door && socket.address == address);
     *inherited = rest;
-    mine.into_iter().map(|socket| socket.fd).collect()
+    mine
 }
 
 /// Runs `with` on the engine as soon as one is current, for a second at most.

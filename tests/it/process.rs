@@ -268,7 +268,8 @@ fn started_line(said: &str) -> Option<(SocketAddr, Option<SocketAddr>, SocketAdd
     let (admin, _) = rest.split_once(')')?;
     let (proxy, sidecar) = doors.split_once(", other proxies on ").unwrap_or((doors, ""));
     let admin = admin.split(", ").find_map(|address| address.parse().ok())?;
-    Some((proxy.parse().ok()?, sidecar.parse().ok(), admin))
+    let proxy = proxy.split(", ").find_map(|address| address.parse().ok())?;
+    Some((proxy, sidecar.parse().ok(), admin))
 }
 
 /// Returns whether `path` exists, for conditions.

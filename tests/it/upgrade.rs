@@ -123,13 +123,57 @@ fn an_upgrade_that_fails_leaves_the_old_process_as_it_was() {
     assert_eq!(new.status(&key), 200);
 }
 
+/// The sockets of a path, too: a new process that fails takes none of them away, one that succeeds goes on with
+/// them, and the last one removes them.
+#[test]
+fn the_files_of_unix_sockets_go_with_the_last_process_only() {
+    let text = config()
+        .replace("proxy = [\"127.0.0.1:0\"]", "proxy = [\"127.0.0.1:0\", \"unix:proxy.sock\"]")
+        .replace("admin = \"127.0.0.1:0\"", "admin = [\"127.0.0.1:0\", \"unix:admin.sock\"]");
+    let site = Site::with(&text);
+    let key = Site::issue(&site.store());
+    let paths = ["proxy.sock", "admin.sock"].map(|name| site.dir.path().join(name));
+    let ask = || {
+        let mut client = Client::unix(&paths[0]);
+        client.send(request(&key));
+        client.answer().status
+    };
+    let old = site.serve(&[]);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    for (from, to) in [
+        // What cannot be bound, and what fails later.
+        (
+            "admin = [\"127.0.0.1:0\"",
+            format!("admin = [\"127.0.0.1:0\", \"{}\"", taken.local_addr().unwrap()),
+        ),
+        ("[server]", "[access_log]\nfile = \"no/such/directory/access.log\"\n[server]".to_owned()),
+    ] {
+        let text = std::fs::read_to_string(site.config_path()).unwrap();
+        let other = site.dir.path().join("other.toml");
+        std::fs::write(&other, text.replace(from, &to)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kgate"));
+        command.arg("--config").arg(&other).args(["serve", "--upgrade"]);
+        let failed = command.stdout(Stdio::null()).output().unwrap();
+        assert_eq!(failed.status.code(), Some(2), "{}", String::from_utf8_lossy(&failed.stderr));
+        assert!(paths.iter().all(|path| exists(path)), "the one that serves needs them");
+        assert_eq!((ask(), old.status(&key)), (200, 200));
+    }
+    let new = site.serve(&["--upgrade"]);
+    assert!(old.wait().0.success());
+    assert!(paths.iter().all(|path| exists(path)));
+    assert_eq!((ask(), new.status(&key)), (200, 200));
+    new.signal(rustix::process::Signal::TERM);
+    assert!(new.wait().0.success());
+    assert!(!paths.iter().any(|path| exists(path)), "nobody listens there any more");
+}
+
 /// systemd's side is played by a few lines of Python: it makes the sockets, says how many there are, and listens
 /// to what it is told.
 #[test]
 fn sockets_of_systemd_are_served_and_systemd_is_told() {
     let (proxy, admin) = (free_port(), free_port());
     let text = CONFIG
-        .replace("proxy = [\"127.0.0.1:0\"]", &format!("proxy = [\"{proxy}\"]"))
+        .replace("proxy = [\"127.0.0.1:0\"]", &format!("proxy = [\"{proxy}\", \"unix:proxy.sock\"]"))
         .replace("admin = \"127.0.0.1:0\"", &format!("admin = \"{admin}\""))
         .replace("workers = 1", "workers = 2");
     let site = Site::with(&text);
@@ -139,22 +183,29 @@ fn sockets_of_systemd_are_served_and_systemd_is_told() {
     let make = r#"
 import os, socket, sys
 def made(text):
+    if text.startswith("/"):
+        s = socket.socket(socket.AF_UNIX)
+        s.bind(text)
+        s.listen(64)
+        return s
     host, port = text.split(":")
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind((host, int(port)))
     s.listen(64)
     return s
-given = [made(text) for text in sys.argv[1:3]]
+given = [made(text) for text in sys.argv[1:4]]
 for at, s in enumerate(given):
     os.dup2(s.fileno(), 10 + at)
 for at in range(len(given)):
     os.dup2(10 + at, 3 + at, inheritable=True)
-os.environ.update(LISTEN_FDS="2", LISTEN_PID=str(os.getpid()))
-os.execv(sys.argv[3], sys.argv[3:])
+os.environ.update(LISTEN_FDS="3", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[4], sys.argv[4:])
 "#;
     let mut command = Command::new("python3");
-    command.args(["-c", make, &proxy.to_string(), &admin.to_string(), env!("CARGO_BIN_EXE_kgate")]);
+    let path = site.dir.path().join("proxy.sock");
+    let kgate = env!("CARGO_BIN_EXE_kgate");
+    command.args(["-c", make, &proxy.to_string(), &admin.to_string(), path.to_str().unwrap(), kgate]);
     command.arg("--config").arg(site.config_path()).arg("serve");
     command.env("NOTIFY_SOCKET", site.dir.path().join("notify")).stdin(Stdio::null());
     let process = Process::start(command).unwrap_or_else(|said| panic!("{said}"));
@@ -173,4 +224,5 @@ os.execv(sys.argv[3], sys.argv[3:])
     process.signal(rustix::process::Signal::TERM);
     assert_eq!(hear(&mut word), "STOPPING=1");
     assert!(process.wait().0.success());
+    assert!(exists(&path), "systemd goes on listening there, for the next one");
 }
