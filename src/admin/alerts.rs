@@ -45,12 +45,12 @@ pub struct AlertAnswer {
 pub(super) struct Alerts {
     taker: Arc<dyn AlertTaker>,
     /// Bodies held at once.
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 impl Alerts {
     pub(super) fn new(taker: Arc<dyn AlertTaker>) -> Self {
-        Self { taker, places: Semaphore::new(AT_ONCE) }
+        Self { taker, places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Says whether a request is an alert.
@@ -63,7 +63,7 @@ impl Alerts {
         if declared_length(request.headers())? > MAX_BODY {
             return Err(too_long());
         }
-        let Ok(_place) = self.places.try_acquire() else { return Err(Problem::busy()) };
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return Err(Problem::busy()) };
         let (head, body) = request.into_parts();
         let body = read_body(body, MAX_BODY, DEADLINE).await?;
         let headers = head.headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec()));
@@ -73,7 +73,12 @@ impl Alerts {
             body: body.to_vec(),
         };
         let taker = Arc::clone(&self.taker);
-        match tokio::task::spawn_blocking(move || taker.take(alert)).await {
+        // The work goes on when whoever asked has left, and so does its claim to the place.
+        let job = move || {
+            let _place = place;
+            taker.take(alert)
+        };
+        match tokio::task::spawn_blocking(job).await {
             Ok(answer) => Ok(json(answer.status, &answer.body)),
             // It panicked, and said so on standard error.
             Err(_) => Err(Problem::busy()),

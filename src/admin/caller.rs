@@ -18,7 +18,7 @@ use super::problem::Problem;
 pub(super) enum Peer {
     /// Over TCP, from this address.
     Ip(IpAddr),
-    /// On a Unix socket: the user the kernel says it is.
+    /// On a Unix socket: the user the kernel says it is, unless it is this process itself.
     Unix(Option<u32>),
 }
 

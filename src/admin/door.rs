@@ -43,7 +43,7 @@ pub(super) struct Door {
     attempts: Attempts,
     endpoints: Vec<Endpoint>,
     /// Calls that may wait for the store at once.
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 /// How a request came.
@@ -63,7 +63,7 @@ impl Door {
             hosts,
             attempts: Attempts::default(),
             endpoints: api::endpoints(),
-            places: Semaphore::new(AT_ONCE),
+            places: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 
@@ -143,22 +143,37 @@ impl Door {
 
     async fn authenticated(self: Arc<Self>, credential: Credential, from: Peer) -> Result<Caller, Problem> {
         let door = Arc::clone(&self);
-        self.blocking(move || authenticate(&door.desk, &door.attempts, &credential, from)).await
+        let caller = self.blocking(move || authenticate(&door.desk, &door.attempts, &credential, from)).await;
+        // Nobody is known yet who may hear of paths and processes: the operator has the log and `/readyz`.
+        caller.map_err(|problem| if problem.is_of_the_store() { Problem::no_store() } else { problem })
     }
 
-    /// Runs what may wait for the store on a thread that nobody else needs.
+    /// Runs what may wait for the store.
     async fn blocking<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let Ok(Ok(_place)) = timeout(QUEUE_TIME, self.places.acquire()).await else {
-            return Err(Problem::busy());
-        };
-        match tokio::task::spawn_blocking(job).await {
-            Ok(done) => done,
-            // It panicked, and said so on standard error. A change may have been made.
-            Err(_) => Err(Problem::new(500, "internal", "something is wrong with kgate itself")),
-        }
+        blocking(Arc::clone(&self.places), job).await
+    }
+}
+
+/// Runs what may wait for the store on a thread that nobody else needs, as soon as there is a place.
+async fn blocking<T: Send + 'static>(
+    places: Arc<Semaphore>,
+    job: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let Ok(Ok(place)) = timeout(QUEUE_TIME, places.acquire_owned()).await else {
+        return Err(Problem::busy());
+    };
+    // The work goes on when whoever asked has left, and so does its claim to the place.
+    let job = move || {
+        let _place = place;
+        job()
+    };
+    match tokio::task::spawn_blocking(job).await {
+        Ok(done) => done,
+        // It panicked, and said so on standard error. A change may have been made.
+        Err(_) => Err(Problem::new(500, "internal", "something is wrong with kgate itself")),
     }
 }
 
@@ -306,7 +321,13 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// Returns the tag of the version that is to be changed; `None` is any.
 fn if_match(endpoint: &Endpoint, headers: &HeaderMap) -> Result<Option<String>, Problem> {
     if !endpoint.tagged {
-        return Ok(None);
+        // It must not be done as if the condition held (RFC 9110 §13.1.1). What only reads does no harm.
+        let is_ignored = headers.contains_key(IF_MATCH) && endpoint.method != Method::GET;
+        return if is_ignored {
+            Err(Problem::malformed("If-Match", "this endpoint looks at no version: leave it out"))
+        } else {
+            Ok(None)
+        };
     }
     // What is no tag of ours is that of no version.
     let none = || Problem::new(412, "stale", "no version has the ETag of If-Match");
@@ -446,3 +467,27 @@ const MAX_QUESTION: usize = 16 * 1024;
 
 /// How much of a file is read at once.
 const PIECE: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who asks and leaves at once must not have more threads wait for a stuck store than there are places.
+    #[tokio::test]
+    async fn a_place_is_taken_until_the_work_is_done_whoever_left() {
+        let places = Arc::new(Semaphore::new(1));
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let (began, begun) = tokio::sync::oneshot::channel();
+        let asked = tokio::spawn(blocking(Arc::clone(&places), move || {
+            let _ = began.send(());
+            let _ = wait.recv();
+            Ok(())
+        }));
+        begun.await.unwrap();
+        asked.abort();
+        assert!(asked.await.unwrap_err().is_cancelled());
+        assert_eq!(places.available_permits(), 0);
+        go.send(()).unwrap();
+        let _place = timeout(QUEUE_TIME, places.acquire()).await.expect("it is given back").unwrap();
+    }
+}

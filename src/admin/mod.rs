@@ -213,7 +213,10 @@ async fn accept(socket: &Socket) -> io::Result<(Box<dyn Duplex>, Came)> {
         }
         Socket::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
-            let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+            // What this very process sends is a request of somebody else that the gateway forwards.
+            let is_other = |pid: i32| u32::try_from(pid).is_ok_and(|pid| pid != std::process::id());
+            let peer = stream.peer_cred().ok().filter(|peer| peer.pid().is_some_and(is_other));
+            let uid = peer.map(|peer| peer.uid());
             Ok((Box::new(stream), Came { from: Peer::Unix(uid), here: None::<IpAddr> }))
         }
     }

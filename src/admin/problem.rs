@@ -93,6 +93,12 @@ impl Problem {
         Self::new(503, "busy", "too much is being asked at once: try again").with(RETRY_AFTER, "1")
     }
 
+    /// The store fails before anybody is known: what and where is not said.
+    pub(super) fn no_store() -> Self {
+        Self::new(503, "store_unavailable", "the store cannot be read, so no key can be checked")
+            .with(RETRY_AFTER, "5")
+    }
+
     pub(super) fn not_found() -> Self {
         Self::new(404, "no_such_endpoint", "there is nothing at this path")
     }

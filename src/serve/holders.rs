@@ -80,12 +80,16 @@ fn answer(config: &Config, asked: &Asked) -> Result<Own, StoreError> {
 }
 
 fn rotate(config: &Config, asked: &Asked) -> Result<Own, StoreError> {
-    let store = open(config)?;
-    let old = store.key(asked.key)?;
+    // Looked at for reading first: to open the store for writing is a commit, which every gateway loads.
+    let old = Store::open(&config.data_dir, Access::Read, &options())?.key(asked.key)?;
     let age = asked.at.since(old.created_at);
-    if old.rotated_to.is_none() && age < YOUNGEST {
+    if old.rotated_to.is_some() {
+        return Ok(Own::AlreadyRotated);
+    }
+    if age < YOUNGEST {
         return Ok(Own::TooSoon(YOUNGEST.saturating_sub(age)));
     }
+    let store = open(config)?;
     let rotation =
         Rotation { grace: config.rotation_grace, expires_at: successors_end(config, &old, asked.at) };
     let done = store.rotate(old.id, rotation, &config.peppers, &act(asked), &mut rand::rng())?;

@@ -435,12 +435,14 @@ impl Core {
         if self.has_own_data_dir {
             config.data_dir.clone_from(&held.data_dir);
         }
+        let needs_restart = reload::needs_restart(&held, &config);
+        // What this process changes it changes in the store it serves, whatever the file says by now.
+        config.data_dir.clone_from(&held.data_dir);
         let config = Arc::new(config);
         if let Some(error) = self.signing.lacks(&config) {
             self.metrics.reloaded(false);
             return Notice::ReloadFailed(error.to_string());
         }
-        let needs_restart = reload::needs_restart(&held, &config);
         if let Some(sidecar) = &self.sidecar {
             sidecar.reconfigure(&config);
         }

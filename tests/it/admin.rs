@@ -508,6 +508,84 @@ fn a_process_of_the_owner_needs_no_key_on_the_unix_socket() {
     assert_eq!(scene.nobody().call("GET", "/v1/whoami", &Value::Null).status, 401);
 }
 
+/// Whoever can have the gateway call its own admin socket is not the user it runs as.
+#[test]
+fn the_gateway_itself_is_nobody_on_the_unix_socket() {
+    let config = CONFIG
+        .replace("admin = \"127.0.0.1:0\"", "admin = [\"127.0.0.1:0\", \"unix:admin.sock\"]")
+        .replace("servers = [\"{echo}\"]", "servers = [\"unix:admin.sock\"]")
+        .replace("upstream = \"echo\"\n", "upstream = \"echo\"\npublic = true\n");
+    let scene = Scene::with(&config);
+    let through = |path: &str| {
+        let mut client = Client::tcp(scene.process.address);
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        client.answer()
+    };
+    assert_eq!(through("/healthz").status, 200, "it leads there");
+    assert_eq!(through("/v1/whoami").status, 401);
+    assert_eq!(through("/v1/backup").status, 401);
+}
+
+/// Who must not call learns nothing of the machine from what is wrong with it.
+#[test]
+fn a_store_that_fails_says_where_it_is_to_nobody_without_a_key() {
+    let scene = Scene::new();
+    std::fs::rename(scene.site.store_file(), scene.site.dir.path().join("elsewhere")).unwrap();
+    let guess = Api { credential: Some("Bearer kgate_admin_x".to_owned()), ..scene.nobody() };
+    let answer = guess.call("GET", "/v1/keys", &Value::Null);
+    let said = String::from_utf8_lossy(&answer.body).into_owned();
+    assert_eq!((answer.status, answer.code().as_str()), (503, "store_unavailable"), "{said}");
+    assert!(answer.header("retry-after").is_some());
+    let place = scene.site.dir.path().to_str().unwrap();
+    assert!(!said.contains(place) && !said.contains("redb"), "{said}");
+}
+
+/// The file names another data directory, which needs a restart: until then all of this process keeps to the
+/// one it serves.
+#[test]
+fn what_is_changed_after_a_reload_is_changed_in_the_store_that_is_served() {
+    let text = format!("{CONFIG}\n[self_service]\nallow = [\"revoke\"]\n");
+    let scene = Scene::with(&text);
+    let consumer = scene.operator.consumer("Acme");
+    let keys = [(); 2].map(|()| scene.operator.key(&consumer));
+    let backup = scene.site.dir.path().join("kgate.backup");
+    scene.site.run(&["backup", backup.to_str().unwrap()]);
+    let moved = scene.site.dir.path().join("moved");
+    Store::restore(&moved, &backup, kgate::store::Restore::Apply, &kgate::store::Options::default(), &act())
+        .unwrap();
+    scene.site.configure(&text.replace("data_dir = \"data\"", "data_dir = \"moved\""));
+    scene.process.until_it_says("only after a restart: data_dir");
+    for (_, token) in &keys {
+        assert_eq!(scene.gateway(token), 200);
+    }
+    scene.operator.post(&format!("/v1/keys/{}/revoke", keys[0].0), &json!({}));
+    assert_eq!(scene.gateway(&keys[0].1), 401, "revoked by the API");
+    let mut client = Client::tcp(scene.process.address);
+    client.send(format!(
+        "POST /.kgate/keys/revoke HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n",
+        keys[1].1
+    ));
+    assert_eq!(client.answer().status, 200);
+    assert_eq!(scene.gateway(&keys[1].1), 401, "revoked by its holder");
+}
+
+#[test]
+fn a_condition_that_is_not_looked_at_is_refused() {
+    let scene = Scene::new();
+    let consumer = scene.operator.consumer("Acme");
+    let (key, _) = scene.operator.key(&consumer);
+    for (method, path) in [
+        ("DELETE", format!("/v1/consumers/{consumer}")),
+        ("POST", format!("/v1/keys/{key}/revoke")),
+        ("POST", format!("/v1/keys/{key}/rotate")),
+        ("POST", format!("/v1/consumers/{consumer}/disable")),
+    ] {
+        let answer = scene.operator.call_with(method, &path, "If-Match: \"x\"\r\n", &Value::Null);
+        assert_eq!((answer.status, answer.code().as_str()), (400, "malformed"), "{method} {path}");
+    }
+    assert_eq!(scene.operator.get(&format!("/v1/keys/{key}"))["status"], "active");
+}
+
 #[test]
 fn a_backup_is_sent_whole_and_leaves_nothing_behind() {
     let scene = Scene::new();

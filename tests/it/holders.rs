@@ -45,6 +45,10 @@ fn key(store: &Store, edit: impl FnOnce(&mut NewKey)) -> Issued {
     store.issue(&new, &Peppers::default(), &Act { at: ago(120), ..act() }, &mut rand::rng()).unwrap()
 }
 
+fn act_now() -> Act {
+    Act { at: wall(), ..act() }
+}
+
 fn ask(process: &Process, what: &str, token: &str) -> Answer {
     let mut client = Client::tcp(process.address);
     client.send(format!("{what} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"));
@@ -105,6 +109,59 @@ fn a_holder_gets_a_successor_once_and_its_token_is_in_that_one_answer() {
         assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{}", file.display());
     }
     assert!(fs::read_to_string(log).unwrap().contains("\"reason\":\"already_rotated\""));
+}
+
+/// Else whoever asks again and again has every gateway load the store anew, and the disk sync.
+#[test]
+fn a_rotation_that_is_not_made_changes_nothing_of_the_store() {
+    let site = site();
+    let store = site.store();
+    let young = store
+        .issue(&new_key(Site::consumer(&store)), &Peppers::default(), &act_now(), &mut rand::rng())
+        .unwrap();
+    let rotated = key(&store, |_| {});
+    drop(store);
+    let process = site.serve(&[]);
+    assert_eq!(ask(&process, ROTATE, rotated.token.expose()).status, 200);
+    assert_eq!(process.status(&young), 200);
+    let refreshes = || {
+        let (_, text) = process.ask_admin("/metrics");
+        let line = text.lines().find(|line| line.starts_with("kgate_snapshot_refreshes_total ")).unwrap();
+        line.to_owned()
+    };
+    let before = refreshes();
+    for (token, wanted) in [(&young.token, 429), (&rotated.token, 409)].repeat(5) {
+        assert_eq!(ask(&process, ROTATE, token.expose()).status, wanted);
+        assert_eq!(process.status(&young), 200);
+    }
+    assert_eq!(refreshes(), before);
+}
+
+/// What a key may do in an hour or a month is what it and its successors may do together: to rotate wins nothing.
+#[test]
+fn a_successor_goes_on_with_what_was_spent() {
+    let limits =
+        "[{ name = \"hour\", rate = \"40/h\", burst = 40 }, { name = \"month\", quota = \"20/month\" }]";
+    let config = CONFIG.replace("[{ name = \"burst\", rate = \"1000000/s\" }]", limits);
+    let site = Site::with(&format!("{config}{ALLOWED}"));
+    let old = key(&site.store(), |_| {});
+    let process = site.serve(&[]);
+    let spend = |process: &Process, token: &str, times: usize| {
+        (0..times).map(|_| ask(process, "GET /x", token).status).collect::<Vec<_>>()
+    };
+    assert_eq!(spend(&process, old.token.expose(), 9), [200; 9]);
+    let new = ask(&process, ROTATE, old.token.expose()).json()["token"].as_str().unwrap().to_owned();
+    assert_eq!(spend(&process, &new, 3), [200; 3]);
+    assert_eq!(spend(&process, old.token.expose(), 3), [200; 3], "they share it");
+    let left = ask(&process, USAGE, &new).json();
+    assert_eq!((&left["limits"][0]["remaining"], &left["limits"][1]["remaining"]), (&json!(24), &json!(4)));
+    // In another process, that finds both in the store.
+    process.signal(Signal::TERM);
+    process.wait();
+    let process = site.serve(&[]);
+    assert_eq!(spend(&process, &new, 2), [200; 2]);
+    assert_eq!(spend(&process, old.token.expose(), 4), [200, 200, 429, 429]);
+    assert_eq!(spend(&process, &new, 2), [429; 2]);
 }
 
 #[test]
