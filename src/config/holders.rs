@@ -93,15 +93,16 @@ fn taken(section: &Section<'_>, key_types: &KeyTypes) -> Vec<String> {
     taken
 }
 
-/// Reads where the key is looked for: only where no browser puts it by itself, and no URL keeps it.
+/// Reads where the key is looked for: only where no browser puts it by itself, as it does with cookies and with
+/// a name and a password that somebody once typed in, and no URL keeps it.
 fn places(section: &Section<'_>, headers: &IdentityHeaders, tokens: &[String]) -> Vec<Source> {
     let sources = credentials(section, headers, tokens);
     for text in section.texts("credentials") {
-        if let Ok(Source::Cookie(_) | Source::Query(_) | Source::WebSocket) = text.value.parse() {
+        let Ok(source) = text.value.parse() else { continue };
+        if !matches!(source, Source::Bearer | Source::Header(_)) {
             let message =
                 format!("`{}`: a page of somebody else could have a browser end the key", text.value);
-            let hint =
-                "take it from \"bearer\", \"header:NAME\", \"basic-user\" or \"basic-password\"".to_owned();
+            let hint = "take it from \"bearer\" or \"header:NAME\"".to_owned();
             section.error(text.span, message, Some(hint));
         }
     }

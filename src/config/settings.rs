@@ -383,7 +383,7 @@ settings! {
         "quota" "quota" none "How many in a window of the calendar, in UTC; exact across processes, restarts and crashes.";
         "anchor_day" "number" none "Of a `quota` by the month: the day its months begin, 1 to 28.";
         "concurrent" "number" none "How many requests in work at once.";
-        "per" "`key` | `consumer` | `route` | `address`" "key" "Whether every key counts for itself, all keys of a consumer together, everybody on a route together, or every source address for itself, IPv6 by /64, whatever key it brings. By address only rates are counted.";
+        "per" "`key` | `consumer` | `route` | `address`" "key" "Whether every key counts for itself (with those it replaced), all keys of a consumer together, everybody on a route together, or every source address for itself, IPv6 by /64, whatever key it brings. By address only rates are counted.";
         "shadow" "true | false" "false" "Whether it only logs and counts what it would refuse.";
     }
     "upstream" {
@@ -479,7 +479,7 @@ settings! {
         "allow" "list of `rotate` | `revoke` | `usage`" required "What holders may do.";
         "host" "host" none "The host it is for, without port; without it, every host.";
         "key_types" "list of key types" "[]" "The key types it is for; none named is all secret ones. Publishable ones cannot be.";
-        "credentials" "list of places" r#"["bearer"]"# "Where the key is looked for, as on a route: `bearer`, `header:NAME`, `basic-user` or `basic-password`.";
+        "credentials" "list of places" r#"["bearer"]"# "Where the key is looked for, as on a route: `bearer` or `header:NAME`.";
         "key_header" "header" none "Short for `credentials = [\"header:NAME\"]`.";
         "plan" "plan" none "A plan for it, beside the key's and the consumer's. To rotate and to revoke is charged to all of them, to ask for usage is not.";
         "grace" "duration" "24h" "How long a key that was rotated goes on working; `0s` ends it at once.";

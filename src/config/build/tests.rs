@@ -449,6 +449,11 @@ fn mistakes_of_each_kind() {
             "[self_service]\nallow = [\"revoke\"]\ncredentials = [\"cookie:key\"]\n",
             &["3:16", "a page of somebody else", "bearer"],
         ),
+        // A browser goes on sending what somebody once typed in.
+        (
+            "[self_service]\nallow = [\"revoke\"]\ncredentials = [\"bearer\", \"basic-user\"]\n",
+            &["3:26", "a page of somebody else", "bearer"],
+        ),
         (
             "[self_service]\nallow = [\"revoke\"]\nkey_types = [\"s\"]\n[[key_type]]\nname = \"s\"\nprefix = \"acme_s\"\nkind = \"publishable\"\n",
             &["3:14", "anybody could end them"],
