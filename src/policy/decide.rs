@@ -325,7 +325,8 @@ impl Engine {
     fn each_row(&self, subject: LimitSubject, visit: &mut dyn FnMut(Row, &dyn Fn() -> QuotaSubject)) {
         match subject {
             LimitSubject::Key => {
-                self.index.entries().for_each(|entry| visit(entry.row(), &|| QuotaSubject::Key(entry.id)));
+                let counted_as = |entry| QuotaSubject::Key(self.index.counted_as(entry));
+                self.index.entries().for_each(|entry| visit(entry.row(), &|| counted_as(entry)));
             }
             LimitSubject::Consumer => {
                 self.index.holders().for_each(|(id, number)| visit(number, &|| QuotaSubject::Consumer(id)));
@@ -1068,7 +1069,7 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
     fn wants(&self, route: usize, entry: Option<&KeyEntry>, applies: &Applies<'_>) -> NeedsGrant {
         let Engine { rules, index, .. } = self.engine;
         let subject = |subject| match subject {
-            LimitSubject::Key => Some(QuotaSubject::Key(entry?.id)),
+            LimitSubject::Key => Some(QuotaSubject::Key(index.counted_as(entry?))),
             LimitSubject::Consumer => {
                 Some(QuotaSubject::Consumer(index.consumer(entry?.consumer)?.record().id))
             }
@@ -1260,6 +1261,65 @@ mod tests {
 
     fn with_token(engine: &Engine, target: &str, token: &Token, now: Now) -> Result<Permit, Denial> {
         ask(engine, target, &[("authorization", &format!("Bearer {}", token.expose()))], now)
+    }
+
+    /// The plan is `own`, two a minute for each key. A successor has no more of it, by whatever way it becomes known, and what
+    /// it replaced may go.
+    #[test]
+    fn a_successor_is_counted_with_what_it_replaced() {
+        let (first, mut old) = key(1, 1, "live");
+        old.plan = Some("own".into());
+        let (second, mut new) = key(2, 1, "live");
+        new.plan.clone_from(&old.plan);
+        (old.rotated_to, new.rotated_from) = (Some(new.id), Some(old.id));
+        let unrotated = KeyRecord { rotated_to: None, ..old.clone() };
+        let (other, apart) = key(3, 1, "live");
+        let rows =
+            [Update::Consumer(consumer(1)), Update::Key(KeyRecord { plan: old.plan.clone(), ..apart })];
+        let with = |more: &[&KeyRecord]| {
+            let more = more.iter().map(|record| Update::Key((*record).clone()));
+            rows.iter().cloned().chain(more).collect::<Vec<_>>()
+        };
+        let passes = |engine: &Engine, token: &Token| with_token(engine, "/", token, at(60)).is_ok();
+        let removed = Update::KeyRemoved { id: old.id, digest: old.digest };
+        let (older, newer) = (Update::Key(old.clone()), Update::Key(new.clone()));
+        let reloaded = |engine: &Engine, rows: Vec<Update>| {
+            let mut builder = IndexBuilder::replacing(engine.index());
+            rows.into_iter().for_each(|row| builder.push(row));
+            engine.with_index(builder.finish())
+        };
+        for (way, rotate) in [
+            (
+                "in order",
+                &(|e: &Engine| e.with_changes(&[older.clone(), newer.clone()])) as &dyn Fn(&Engine) -> Engine,
+            ),
+            ("the successor first", &|e: &Engine| e.with_changes(&[newer.clone(), older.clone()])),
+            ("by a reload", &|e: &Engine| reloaded(e, with(&[&new, &old]))),
+            ("and again", &|e: &Engine| reloaded(&reloaded(e, with(&[&old, &new])), with(&[&old, &new]))),
+            ("and the old one is pruned", &|e: &Engine| {
+                e.with_changes(&[older.clone(), newer.clone(), removed.clone()])
+            }),
+            ("and is gone after a reload", &|e: &Engine| {
+                reloaded(&e.with_changes(&[older.clone(), newer.clone()]), with(&[&new]))
+            }),
+            ("and was damaged meanwhile", &|e: &Engine| {
+                let damaged = Update::DamagedDigest(old.digest);
+                e.with_changes(&[older.clone(), newer.clone(), damaged, older.clone()])
+            }),
+        ] {
+            let before = engine(with(&[&unrotated]));
+            assert!(passes(&before, &first));
+            let after = rotate(&before);
+            assert_eq!([(); 2].map(|()| passes(&after, &second)), [true, false], "{way}");
+            assert!(!passes(&after, &first), "{way}: they share it");
+            assert_eq!([(); 3].map(|()| passes(&after, &other)), [true, true, false], "{way}: others do not");
+            let entry = after.index().entries().find(|entry| entry.id == new.id).unwrap();
+            assert_eq!(after.index().counted_as(entry), old.id, "{way}");
+            // What is left of it goes, and nobody else is counted with it.
+            let gone =
+                after.with_changes(&[removed.clone(), Update::KeyRemoved { id: new.id, digest: new.digest }]);
+            assert_eq!(gone.index().keys(), 1);
+        }
     }
 
     /// The engine, and one whose routes all take keys from the same place, so that it looks ahead.
@@ -1530,6 +1590,12 @@ mod tests {
         assert_eq!(after(&|record| record.plan = Some("absent".into())), Ok(()), "limits end nothing");
         let gone = engine.with_changes(&[Update::KeyRemoved { id: record.id, digest: record.digest }]);
         assert_eq!(gone.judge_again(&tenure, at(1)), Err(Reason::UnknownKey));
+        // No command narrows scopes; who puts another store in place may have.
+        let permit = with_token(&engine, "/v1/products/1", &token, at(1)).unwrap();
+        let narrowed = Update::Key(KeyRecord { scopes: Scopes::default(), ..record.clone() });
+        let tenure = permit.tenure(None).unwrap();
+        assert_eq!(engine.judge_again(&tenure, at(1)), Ok(()));
+        assert_eq!(engine.with_changes(&[narrowed]).judge_again(&tenure, at(1)), Err(Reason::Scope));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use prefetch_index::prefetch_index;
 
 use super::cells::Row;
 use super::limit::Limiter;
+use super::lineage::Lines;
 use super::rules::LimitSubject;
 use super::table::{Keyed, Look, Near, Table};
 use crate::key::{
@@ -34,6 +35,8 @@ pub struct IndexBuilder {
     consumers: Consumers,
     /// Saves the look-up for keys that follow one another.
     last_consumer: Option<(ConsumerId, Row)>,
+    /// What each successor replaced.
+    replaced: HashMap<KeyId, KeyId>,
     shared: Arc<Shared>,
     previous: Option<Index>,
 }
@@ -160,6 +163,7 @@ struct Held {
 struct Shared {
     limiter: Arc<Limiter>,
     interned: Mutex<Interned>,
+    lines: Mutex<Lines>,
 }
 
 #[derive(Default)]
@@ -211,6 +215,11 @@ impl Index {
 
     pub(super) fn look(&self, digest: &Digest) -> Look<'_, KeyEntry> {
         self.keys.look(digest)
+    }
+
+    /// Returns under which key's name a key is counted: the first of those that replaced one another.
+    pub(super) fn counted_as(&self, entry: &KeyEntry) -> KeyId {
+        lock(&self.shared.lines).first(entry.id)
     }
 
     /// Finds a key by its id, looking at every one.
@@ -273,12 +282,17 @@ impl Index {
         match change {
             Update::Key(record) => {
                 let consumer = self.consumers.hold(record.consumer, &self.shared.limiter);
+                if let Some(before) = record.rotated_from {
+                    lock(&self.shared.lines).follow(record.id, before);
+                }
                 self.put(|shared, row| KeyEntry::new(record, row, consumer, shared));
             }
             Update::DamagedDigest(digest) => self.put(|shared, row| KeyEntry::damaged(digest, row, shared)),
-            Update::KeyRemoved { digest, .. } => {
+            Update::KeyRemoved { id, digest } => {
                 if let Some(entry) = self.keys.remove(&digest) {
-                    self.shared.limiter.give_back(LimitSubject::Key, entry.row());
+                    if lock(&self.shared.lines).leave(id, entry.row()) {
+                        self.shared.limiter.give_back(LimitSubject::Key, entry.row());
+                    }
                     self.consumers.release(entry.consumer, &self.shared.limiter);
                 }
             }
@@ -290,10 +304,25 @@ impl Index {
     fn put(&mut self, make: impl FnOnce(&Shared, Row) -> KeyEntry) {
         let mut entry = make(&self.shared, 0);
         let limiter = &self.shared.limiter;
-        match self.keys.find(&entry.digest) {
-            Some(old) => entry.set_row(old.row()),
-            None => entry.set_row(limiter.take_row(LimitSubject::Key)),
-        }
+        let old = self.keys.find(&entry.digest).map(KeyEntry::row);
+        let mut lines = lock(&self.shared.lines);
+        entry.set_row(match (lines.line(entry.id, entry.is_replaced()), old) {
+            (None, old) => old.unwrap_or_else(|| limiter.take_row(LimitSubject::Key)),
+            (Some(_), Some(row)) if lines.has(row) => row,
+            (Some(first), old) => {
+                let row = old.or_else(|| lines.row(first));
+                let row = row.or_else(|| {
+                    // Its successor is told of before it is: it joins now.
+                    let row = self.named(first)?.row();
+                    lines.join(first, row);
+                    Some(row)
+                });
+                let row = row.unwrap_or_else(|| limiter.take_row(LimitSubject::Key));
+                lines.join(first, row);
+                row
+            }
+        });
+        drop(lines);
         if let Some(old) = self.keys.insert(entry) {
             self.consumers.release(old.consumer, limiter);
         }
@@ -309,7 +338,8 @@ impl fmt::Debug for Index {
 impl IndexBuilder {
     /// Starts empty. Counts will live in `limiter`.
     pub fn new(limiter: Arc<Limiter>) -> Self {
-        Self::start(Arc::new(Shared { limiter, interned: Mutex::default() }), None)
+        let (interned, lines) = (Mutex::default(), Mutex::default());
+        Self::start(Arc::new(Shared { limiter, interned, lines }), None)
     }
 
     /// Starts empty, to replace `previous`: what is in both keeps its counts.
@@ -322,7 +352,14 @@ impl IndexBuilder {
             Some(previous) => previous.consumers.emptied(),
             None => Consumers::new(),
         };
-        Self { entries: Vec::new(), consumers, last_consumer: None, shared, previous }
+        Self {
+            entries: Vec::new(),
+            consumers,
+            last_consumer: None,
+            replaced: HashMap::new(),
+            shared,
+            previous,
+        }
     }
 
     /// Makes room for as many keys as there will be.
@@ -336,6 +373,7 @@ impl IndexBuilder {
         match row {
             Update::Key(record) => {
                 let consumer = self.hold(record.consumer);
+                self.replaced.extend(record.rotated_from.map(|before| (record.id, before)));
                 self.entries.push(KeyEntry::new(record, 0, consumer, &self.shared));
             }
             Update::DamagedDigest(digest) => {
@@ -354,14 +392,35 @@ impl IndexBuilder {
         let limiter = &shared.limiter;
         let old_row = |digest: &Digest| previous.as_ref()?.keys.find(digest).map(KeyEntry::row);
         let dropped = |twice: KeyEntry| consumers.release(twice.consumer, limiter);
+        let mut old_lines = lock(&shared.lines);
+        let mut lines = Lines::of(&std::mem::take(&mut self.replaced));
+        let mut line_rows: HashMap<KeyId, Row> = HashMap::new();
+        for entry in &entries {
+            let line = lines.line(entry.id, entry.is_replaced());
+            line_rows.extend(line.and_then(|first| Some((first, old_row(&entry.digest)?))));
+        }
         // Rows follow one another as their keys do, so that where counts are is known before the key is.
         let settle = |entry: &mut KeyEntry| {
-            let row = old_row(&entry.digest);
-            entry.set_row(row.unwrap_or_else(|| limiter.take_row(LimitSubject::Key)));
+            let take = || limiter.take_row(LimitSubject::Key);
+            entry.set_row(match lines.line(entry.id, entry.is_replaced()) {
+                // One of a line that is damaged now has no line to be counted in.
+                None => old_row(&entry.digest).filter(|row| !old_lines.has(*row)).unwrap_or_else(take),
+                Some(first) => {
+                    let row = *line_rows.entry(first).or_insert_with(take);
+                    lines.join(first, row);
+                    row
+                }
+            });
         };
         let keys = Table::from_entries(&entries, dropped, settle);
         let gone = previous.iter().flat_map(|p| p.keys.iter()).filter(|old| keys.find(&old.digest).is_none());
-        gone.for_each(|old| limiter.give_back(LimitSubject::Key, old.row()));
+        for old in gone {
+            if old_lines.leave(old.id, old.row()) && !lines.has(old.row()) {
+                limiter.give_back(LimitSubject::Key, old.row());
+            }
+        }
+        *old_lines = lines;
+        drop(old_lines);
         consumers.drop_unused(limiter);
         Index { keys, consumers, shared }
     }
@@ -775,7 +834,7 @@ impl std::hash::Hash for ByFacts {
     }
 }
 
-/// What it guards is only ever added to, so a panic elsewhere leaves nothing half done.
+/// What it guards is changed by calls that cannot panic half way.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

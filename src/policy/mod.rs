@@ -12,6 +12,7 @@ mod decision;
 mod failures;
 mod index;
 mod limit;
+mod lineage;
 mod meter;
 mod origin;
 mod path;
