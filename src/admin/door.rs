@@ -477,13 +477,13 @@ mod tests {
     async fn a_place_is_taken_until_the_work_is_done_whoever_left() {
         let places = Arc::new(Semaphore::new(1));
         let (go, wait) = std::sync::mpsc::channel::<()>();
-        let (began, begun) = tokio::sync::oneshot::channel();
+        let (begins, started) = tokio::sync::oneshot::channel();
         let asked = tokio::spawn(blocking(Arc::clone(&places), move || {
-            let _ = began.send(());
+            let _ = begins.send(());
             let _ = wait.recv();
             Ok(())
         }));
-        begun.await.unwrap();
+        started.await.unwrap();
         asked.abort();
         assert!(asked.await.unwrap_err().is_cancelled());
         assert_eq!(places.available_permits(), 0);
