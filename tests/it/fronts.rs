@@ -44,6 +44,13 @@ prefix = "acme_live"
 name = "test"
 prefix = "acme_test"
 
+[[key_type]]
+name = "web"
+prefix = "acme_web"
+kind = "publishable"
+origins = ["https://app.example.com"]
+per_address = "off"
+
 [plans.free]
 limits = [{ name = "burst", rate = "1000000/s" }]
 
@@ -102,6 +109,12 @@ upstream = "echo"
 name = "public"
 path = "/public/**"
 public = true
+upstream = "echo"
+
+[[route]]
+name = "anonymous"
+path = "/open/**"
+anonymous = "free"
 upstream = "echo"
 "#;
 
@@ -292,6 +305,9 @@ impl Keys {
         let of_test: kgate::key::Prefix = "acme_test".parse().unwrap();
         let test = NewKey { key_type: "test".to_owned(), prefix: of_test, ..reader() };
         keys.insert("test", issue(&test).token);
+        let of_web: kgate::key::Prefix = "acme_web".parse().unwrap();
+        let web = NewKey { key_type: "web".to_owned(), prefix: of_web, ..reader() };
+        keys.insert("web", issue(&web).token);
         let later = |seconds| Some(kgate::key::Timestamp::from_secs(act().at.as_secs() + seconds));
         keys.insert("early", issue(&NewKey { not_before: later(3_600), ..reader() }).token);
         let old = Act { at: kgate::key::Timestamp::from_secs(act().at.as_secs() - 7_200), ..act() };
@@ -336,6 +352,7 @@ impl Keys {
 pub type Case = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
 const GOOD: &str = "Authorization: Bearer {good}";
+const WEB: &str = "Authorization: Bearer {web}";
 
 pub const CASES: &[Case] = &[
     ("a good key", "GET", "/v1/products/7", &[GOOD]),
@@ -487,6 +504,58 @@ pub const CASES: &[Case] = &[
     ("one of several places", "GET", "/several/x", &["Cookie: key={good}"]),
     ("two of several places", "GET", "/several/x", &[GOOD, "Cookie: key={good}"]),
     ("a cookie and an argument", "GET", "/several/x?api_key={good}", &["Cookie: key={good}"]),
+    ("nobody where nobody need be known", "GET", "/open/x", &[]),
+    ("a key where nobody need be known", "GET", "/open/x", &[GOOD]),
+    ("a revoked key where nobody need be known", "GET", "/open/x", &["Authorization: Bearer {revoked}"]),
+    ("an unknown key where nobody need be known", "GET", "/open/x", &["Authorization: Bearer {unknown}"]),
+    ("a key elsewhere where nobody need be known", "GET", "/open/x", &["Cookie: key={good}"]),
+    ("another credential where nobody need be known", "GET", "/open/x", &["Authorization: Basic dXNlcjpwYXNz"]),
+    (
+        "spoofed where nobody need be known",
+        "GET",
+        "/open/x",
+        &["X-Consumer-Id: cust_root", "X-Key-Id: key_root", "X-Consumer-Plan: gold"],
+    ),
+    ("a publishable key from its page", "GET", "/open/x", &[WEB, "Origin: https://app.example.com"]),
+    (
+        "a publishable key, its page told by Referer",
+        "GET",
+        "/open/x",
+        &[WEB, "Referer: https://app.example.com/cart?a=1"],
+    ),
+    ("a publishable key from another page", "GET", "/open/x", &[WEB, "Origin: https://evil.example"]),
+    (
+        "a publishable key from a page with a longer name",
+        "GET",
+        "/open/x",
+        &[WEB, "Origin: https://app.example.com.evil.example"],
+    ),
+    (
+        "a publishable key from two pages",
+        "GET",
+        "/open/x",
+        &[WEB, "Origin: https://app.example.com", "Origin: https://evil.example"],
+    ),
+    (
+        "a publishable key, one page by Origin and one by Referer",
+        "GET",
+        "/open/x",
+        &[WEB, "Origin: https://evil.example", "Referer: https://app.example.com/"],
+    ),
+    ("a publishable key from no page", "GET", "/open/x", &[WEB]),
+    ("a publishable key from a page without a name", "GET", "/open/x", &[WEB, "Origin: null"]),
+    (
+        "a publishable key where none belongs",
+        "GET",
+        "/v1/products/7",
+        &[WEB, "Origin: https://app.example.com"],
+    ),
+    (
+        "a publishable key in a cookie",
+        "GET",
+        "/cookie/x",
+        &["Cookie: key={web}", "Origin: https://app.example.com"],
+    ),
 ];
 
 pub fn request(case: &Case, keys: &Keys) -> String {
