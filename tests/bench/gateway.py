@@ -212,7 +212,7 @@ upstream = "b"
     tokens = run("key", "create", "--consumer", "Acme Corp", "--type", "live", "--scope", "products:read",
                  "--scope", "orders:write", "--expires", "never", "--count", str(keys)).split()
     rate = keys / (time.monotonic() - began)
-    return [binary, "--config", f"{d}/kgate.toml", "serve"], tokens[len(tokens) // 2], rate
+    return [binary, "--config", f"{d}/kgate.toml", "serve", "--shared"], tokens[len(tokens) // 2], rate
 
 
 def kgate_quiet(d, binary):
