@@ -1,4 +1,4 @@
-//! Who calls: an admin key, or a process of this machine on the Unix socket.
+//! Who calls: an admin key, somebody with a certificate, or a process of this machine on the Unix socket.
 
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
@@ -6,11 +6,13 @@ use std::os::unix::fs::MetadataExt;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 
+use crate::config::Config;
 use crate::key::{Digest, Role, Status, Timestamp, Token};
 use crate::policy::Attempts;
 use crate::store::{Act, Actor, Request, Via};
 
 use super::desk::Desk;
+use super::door::Came;
 use super::problem::Problem;
 
 /// The other end of a connection.
@@ -72,12 +74,12 @@ pub(super) fn authenticate(
     desk: &Desk,
     attempts: &Attempts,
     credential: &Credential,
-    peer: Peer,
+    came: &Came,
 ) -> Result<Caller, Problem> {
     let config = desk.config();
     let rule = config.server.failed_auth.as_ref();
     let now = desk.now();
-    let limited = match peer {
+    let limited = match came.from {
         Peer::Ip(address) => rule.map(|rule| (address, rule)),
         Peer::Unix(_) => None,
     };
@@ -92,7 +94,10 @@ pub(super) fn authenticate(
         }
     }
     let known = match credential {
-        Credential::None => return by_peer(desk, peer).ok_or_else(Problem::unauthorized),
+        Credential::None => {
+            let known = by_peer(desk, came.from).or_else(|| by_certificate(&config, came));
+            return known.ok_or_else(Problem::unauthorized);
+        }
         Credential::Token(token) => by_key(desk, token, now.wall)?,
         Credential::Bad => None,
     };
@@ -123,6 +128,14 @@ fn by_peer(desk: &Desk, peer: Peer) -> Option<Caller> {
         role: Role::Admin,
         admin_key: None,
     })
+}
+
+/// Whoever shows a certificate that has a role: of several names that have one the highest.
+fn by_certificate(config: &Config, came: &Came) -> Option<Caller> {
+    let names = came.certificate.as_ref()?.names();
+    let roles = config.listen.admin_tls.as_ref()?.roles.iter();
+    let (name, role) = roles.filter(|(name, _)| names.contains(name)).max_by_key(|(_, role)| *role)?;
+    Some(Caller { name: name.clone(), role: *role, admin_key: None })
 }
 
 const SCHEME: &str = "Bearer ";

@@ -24,8 +24,10 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tower_service::Service;
 
+use crate::config::Config;
 use crate::policy::Attempts;
 use crate::store;
+use crate::tls::PeerCertificate;
 
 use super::alerts::Alerts;
 use super::caller::{Caller, Credential, Peer, authenticate};
@@ -47,11 +49,13 @@ pub(super) struct Door {
 }
 
 /// How a request came.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Came {
     pub(super) from: Peer,
     /// The address called.
     pub(super) here: Option<IpAddr>,
+    /// What the client's certificate says, if it showed one.
+    pub(super) certificate: Option<Arc<PeerCertificate>>,
 }
 
 impl Door {
@@ -65,6 +69,11 @@ impl Door {
             endpoints: api::endpoints(),
             places: Arc::new(Semaphore::new(AT_ONCE)),
         }
+    }
+
+    /// Returns the configuration in force.
+    pub(super) fn config(&self) -> Arc<Config> {
+        self.desk.config()
     }
 
     /// Answers a request.
@@ -96,12 +105,12 @@ impl Door {
         request: Request<Body>,
     ) -> Result<Response<Body>, Problem> {
         let endpoint = &self.endpoints[index];
-        let came = *request.extensions().get::<Came>().expect("every request came somehow");
+        let came = request.extensions().get::<Came>().expect("every request came somehow").clone();
         let caller = match endpoint.role {
             None => None,
             Some(role) => {
                 let credential = Credential::of(request.headers());
-                let caller = Arc::clone(&self).authenticated(credential, came.from).await?;
+                let caller = Arc::clone(&self).authenticated(credential, came).await?;
                 if caller.role < role {
                     let text = format!("this needs the role {role}, and the admin key's is {}", caller.role);
                     return Err(Problem::new(403, "insufficient_role", text));
@@ -141,9 +150,9 @@ impl Door {
         Ok(rendered(reply))
     }
 
-    async fn authenticated(self: Arc<Self>, credential: Credential, from: Peer) -> Result<Caller, Problem> {
+    async fn authenticated(self: Arc<Self>, credential: Credential, came: Came) -> Result<Caller, Problem> {
         let door = Arc::clone(&self);
-        let caller = self.blocking(move || authenticate(&door.desk, &door.attempts, &credential, from)).await;
+        let caller = self.blocking(move || authenticate(&door.desk, &door.attempts, &credential, &came)).await;
         // Nobody is known yet who may hear of paths and processes: the operator has the log and `/readyz`.
         caller.map_err(|problem| if problem.is_of_the_store() { Problem::no_store() } else { problem })
     }

@@ -41,6 +41,7 @@ use tokio::time::timeout;
 use crate::config::Config;
 use crate::key::Role;
 use crate::policy::Now;
+use crate::tls::peer_certificate;
 
 use caller::Peer;
 use door::{Came, Door};
@@ -186,7 +187,9 @@ async fn accept_all(socket: Socket, front: Arc<Front>, mut stop: watch::Receiver
         let Ok(place) = Arc::clone(&front.connections).try_acquire_owned() else { continue };
         let front = Arc::clone(&front);
         open.spawn(async move {
-            converse(&front, stream, came).await;
+            if let Some((stream, came)) = secured(&front, stream, came).await {
+                converse(&front, stream, came).await;
+            }
             drop(place);
         });
     }
@@ -209,7 +212,7 @@ async fn accept(socket: &Socket) -> io::Result<(Box<dyn Duplex>, Came)> {
             let here = stream.local_addr().ok().map(|address| address.ip());
             // An answer is one write.
             let _ = stream.set_nodelay(true);
-            Ok((Box::new(stream), Came { from: Peer::Ip(peer.ip()), here }))
+            Ok((Box::new(stream), Came { from: Peer::Ip(peer.ip()), here, certificate: None }))
         }
         Socket::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
@@ -217,9 +220,21 @@ async fn accept(socket: &Socket) -> io::Result<(Box<dyn Duplex>, Came)> {
             let is_other = |pid: i32| u32::try_from(pid).is_ok_and(|pid| pid != std::process::id());
             let peer = stream.peer_cred().ok().filter(|peer| peer.pid().is_some_and(is_other));
             let uid = peer.map(|peer| peer.uid());
-            Ok((Box::new(stream), Came { from: Peer::Unix(uid), here: None::<IpAddr> }))
+            Ok((Box::new(stream), Came { from: Peer::Unix(uid), here: None::<IpAddr>, certificate: None }))
         }
     }
+}
+
+/// Shakes hands where the configuration in force has TLS: on every address but Unix sockets. `None` is a
+/// client that did not get so far.
+async fn secured(front: &Front, stream: Box<dyn Duplex>, came: Came) -> Option<(Box<dyn Duplex>, Came)> {
+    let config = front.door.config();
+    let (Some(admin), Peer::Ip(_)) = (&config.listen.admin_tls, came.from) else {
+        return Some((stream, came));
+    };
+    let stream = admin.tls.server.accept(stream, DEADLINE).await.ok()?;
+    let certificate = peer_certificate(&stream).map(Arc::new);
+    Some((Box::new(stream), Came { certificate, ..came }))
 }
 
 /// Answers one request.
@@ -229,6 +244,7 @@ async fn converse(front: &Front, stream: Box<dyn Duplex>, came: Came) {
     let noted = Arc::clone(&is_long);
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let (door, router, noted) = (Arc::clone(&front.door), front.router.clone(), Arc::clone(&noted));
+        let came = came.clone();
         async move {
             let response = door.answer(router, request.map(Body::new), came).await;
             // Relaxed: it only says how long to wait.

@@ -217,12 +217,24 @@ impl<'t> Builder<'t> {
         if let Some(twice) = proxy.iter().find(|address| asked.contains(address) && !is_any_port(address)) {
             section.error(section.span_of("proxy"), format!("the sidecar listens at `{twice}` too"), None);
         }
-        let admin = self.addresses(section, "admin", &|at| {
-            (
-                format!("admin keys sent to `{at}` cross the network in clear text, and whoever reaches it can read metrics and health without one"),
-                "listen at 127.0.0.1 or a Unix socket, or be sure that only your monitoring reaches it",
-            )
+        let has_tls = section.has("admin_tls");
+        let admin_tls = section.section("admin_tls", "listen.admin_tls").and_then(|tls| self.admin_tls(&tls));
+        let is_trusted = section.flag("admin_trusted");
+        let admin = self.addresses(section, "admin", &|span, at| {
+            if !has_tls && !is_trusted {
+                let hint = "give it [listen.admin_tls], listen at 127.0.0.1 or a Unix socket, or say `admin_trusted = true` where only machines of yours can reach it";
+                let message = format!("admin keys sent to `{at}` would cross the network in clear text");
+                section.error(span, message, Some(hint.to_owned()));
+            }
         });
+        if has_tls && !admin.iter().any(|address| matches!(address, Address::Tcp(_))) {
+            let hint = "TLS is for TCP addresses of `admin`: a Unix socket needs none";
+            section.error(
+                section.span_of("admin_tls"),
+                "`admin_tls` protects nothing",
+                Some(hint.to_owned()),
+            );
+        }
         if let Some(twice) =
             admin.iter().find(|at| !is_any_port(at) && (proxy.contains(at) || asked.contains(at)))
         {
@@ -234,7 +246,7 @@ impl<'t> Builder<'t> {
         }
         let admin_hosts =
             section.texts("admin_hosts").iter().map(|name| name.value.to_ascii_lowercase()).collect();
-        Listen { proxy: doors, admin, admin_hosts }
+        Listen { proxy: doors, admin, admin_hosts, admin_tls }
     }
 
     fn sidecar(&self, section: &Section<'_>) -> Sidecar {
@@ -247,30 +259,27 @@ impl<'t> Builder<'t> {
 
     /// Reads addresses to listen at.
     fn listeners(&self, section: &Section<'_>, name: &str) -> Vec<Address> {
-        self.addresses(section, name, &|at| {
-            (
+        self.addresses(section, name, &|span, at| {
+            section.warn(
+                span,
                 format!("keys sent to `{at}` cross the network in clear text"),
                 "listen at 127.0.0.1 or a Unix socket behind a TLS proxy, or be sure that one is in front",
-            )
+            );
         })
     }
 
-    /// Reads where to listen. `beyond` says what is wrong with an address that others can reach, and what
-    /// to do.
+    /// Reads where to listen. `beyond` says what is wrong with an address that others can reach.
     fn addresses(
         &self,
         section: &Section<'_>,
         name: &str,
-        beyond: &dyn Fn(&SocketAddr) -> (String, &'static str),
+        beyond: &dyn Fn(Range<usize>, &SocketAddr),
     ) -> Vec<Address> {
         let mut listeners = Vec::new();
         for text in section.texts(name) {
             let Some(address) = listen_address(self, section, &text) else { continue };
             match &address {
-                Address::Tcp(at) if !at.ip().is_loopback() => {
-                    let (problem, hint) = beyond(at);
-                    section.warn(text.span.clone(), problem, hint);
-                }
+                Address::Tcp(at) if !at.ip().is_loopback() => beyond(text.span.clone(), at),
                 _ => {}
             }
             if listeners.contains(&address) {
@@ -1136,18 +1145,20 @@ fn client_certificates(section: &Section<'_>) -> Vec<String> {
             Some("leave it out to ask for none".to_owned()),
         );
     }
-    let named = |text: At<&str>| {
-        let (kind, name) = text.value.split_once(':').unwrap_or_default();
-        if !["cn", "dns", "email", "uri", "subject"].contains(&kind) || name.is_empty() {
-            let hint = "write \"cn:NAME\", \"dns:NAME\", \"email:NAME\", \"uri:NAME\" or \"subject:NAME\"";
-            let message = format!("`{}` is no name of a certificate", shown(text.value));
-            section.error(text.span, message, Some(hint.to_owned()));
-            return None;
-        }
-        let is_host = kind == "dns";
-        Some(if is_host { text.value.to_ascii_lowercase() } else { text.value.to_owned() })
-    };
-    listed.into_iter().filter_map(named).collect()
+    listed.iter().filter_map(|text| certificate_name(section, text)).collect()
+}
+
+/// Reads a name as a client's certificate may give it.
+pub(super) fn certificate_name(section: &Section<'_>, text: &At<&str>) -> Option<String> {
+    let (kind, name) = text.value.split_once(':').unwrap_or_default();
+    if !["cn", "dns", "email", "uri", "subject"].contains(&kind) || name.is_empty() {
+        let hint = "write \"cn:NAME\", \"dns:NAME\", \"email:NAME\", \"uri:NAME\" or \"subject:NAME\"";
+        let message = format!("`{}` is no name of a certificate", shown(text.value));
+        section.error(text.span.clone(), message, Some(hint.to_owned()));
+        return None;
+    }
+    let is_host = kind == "dns";
+    Some(if is_host { text.value.to_ascii_lowercase() } else { text.value.to_owned() })
 }
 
 /// Reads where a route takes keys from; `key_header` is short for one header.

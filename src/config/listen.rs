@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::build::{Builder, listen_address, trusted_proxies};
+use super::build::{Builder, certificate_name, listen_address, trusted_proxies};
 use super::reader::{Entry, Section};
 use super::{Address, TrustedProxies};
-use crate::key::Timestamp;
+use crate::key::{Role, Timestamp};
 
 /// One place where the gateway listens.
 #[derive(Clone, Debug)]
@@ -35,6 +35,15 @@ pub struct ListenTls {
     /// What accepts connections.
     #[cfg(feature = "tls")]
     pub server: std::sync::Arc<crate::tls::Server>,
+}
+
+/// TLS on the admin listener.
+#[derive(Clone, Debug)]
+pub struct AdminTls {
+    /// How connections are accepted.
+    pub tls: ListenTls,
+    /// What whoever shows a certificate may do without an admin key: a name in it, `cn:alice`, and the role.
+    pub roles: Vec<(String, Role)>,
 }
 
 /// From when to when a certificate the file names holds.
@@ -109,7 +118,10 @@ impl Builder<'_> {
         let address = text.and_then(|text| listen_address(self, table, &text));
         let tls = table.section("tls", "listen.proxy.tls");
         let is_tls = tls.is_some();
-        let tls = tls.and_then(|section| self.listen_tls(&section));
+        let tls = tls.and_then(|section| {
+            let (h2, hsts) = (section.flag("http2"), hsts(&section));
+            self.listen_tls(&section, h2, hsts)
+        });
         let is_unix = matches!(address, Some(Address::Unix(_)));
         let h2c = if table.has("h2c") { table.flag("h2c") } else { is_unix };
         if h2c && is_tls {
@@ -135,7 +147,29 @@ impl Builder<'_> {
             .filter(|door| door.tls.is_some() == is_tls)
     }
 
-    fn listen_tls(&self, section: &Section<'_>) -> Option<ListenTls> {
+    /// Reads TLS on the admin listener, which speaks HTTP/1.1.
+    pub(super) fn admin_tls(&self, section: &Section<'_>) -> Option<AdminTls> {
+        let mut roles = Vec::new();
+        for (name, role) in section.pairs("roles") {
+            match role.value.parse::<Role>() {
+                Ok(role) => roles.extend(certificate_name(section, &name).map(|name| (name, role))),
+                Err(error) => section.error(role.span, error.to_string(), None),
+            }
+        }
+        if !roles.is_empty() && !section.has("client_certificates") {
+            let hint =
+                "say `client_certificates = \"optional\"`, or \"required\", and whose are good: `client_ca`";
+            let span = section.span_of("roles");
+            section.error(
+                span,
+                "`roles` are nobody's: clients are not asked for certificates",
+                Some(hint.into()),
+            );
+        }
+        Some(AdminTls { tls: self.listen_tls(section, false, None)?, roles })
+    }
+
+    fn listen_tls(&self, section: &Section<'_>, h2: bool, hsts: Option<String>) -> Option<ListenTls> {
         let pairs = self.certificate_pairs(section);
         let clients = section.choice(
             "client_certificates",
@@ -154,9 +188,7 @@ impl Builder<'_> {
             }
             _ => {}
         }
-        let hsts = hsts(section);
         let is_modern = section.choice("min_version", &[("1.2", false), ("1.3", true)]);
-        let h2 = section.flag("http2");
         self.server(section, Parts { pairs, clients, authorities, is_modern, h2, hsts })
     }
 

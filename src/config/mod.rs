@@ -38,7 +38,7 @@ pub use data_dir::data_dir_alone;
 pub use forward::{Forward, HeaderEdits, RewrittenPrefix};
 pub use headers::{IdentityHeader, IdentityHeaders, canonical_name};
 pub use leaks::{Leaks, OnAlert};
-pub use listen::{ListenTls, Listener};
+pub use listen::{AdminTls, ListenTls, Listener};
 pub use report::{Problem, Report, Severity};
 pub use secret::{Secret, SecretFault};
 pub use settings::{SETTINGS, Setting, docs};
@@ -101,6 +101,8 @@ pub struct Listen {
     /// Host names under which the admin API is called, besides loopback ones and the address itself. In
     /// lower case.
     pub admin_hosts: Vec<String>,
+    /// TLS of every admin address but Unix sockets; `None` speaks clear text.
+    pub admin_tls: Option<AdminTls>,
 }
 
 /// Where other proxies ask for verdicts.
@@ -358,7 +360,8 @@ pub enum ConfigError {
 impl Config {
     /// Returns the files besides its own that it was made from: certificates, keys, authorities.
     pub fn certificate_files(&self) -> impl Iterator<Item = &Path> {
-        let tls = self.listen.proxy.iter().filter_map(|listener| listener.tls.as_ref());
+        let proxy = self.listen.proxy.iter().filter_map(|listener| listener.tls.as_ref());
+        let tls = proxy.chain(self.listen.admin_tls.as_ref().map(|admin| &admin.tls));
         let upstreams = self.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref());
         let files = tls.flat_map(|tls| &tls.files).chain(upstreams.flat_map(|tls| &tls.files));
         files.map(PathBuf::as_path)

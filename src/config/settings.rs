@@ -107,6 +107,11 @@ const TABLES: &[(&str, &str, &str)] = &[
         "Several certificates; which one a client gets goes by the name it asks for (SNI).",
     ),
     (
+        "listen.admin_tls",
+        "`[listen.admin_tls]`",
+        "As `tls` of a listener of the gateway, for every address of `admin` but Unix sockets. Clients that show a certificate may be callers of the admin API: `roles` says what they may do. Roles and files are reloaded.",
+    ),
+    (
         "sidecar",
         "`[sidecar]`",
         "Where Envoy, NGINX, Traefik, Caddy and the like ask for verdicts; see `docs/fronts/`. Without the table there is no sidecar. With it, `listen.proxy` may be empty: then kgate only answers them.",
@@ -251,8 +256,10 @@ settings! {
     }
     "listen" {
         "proxy" "list of addresses and tables" r#"["127.0.0.1:8080"]"# "The gateway itself; a table in place of an address says more, see below.";
-        "admin" "address, or list of addresses" "[]" "The admin API ([admin-api.md](admin-api.md)), which wants an admin key or, through `unix:PATH`, the user kgate runs as; and without credentials health (`/healthz`), readiness (`/readyz`), `/metrics`, `/.well-known/jwks.json` and `POST /explain`. Keep it on loopback or a Unix socket.";
+        "admin" "address, or list of addresses" "[]" "The admin API ([admin-api.md](admin-api.md)), which wants an admin key or, through `unix:PATH`, the user kgate runs as; and without credentials health (`/healthz`), readiness (`/readyz`), `/metrics`, `/.well-known/jwks.json` and `POST /explain`. An address that others can reach needs `admin_tls`, or `admin_trusted`.";
         "admin_hosts" "list of texts" "[]" "Host names under which it may be called, besides loopback ones and the address itself. Others get 421, so that no page in a browser can reach it by a name of its own.";
+        "admin_tls" "table" none "TLS at every address of `admin` but Unix sockets. See `[listen.admin_tls]`.";
+        "admin_trusted" "true | false" "false" "Whether only machines of yours can reach `admin`: without it, and without `admin_tls`, only loopback addresses and Unix sockets are taken.";
     }
     "listen.proxy" {
         "address" "address" required "Where it listens.";
@@ -276,6 +283,15 @@ settings! {
     "listen.proxy.tls.certificates" {
         "certificate" "path" required "The chain, PEM.";
         "key" "path" none "Its private key; without it, it is in the same file.";
+    }
+    "listen.admin_tls" {
+        "certificate" "path" none "The chain, PEM: the server's own certificate first, and after each the one that signed it.";
+        "key" "path" none "Its private key, PEM, not encrypted; without it, it is in the same file.";
+        "certificates" "list of tables" none "Several of them instead, as of a listener of the gateway.";
+        "min_version" "`1.2` | `1.3`" "1.2" "The oldest version of TLS spoken.";
+        "client_certificates" "`off` | `optional` | `required`" "off" "Whether clients are asked for certificates, and let in without. Required, nobody without one gets as far as `/metrics`.";
+        "client_ca" "path" none "Whose client certificates are good, PEM: one authority or several.";
+        "roles" "table" none "What whoever shows a certificate may do without an admin key, by a name in it: `{ \"cn:alice\" = \"operator\", \"uri:spiffe://example.com/prometheus\" = \"viewer\" }`. Names as in `client_certificates` of a route; of several that fit, the highest role counts.";
     }
     "sidecar" {
         "listen" "list of addresses" required "Where it listens: HTTP/1.1, and HTTP/2 in clear text for gRPC.";

@@ -7,6 +7,7 @@
 #![allow(unreachable_pub, reason = "modules of one test binary have no outside")]
 
 mod admin;
+mod admin_tls;
 mod alerts;
 mod callers;
 mod cli;
