@@ -50,6 +50,59 @@ pub struct Near {
 }
 
 impl Store {
+    /// Returns the consumers that a consumer and tags select together: those with all the tags. `None` is all.
+    ///
+    /// # Errors
+    /// Also of a record that cannot be read: it may carry the tag, and rather no answer than half of one.
+    pub fn selected(
+        &self,
+        named: Option<ConsumerId>,
+        tags: &[String],
+    ) -> Result<Option<BTreeSet<ConsumerId>>, StoreError> {
+        if tags.is_empty() {
+            return Ok(named.map(|consumer| BTreeSet::from([consumer])));
+        }
+        let mut tagged = BTreeSet::new();
+        let mut problem = None;
+        self.consumers(&mut |record| {
+            match record {
+                Ok(c) if tags.iter().all(|tag| c.tags.contains(tag)) => drop(tagged.insert(c.id)),
+                Ok(_) => {}
+                Err(error) => problem = Some(error),
+            }
+            problem.is_none()
+        })?;
+        if let Some(error) = problem {
+            return Err(error);
+        }
+        if let Some(consumer) = named {
+            tagged.retain(|id| *id == consumer);
+        }
+        Ok(Some(tagged))
+    }
+
+    /// Returns replaced keys that have not ended at `now`, of one consumer or all, the first to end first; of the
+    /// first `most` found.
+    pub fn replaced(
+        &self,
+        consumer: Option<ConsumerId>,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<KeyRecord>, StoreError> {
+        let mut replaced = Vec::new();
+        let mut each = |record: Result<KeyRecord, StoreError>| {
+            let goes_on = |key: &KeyRecord| !matches!(key.status(now), Status::Expired | Status::Revoked);
+            replaced.extend(record.ok().filter(|key| key.rotated_to.is_some() && goes_on(key)));
+            replaced.len() < most
+        };
+        match consumer {
+            Some(consumer) => self.keys_of(consumer, &mut each)?,
+            None => self.keys(&mut each)?,
+        }
+        replaced.sort_by_key(|key| (key.expires_at.is_none(), key.expires_at, key.id));
+        Ok(replaced)
+    }
+
     /// Returns up to `count` keys whose identifier, hint or name is near `wanted`, nearest first.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::key::{
 };
 use crate::store::{
     Action, BATCH, Issued, KeyEdit, KeyFilter, NewKey, Outcome, Period, Query, RecordTag, Rotation, Store,
-    StoreError,
+    StoreError, Usage,
 };
 
 use super::super::endpoint::{Call, Reply};
@@ -390,7 +390,7 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
 struct Shower {
     now: Timestamp,
     store: Store,
-    usage: Option<crate::store::Usage>,
+    usage: Option<Usage>,
     names: BTreeMap<ConsumerId, Option<String>>,
 }
 
@@ -755,31 +755,26 @@ pub(super) fn rotation_status(call: &Call<'_>) -> Result<Reply, Problem> {
     let store = call.desk.store()?;
     let consumer =
         query.consumer.as_deref().map(|wanted| named_consumer(&store, wanted, "?consumer")).transpose()?;
-    let mut replaced = Vec::new();
-    let mut each = |record: Result<KeyRecord, StoreError>| {
-        let still_works =
-            |key: &KeyRecord| !matches!(key.status(call.now), Status::Expired | Status::Revoked);
-        replaced.extend(record.ok().filter(|key| key.rotated_to.is_some() && still_works(key)));
-        replaced.len() < SHOWN
-    };
-    match &consumer {
-        Some(consumer) => store.keys_of(consumer.id, &mut each)?,
-        None => store.keys(&mut each)?,
-    }
-    replaced.sort_by_key(|key| (key.expires_at.is_none(), key.expires_at, key.id));
+    let replaced = store.replaced(consumer.map(|consumer| consumer.id), call.now, SHOWN)?;
     let usage = call.desk.usage().ok();
-    let mut shown = Vec::with_capacity(replaced.len());
-    for key in &replaced {
-        let last = usage.as_ref().map(|usage| usage.last_use(key.id)).transpose()?.flatten();
-        let successor_last = match (&usage, key.rotated_to) {
+    let shapes = replaced.iter().map(|key| RotationShape::new(key, &store, usage.as_ref(), call.now));
+    Ok(Reply::json(&shapes.collect::<Result<Vec<_>, _>>()?))
+}
+
+impl RotationShape {
+    /// Shows a replaced key: how much it and its successor are used. Without the usage file, not at all.
+    pub fn new(
+        key: &KeyRecord,
+        store: &Store,
+        usage: Option<&Usage>,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let last = usage.map(|usage| usage.last_use(key.id)).transpose()?.flatten();
+        let successor_last = match (usage, key.rotated_to) {
             (Some(usage), Some(successor)) => usage.last_used_at(successor)?,
             _ => None,
         };
-        let requests = match &usage {
-            Some(usage) => requests_of(usage, key.id, call.now)?,
-            None => 0,
-        };
-        shown.push(RotationShape {
+        Ok(Self {
             id: Spelled(key.id),
             name: key.name.clone(),
             consumer_id: Spelled(key.consumer),
@@ -787,16 +782,15 @@ pub(super) fn rotation_status(call: &Call<'_>) -> Result<Reply, Problem> {
             hint: key.hint(),
             successor: key.rotated_to.map(Spelled),
             works_until: key.expires_at.map(Spelled),
-            requests_24h: requests,
+            requests_24h: usage.map_or(Ok(0), |usage| requests_of(usage, key.id, now))?,
             last_used_at: last.map(|last| Spelled(last.at)),
             last_used_from: last.and_then(|last| last.from).map(|from| from.to_string()),
             successor_last_used_at: successor_last.map(Spelled),
-        });
+        })
     }
-    Ok(Reply::json(&shown))
 }
 
-fn requests_of(usage: &crate::store::Usage, key: KeyId, now: Timestamp) -> Result<u64, StoreError> {
+fn requests_of(usage: &Usage, key: KeyId, now: Timestamp) -> Result<u64, StoreError> {
     let counts = usage.counts(Query {
         keys: Some(vec![key]),
         period: Period::Hour,

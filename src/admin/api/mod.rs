@@ -28,7 +28,7 @@ pub use audit::{AlertShape, AuditReportShape, AuditRowShape, details as action_d
 pub use consumers::{ConsumerDeleted, ConsumerEditBody, NewConsumerBody};
 pub use keys::{
     BulkRevokeBody, KeyEditBody, KeyRotated, KeysMade, KeysPruned, KeysRevoked, NewKeyBody, PruneBody,
-    RevokeBody, RotateBody, RotationShape,
+    RevokeBody, RevokeFailure, RotateBody, RotationShape,
 };
 pub use system::Whoami;
 pub use usage::UsageRow;
@@ -388,26 +388,7 @@ fn selected(
     pointer: &str,
 ) -> Result<Option<BTreeSet<ConsumerId>>, Problem> {
     let named = wanted.map(|wanted| named_consumer(store, wanted, pointer)).transpose()?;
-    if tags.is_empty() {
-        return Ok(named.map(|consumer| BTreeSet::from([consumer.id])));
-    }
-    let mut tagged = BTreeSet::new();
-    let mut problem = None;
-    store.consumers(&mut |record| {
-        match record {
-            Ok(c) if tags.iter().all(|tag| c.tags.contains(tag)) => drop(tagged.insert(c.id)),
-            Ok(_) => {}
-            Err(error) => problem = Some(error),
-        }
-        problem.is_none()
-    })?;
-    if let Some(error) = problem {
-        return Err(error.into());
-    }
-    if let Some(consumer) = named {
-        tagged.retain(|id| *id == consumer.id);
-    }
-    Ok(Some(tagged))
+    Ok(store.selected(named.map(|consumer| consumer.id), tags)?)
 }
 
 /// Checks that the configuration in force declares a plan.
