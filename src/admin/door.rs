@@ -152,7 +152,8 @@ impl Door {
 
     async fn authenticated(self: Arc<Self>, credential: Credential, came: Came) -> Result<Caller, Problem> {
         let door = Arc::clone(&self);
-        let caller = self.blocking(move || authenticate(&door.desk, &door.attempts, &credential, &came)).await;
+        let caller =
+            self.blocking(move || authenticate(&door.desk, &door.attempts, &credential, &came)).await;
         // Nobody is known yet who may hear of paths and processes: the operator has the log and `/readyz`.
         caller.map_err(|problem| if problem.is_of_the_store() { Problem::no_store() } else { problem })
     }

@@ -509,7 +509,12 @@ pub const CASES: &[Case] = &[
     ("a revoked key where nobody need be known", "GET", "/open/x", &["Authorization: Bearer {revoked}"]),
     ("an unknown key where nobody need be known", "GET", "/open/x", &["Authorization: Bearer {unknown}"]),
     ("a key elsewhere where nobody need be known", "GET", "/open/x", &["Cookie: key={good}"]),
-    ("another credential where nobody need be known", "GET", "/open/x", &["Authorization: Basic dXNlcjpwYXNz"]),
+    (
+        "another credential where nobody need be known",
+        "GET",
+        "/open/x",
+        &["Authorization: Basic dXNlcjpwYXNz"],
+    ),
     (
         "spoofed where nobody need be known",
         "GET",
