@@ -11,7 +11,7 @@ use http::header::{
     HeaderValue, LOCATION, ORIGIN, RANGE, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
 };
 use http::response::Parts;
-use http::{Method, StatusCode, Version};
+use http::{Method, StatusCode, Version, request};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
@@ -26,7 +26,9 @@ use super::forward;
 use super::framing::Framing;
 use super::h2::Caller;
 use super::head::MAX_METHOD;
+use super::links::Links;
 use super::live::Live;
+use super::plain;
 use super::wire::{Peer, Wire};
 use crate::edge::{
     AccessLine, Answer, Cors, Failure, RequestId, Trace, X_REQUEST_ID, client_address, redacted, refusal_of,
@@ -41,11 +43,13 @@ use crate::verify::GRANTS_A_REQUEST;
 pub(super) struct Door {
     gateway: Arc<Gateway>,
     draining: watch::Receiver<bool>,
+    /// To backends, of plain requests.
+    pub(super) links: Arc<Links>,
 }
 
 impl Door {
-    pub(super) fn new(gateway: Arc<Gateway>, draining: watch::Receiver<bool>) -> Self {
-        Self { gateway, draining }
+    pub(super) fn new(gateway: Arc<Gateway>, draining: watch::Receiver<bool>, links: Arc<Links>) -> Self {
+        Self { gateway, draining, links }
     }
 
     fn mono(&self) -> u64 {
@@ -196,6 +200,50 @@ impl Door {
         Ok(engine.decide(&attributes, now))
     }
 
+    /// Turns the backend's head into the client's.
+    pub(super) fn answer_head(
+        &self,
+        session: &mut Session,
+        exchange: &Exchange,
+        mut parts: Parts,
+    ) -> Result<Parts> {
+        let Stage::Forwarding(forwarding) = &exchange.stage else { return Err(Self::unpermitted()) };
+        // Room for all that is added: growing the map moves and hashes everything again.
+        parts.headers.reserve(8);
+        let is_upgrade = parts.status == http::StatusCode::SWITCHING_PROTOCOLS;
+        if !is_upgrade {
+            remove_hop_by_hop(&mut parts.headers);
+        } else if session.is_upgrade_req() {
+            // From here on either side may be silent while the other talks.
+            session.set_read_timeout(None);
+            if let Some(wire) = wire_of(session) {
+                wire.is_upgraded(exchange.setup.caps.upgrade_idle_timeout);
+            }
+        }
+        if session.req_header().version == Version::HTTP_10 {
+            // RFC 9112 §6.1: chunks are not for HTTP/1.0 clients; the end of the connection ends the body.
+            parts.headers.remove(TRANSFER_ENCODING);
+        }
+        exchange.setup.route(forwarding.permit().route().0).response.apply(&mut parts.headers);
+        if let Some(id) = &exchange.id {
+            parts.headers.insert(X_REQUEST_ID, id.as_value().clone());
+        }
+        if let Some(cors) = exchange.setup.cors(forwarding.permit().route().0) {
+            cors.decorate(session.req_header().headers.get(ORIGIN), &mut parts.headers);
+        }
+        if let Some(hsts) = peer_of(session).door.as_ref().and_then(|door| door.hsts.as_ref()) {
+            parts.headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+        if let Some(caller) = &exchange.caller {
+            caller.answered();
+        }
+        exchange.setup.answers.each_permit_header(forwarding.permit(), exchange.began.wall, |name, value| {
+            parts.headers.insert(name, value);
+        });
+        self.settle_keepalive(session);
+        Ok(parts)
+    }
+
     /// Decides, before the head of an answer leaves, whether the connection goes on.
     fn settle_keepalive(&self, session: &mut Session) {
         let head = session.req_header();
@@ -210,9 +258,46 @@ impl Door {
         }
     }
 
+    /// Chooses the server of the next attempt. Returns how long it may be silent.
+    pub(super) fn choose_server(&self, session: &Session, exchange: &mut Exchange) -> Result<Duration> {
+        let Exchange { setup, stage, judged_at, .. } = exchange;
+        // The first attempt follows the decision at once.
+        let now = match stage {
+            Stage::Forwarding(forwarding) if forwarding.attempts == 0 => *judged_at,
+            _ => self.mono(),
+        };
+        let Stage::Forwarding(forwarding) = stage else { return Err(Self::unpermitted()) };
+        let Some(upstream) = setup.upstreams.get(forwarding.permit().upstream()) else {
+            return Error::e_explain(ErrorType::InternalError, "the route has no upstream");
+        };
+        let route = setup.route(forwarding.permit().route().0);
+        forwarding.attempts += 1;
+        forwarding.fault = None;
+        if forwarding.attempts == 1 {
+            forwarding.chosen_at = now;
+            let total = route.total_timeout.or(upstream.total_timeout).filter(|_| !session.is_upgrade_req());
+            forwarding.until = total.map_or(u64::MAX, |total| now.saturating_add(nanos(total)));
+        }
+        if let Some(server) = upstream.choose(forwarding.permit(), now, forwarding.server.as_deref()) {
+            forwarding.server = Some(server);
+            let pause = route.response_timeout.unwrap_or(upstream.response_timeout);
+            return Ok(pause.min(left(forwarding.until, now)));
+        }
+        let mut error = Error::explain(ErrorType::ConnectNoRoute, "no server has an address");
+        error.as_up();
+        exchange.attempt_failed(UpstreamFault::Connect);
+        Err(error)
+    }
+
+    /// There is no permit where there has to be one: nothing is forwarded.
+    #[allow(clippy::unnecessary_box_returns, reason = "as Pingora's errors are")]
+    pub(super) fn unpermitted() -> Box<Error> {
+        Error::explain(ErrorType::InternalError, "nothing permits this request")
+    }
+
     /// Notes that a server cannot be reached, and has another one tried, once: nothing was sent, so any
     /// request may be.
-    fn unreachable(&self, exchange: &mut Exchange, error: &mut Error) {
+    pub(super) fn unreachable(&self, exchange: &mut Exchange, error: &mut Error) {
         exchange.attempt_failed(match error.etype() {
             ErrorType::ConnectTimedout => UpstreamFault::ConnectTimeout,
             _ => UpstreamFault::Connect,
@@ -231,14 +316,69 @@ impl Door {
         }
     }
 
-    /// Notes that the server of this request answered.
-    fn answered(&self, exchange: &Exchange, status: u16) {
+    /// Notes that an exchange with a server broke, and says whether it is tried once more. `reused`: the
+    /// connection had been idle.
+    #[allow(clippy::unnecessary_box_returns, reason = "as Pingora's errors are")]
+    pub(super) fn broken(
+        &self,
+        session: &Session,
+        mut error: Box<Error>,
+        exchange: &mut Exchange,
+        reused: bool,
+    ) -> Box<Error> {
+        if *error.esource() != ErrorSource::Upstream {
+            error.set_retry(false);
+            return error;
+        }
+        // RFC 9110 §9.2.2: only what is idempotent may be sent twice, and only a connection that was idle
+        // breaks for no fault of the request. What was not kept cannot be sent again.
+        if session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated() {
+            error.retry.decide_reuse(reused);
+        } else {
+            error.set_retry(false);
+        }
+        let is_stale = error.retry();
         if let (Stage::Forwarding(forwarding), Some((upstream, series))) =
             (&exchange.stage, exchange.upstream())
-            && let Some(server) = forwarding.server.as_deref()
-            && let Some(down) = upstream.answered(server, status, self.mono())
         {
-            series.set_down(down);
+            let now = self.mono();
+            if is_stale && (forwarding.attempts > 1 || !upstream.may_retry(series.answers(), now)) {
+                error.set_retry(false);
+            }
+            // That a kept connection had been closed says nothing about the server.
+            let server = forwarding.server.as_deref().filter(|_| !is_stale);
+            if let Some(down) = server.and_then(|server| upstream.failed(server, now)) {
+                series.set_down(down);
+            }
+        }
+        let will_retry = error.retry();
+        exchange.attempt_failed(match error.etype() {
+            ErrorType::ReadTimedout | ErrorType::WriteTimedout => UpstreamFault::Timeout,
+            ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed => {
+                UpstreamFault::Broken
+            }
+            _ => UpstreamFault::Protocol,
+        });
+        if will_retry && let Some((_, series)) = exchange.upstream() {
+            series.retried();
+        }
+        error
+    }
+
+    /// Notes that the server of this request answered.
+    pub(super) fn note_answer(&self, exchange: &mut Exchange, status: StatusCode) {
+        let now = self.mono();
+        let Stage::Forwarding(forwarding) = &mut exchange.stage else { return };
+        let took = Duration::from_nanos(now.saturating_sub(forwarding.chosen_at));
+        forwarding.answered_in = Some(took);
+        if let (Stage::Forwarding(forwarding), Some((upstream, series))) =
+            (&exchange.stage, exchange.upstream())
+        {
+            series.answered(took);
+            let server = forwarding.server.as_deref();
+            if let Some(down) = server.and_then(|server| upstream.answered(server, status.as_u16(), now)) {
+                series.set_down(down);
+            }
         }
     }
 
@@ -254,6 +394,21 @@ impl Door {
             answer.headers.insert(name, value);
         });
         answer
+    }
+
+    /// Ends an answer that takes too long in all. One that only pauses too long is ended by the time-out of
+    /// each read.
+    pub(super) fn in_time(&self, session: &Session, exchange: &Exchange) -> Result<()> {
+        if let Stage::Forwarding(forwarding) = &exchange.stage
+            && forwarding.until != u64::MAX
+            && !session.was_upgraded()
+            && self.mono() > forwarding.until
+        {
+            let mut error = Error::explain(ErrorType::ReadTimedout, "the answer takes too long");
+            error.as_up();
+            return Err(error);
+        }
+        Ok(())
     }
 
     async fn fail(&self, session: &mut Session, exchange: &mut Exchange, failure: Failure) -> Result<()> {
@@ -423,6 +578,15 @@ impl ProxyHttp for Door {
         Ok(true)
     }
 
+    /// Forwards what need not go Pingora's way.
+    async fn proxy_upstream_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        if !exchange.is_straight() || !plain::is_plain(session, &exchange.target) {
+            return Ok(true);
+        }
+        self.forward_plainly(session, exchange).await?;
+        Ok(false)
+    }
+
     async fn request_body_filter(
         &self,
         session: &mut Session,
@@ -450,45 +614,19 @@ impl ProxyHttp for Door {
     }
 
     async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
-        let Exchange { setup, stage, judged_at, .. } = exchange;
-        // The first attempt follows the decision at once.
-        let now = match stage {
-            Stage::Forwarding(forwarding) if forwarding.attempts == 0 => *judged_at,
-            _ => self.mono(),
-        };
-        let Stage::Forwarding(forwarding) = stage else {
-            return Error::e_explain(ErrorType::InternalError, "nothing permits this request");
-        };
-        let Some(upstream) = setup.upstreams.get(forwarding.permit().upstream()) else {
-            return Error::e_explain(ErrorType::InternalError, "the route has no upstream");
-        };
-        let route = setup.route(forwarding.permit().route().0);
-        forwarding.attempts += 1;
-        forwarding.fault = None;
-        if forwarding.attempts == 1 {
-            forwarding.chosen_at = now;
-            let total = route.total_timeout.or(upstream.total_timeout).filter(|_| !session.is_upgrade_req());
-            forwarding.until = total.map_or(u64::MAX, |total| now.saturating_add(nanos(total)));
+        let pause = self.choose_server(session, exchange)?;
+        let Stage::Forwarding(forwarding) = &exchange.stage else { return Err(Self::unpermitted()) };
+        let Some(server) = &forwarding.server else { return Err(Self::unpermitted()) };
+        let mut peer = Box::new(server.peer().clone());
+        peer.options.read_timeout = Some(pause);
+        if session.is_upgrade_req()
+            && let Some(wire) = wire_of(session)
+        {
+            // Pingora's time-out would go on after the upgrade, and cut who only listens.
+            wire.limit_silence(pause);
+            peer.options.read_timeout = None;
         }
-        if let Some(server) = upstream.choose(forwarding.permit(), now, forwarding.server.as_deref()) {
-            let mut peer = server.peer();
-            forwarding.server = Some(server);
-            let pause = route.response_timeout.unwrap_or(upstream.response_timeout);
-            peer.options.read_timeout = Some(pause.min(left(forwarding.until, now)));
-            if session.is_upgrade_req()
-                && let Some(wire) = wire_of(session)
-            {
-                // Pingora's time-out would go on after the upgrade, and cut who only listens.
-                if let Some(response) = peer.options.read_timeout.take() {
-                    wire.limit_silence(response);
-                }
-            }
-            return Ok(peer);
-        }
-        let mut error = Error::explain(ErrorType::ConnectNoRoute, "no server has an address");
-        error.as_up();
-        exchange.attempt_failed(UpstreamFault::Connect);
-        Err(error)
+        Ok(peer)
     }
 
     async fn upstream_request_filter(
@@ -499,11 +637,14 @@ impl ProxyHttp for Door {
     ) -> Result<()> {
         // Pingora sends the beginning of a body again when it tries again.
         exchange.received = 0;
-        let Stage::Forwarding(forwarding) = &exchange.stage else {
-            return Error::e_explain(ErrorType::InternalError, "nothing permits this request");
-        };
+        let Stage::Forwarding(forwarding) = &exchange.stage else { return Err(Self::unpermitted()) };
         let version = session.req_header().version;
-        forward::rewrite(head, version, forwarding, exchange, peer_of(session))
+        let blank = RequestHeader::from(http::Request::new(()).into_parts().0);
+        // Pingora keeps the spelling of field names in a second map, which doubles the cost of every change.
+        // Names are case-insensitive (RFC 9110 §5.1), so the map is dropped.
+        let parts = request::Parts::from(std::mem::replace(head, blank));
+        *head = forward::rewrite(parts, version, forwarding, exchange, peer_of(session))?;
+        Ok(())
     }
 
     async fn upstream_response_filter(
@@ -515,18 +656,10 @@ impl ProxyHttp for Door {
         if head.status.is_informational() && head.status != http::StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
         }
-        self.answered(exchange, head.status.as_u16());
         if session.upstream_compression.is_enabled() && !may_compress(head) {
             session.upstream_compression.adjust_level(0);
         }
-        let now = self.mono();
-        if let Stage::Forwarding(forwarding) = &mut exchange.stage {
-            let took = Duration::from_nanos(now.saturating_sub(forwarding.chosen_at));
-            forwarding.answered_in = Some(took);
-            if let Some((_, series)) = exchange.upstream() {
-                series.answered(took);
-            }
-        }
+        self.note_answer(exchange, head.status);
         Ok(())
     }
 
@@ -539,49 +672,11 @@ impl ProxyHttp for Door {
         if head.status.is_informational() && head.status != http::StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
         }
-        let Stage::Forwarding(forwarding) = &exchange.stage else {
-            return Error::e_explain(ErrorType::InternalError, "nothing permits this request");
-        };
-        let mut parts = Parts::from(std::mem::replace(head, blank()));
-        // Room for all that is added: growing the map moves and hashes everything again.
-        parts.headers.reserve(8);
-        let is_upgrade = parts.status == http::StatusCode::SWITCHING_PROTOCOLS;
-        if !is_upgrade {
-            remove_hop_by_hop(&mut parts.headers);
-        } else if session.is_upgrade_req() {
-            // From here on either side may be silent while the other talks.
-            session.set_read_timeout(None);
-            if let Some(wire) = wire_of(session) {
-                wire.is_upgraded(exchange.setup.caps.upgrade_idle_timeout);
-            }
-        }
-        if session.req_header().version == Version::HTTP_10 {
-            // RFC 9112 §6.1: chunks are not for HTTP/1.0 clients; the end of the connection ends the body.
-            parts.headers.remove(TRANSFER_ENCODING);
-        }
-        exchange.setup.route(forwarding.permit().route().0).response.apply(&mut parts.headers);
-        if let Some(id) = &exchange.id {
-            parts.headers.insert(X_REQUEST_ID, id.as_value().clone());
-        }
-        if let Some(cors) = exchange.setup.cors(forwarding.permit().route().0) {
-            cors.decorate(session.req_header().headers.get(ORIGIN), &mut parts.headers);
-        }
-        if let Some(hsts) = peer_of(session).door.as_ref().and_then(|door| door.hsts.as_ref()) {
-            parts.headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
-        }
-        if let Some(caller) = &exchange.caller {
-            caller.answered();
-        }
-        exchange.setup.answers.each_permit_header(forwarding.permit(), exchange.began.wall, |name, value| {
-            parts.headers.insert(name, value);
-        });
-        *head = ResponseHeader::from(parts);
-        self.settle_keepalive(session);
+        let parts = Parts::from(std::mem::replace(head, blank()));
+        *head = ResponseHeader::from(self.answer_head(session, exchange, parts)?);
         Ok(())
     }
 
-    /// Ends an answer that takes too long in all. One that only pauses too long is ended by the time-out of
-    /// each read.
     fn response_body_filter(
         &self,
         session: &mut Session,
@@ -589,15 +684,8 @@ impl ProxyHttp for Door {
         is_end: bool,
         exchange: &mut Exchange,
     ) -> Result<Option<Duration>> {
-        if let Stage::Forwarding(forwarding) = &exchange.stage
-            && forwarding.until != u64::MAX
-            && !is_end
-            && !session.was_upgraded()
-            && self.mono() > forwarding.until
-        {
-            let mut error = Error::explain(ErrorType::ReadTimedout, "the answer takes too long");
-            error.as_up();
-            return Err(error);
+        if !is_end {
+            self.in_time(session, exchange)?;
         }
         Ok(None)
     }
@@ -617,47 +705,11 @@ impl ProxyHttp for Door {
         &self,
         _peer: &HttpPeer,
         session: &mut Session,
-        mut error: Box<Error>,
+        error: Box<Error>,
         exchange: &mut Exchange,
         reused: bool,
     ) -> Box<Error> {
-        if *error.esource() != ErrorSource::Upstream {
-            error.set_retry(false);
-            return error;
-        }
-        // RFC 9110 §9.2.2: only what is idempotent may be sent twice, and only a connection that was idle
-        // breaks for no fault of the request. What was not kept cannot be sent again.
-        if session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated() {
-            error.retry.decide_reuse(reused);
-        } else {
-            error.set_retry(false);
-        }
-        let is_stale = error.retry();
-        if let (Stage::Forwarding(forwarding), Some((upstream, series))) =
-            (&exchange.stage, exchange.upstream())
-        {
-            let now = self.mono();
-            if is_stale && (forwarding.attempts > 1 || !upstream.may_retry(series.answers(), now)) {
-                error.set_retry(false);
-            }
-            // That a kept connection had been closed says nothing about the server.
-            let server = forwarding.server.as_deref().filter(|_| !is_stale);
-            if let Some(down) = server.and_then(|server| upstream.failed(server, now)) {
-                series.set_down(down);
-            }
-        }
-        let will_retry = error.retry();
-        exchange.attempt_failed(match error.etype() {
-            ErrorType::ReadTimedout | ErrorType::WriteTimedout => UpstreamFault::Timeout,
-            ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed => {
-                UpstreamFault::Broken
-            }
-            _ => UpstreamFault::Protocol,
-        });
-        if will_retry && let Some((_, series)) = exchange.upstream() {
-            series.retried();
-        }
-        error
+        self.broken(session, error, exchange, reused)
     }
 
     async fn fail_to_proxy(
@@ -843,12 +895,12 @@ fn shown_by(permit: &Permit) -> (Option<(usize, &str)>, Option<KeyId>, Option<Co
     (Some(permit.route()), identity.map(Identity::key_id), consumer)
 }
 
-fn wire_of(session: &Session) -> Option<&Wire> {
+pub(super) fn wire_of(session: &Session) -> Option<&Wire> {
     // The deref matters: a boxed stream is a stream too.
     session.stream().and_then(|stream| (**stream).as_any().downcast_ref::<Wire>())
 }
 
-fn peer_of(session: &Session) -> &Peer {
+pub(super) fn peer_of(session: &Session) -> &Peer {
     static NOBODY: Peer = Peer::nobody();
     wire_of(session).map(Wire::peer).or_else(|| caller_of(session).map(Caller::peer)).unwrap_or(&NOBODY)
 }
@@ -980,8 +1032,8 @@ const COMPRESSION: u32 = 5;
 /// What the types of gRPC's messages begin with.
 const GRPC: &[u8] = b"application/grpc";
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+pub(super) const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+pub(super) const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// A refused body up to this long is read, to keep the connection; a longer one ends it.
 const DRAIN: u64 = 64 * 1024;

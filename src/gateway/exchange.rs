@@ -153,6 +153,14 @@ impl Exchange {
         Some(self.setup.route(forwarding.permit.route().0))
     }
 
+    /// Says whether its answer is passed on as it is, by a server that is asked in HTTP/1.1.
+    pub(super) fn is_straight(&self) -> bool {
+        let Stage::Forwarding(forwarding) = &self.stage else { return false };
+        let permit = &forwarding.permit;
+        let upstream = self.setup.upstreams.get(permit.upstream());
+        !self.setup.compresses(permit.route().0) && upstream.is_some_and(Upstream::speaks_http1)
+    }
+
     /// Notes a failed attempt.
     pub(super) fn attempt_failed(&mut self, fault: UpstreamFault) {
         if let Some((_, series)) = self.upstream() {

@@ -10,19 +10,15 @@ use super::exchange::{Exchange, Forwarding};
 use super::wire::Peer;
 use crate::edge::{RequestId, Sent, TRACEPARENT, X_REQUEST_ID, trace_is_sound};
 
-/// Turns the client's head into the backend's. That it takes a [`Forwarding`] is what keeps an unjudged
+/// Turns the client's head into the backend's; `version` is the client's. That it takes a [`Forwarding`] is what keeps an unjudged
 /// request from being sent.
 pub(super) fn rewrite(
-    head: &mut RequestHeader,
+    mut parts: Parts,
     version: Version,
     forwarding: &Forwarding,
     exchange: &Exchange,
     peer: &Peer,
-) -> pingora::Result<()> {
-    // Pingora keeps the spelling of field names in a second map, which doubles the cost of every change.
-    // Names are case-insensitive (RFC 9110 §5.1), so the map is dropped.
-    let blank = RequestHeader::from(http::Request::new(()).into_parts().0);
-    let mut parts = Parts::from(std::mem::replace(head, blank));
+) -> pingora::Result<RequestHeader> {
     let permit = forwarding.permit();
     let headers = &mut parts.headers;
     // Room for all that is added: growing the map moves and hashes everything again.
@@ -69,11 +65,11 @@ pub(super) fn rewrite(
         .map_err(|error| pingora::Error::because(pingora::ErrorType::InternalError, "signing", error))?;
     identification.seal(headers, permit, &sent);
 
-    *head = RequestHeader::from(parts);
+    let mut head = RequestHeader::from(parts);
     if head.raw_path() != target {
         head.set_raw_path(target)?;
     }
-    Ok(())
+    Ok(head)
 }
 
 /// What a client sent of the names looked after here. Found in one look at every name: most requests

@@ -16,9 +16,11 @@ mod framing;
 mod h2;
 mod head;
 mod holders;
+mod links;
 mod listen;
 mod live;
 mod pipe;
+mod plain;
 mod route;
 mod setup;
 mod upstream;
@@ -46,6 +48,7 @@ use callers::Callers;
 use connection::Connections;
 use door::Door;
 pub use holders::{Asked, Holders};
+use links::Links;
 pub use listen::{BindError, Bound, ListenAddress, Listener};
 use live::Lives;
 use setup::Setup;
@@ -180,14 +183,15 @@ impl Gateway {
             upstream_keepalive_pool_size: keepalive,
             ..ServerConf::default()
         };
-        let door = Door::new(Arc::clone(self), watched.clone());
+        let links = Arc::new(Links::new(self.verifier.clock(), keepalive));
+        let door = Door::new(Arc::clone(self), watched.clone(), Arc::clone(&links));
         let mut proxy = HttpProxy::new(door, Arc::new(conf));
         let mut options = HttpServerOptions::default();
         // Not to proxy it: Pingora's own refusal would pass by our answers and logs.
         options.allow_connect_method_proxying = true;
         proxy.server_options = Some(options);
         proxy.handle_init_modules();
-        Worker { gateway: Arc::clone(self), proxy: Arc::new(proxy), draining, watched }
+        Worker { gateway: Arc::clone(self), proxy: Arc::new(proxy), links, draining, watched }
     }
 
     fn setup(&self) -> Arc<Setup> {
@@ -209,6 +213,7 @@ impl Gateway {
 pub struct Worker {
     gateway: Arc<Gateway>,
     proxy: Arc<HttpProxy<Door>>,
+    links: Arc<Links>,
     draining: watch::Sender<bool>,
     watched: watch::Receiver<bool>,
 }
@@ -224,6 +229,7 @@ impl Worker {
         // Ends with this call.
         let mut watching = JoinSet::new();
         watching.spawn(Arc::clone(&lives).watch(Arc::clone(&self.gateway)));
+        watching.spawn(Arc::clone(&self.links).watch());
         for (number, listener) in listeners.into_iter().enumerate() {
             let connections = Connections::new(
                 Arc::clone(&self.gateway),

@@ -35,6 +35,7 @@ mod live;
 mod metrics;
 mod origin;
 mod peppers;
+mod plain;
 mod planting;
 mod power;
 mod process;

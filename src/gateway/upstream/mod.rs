@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 use pingora::upstreams::peer::{HttpPeer, PeerOptions};
 
-use crate::config::{self, Address, Balance, Ejection, HealthCheck};
+use crate::config::{self, Address, Balance, Ejection, HealthCheck, Protocol};
 use crate::policy::Permit;
 
 use budget::Budget;
@@ -37,6 +37,8 @@ pub(super) struct Upstream {
     secret: Option<HeaderValue>,
     pub(super) response_timeout: Duration,
     pub(super) total_timeout: Option<Duration>,
+    /// Whether nothing else is agreed on with its servers.
+    speaks_http1: bool,
     servers: Vec<Server>,
     pool: ArcSwap<Pool>,
     turn: AtomicUsize,
@@ -78,6 +80,7 @@ impl Upstream {
                 .and_then(|secret| HeaderValue::from_bytes(secret.expose()).ok()),
             response_timeout: spec.response_timeout,
             total_timeout: spec.total_timeout,
+            speaks_http1: spec.protocol == Protocol::Http1,
             servers,
             pool: ArcSwap::from_pointee(Pool::default()),
             turn: AtomicUsize::new(0),
@@ -136,6 +139,11 @@ impl Upstream {
             (_, Some(tried)) => pool.another(turn(), tried),
         };
         endpoint.map(|endpoint| Chosen::new(endpoint, self.balance))
+    }
+
+    /// Says whether its servers are asked in HTTP/1.1, come what may.
+    pub(super) fn speaks_http1(&self) -> bool {
+        self.speaks_http1
     }
 
     /// Notes that a request to a server failed. Returns how many are passed over if that has changed.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
-use pingora::upstreams::peer::HttpPeer;
+use pingora::upstreams::peer::{HttpPeer, Peer};
 
 use super::ServerState;
 use crate::config::Balance;
@@ -28,6 +28,8 @@ pub(in crate::gateway) struct Endpoint {
     /// Made once: a request copies it.
     pub(super) peer: HttpPeer,
     weight: u32,
+    /// The same as that of an endpoint before it only if a connection to one is a connection to the other.
+    id: u64,
     /// What places it among callers, the same in every process.
     seed: u64,
     /// Outlives reloads.
@@ -51,14 +53,29 @@ pub(super) struct Vitals {
 impl Endpoint {
     /// Makes one. If one of that address is among `known`, what is known of it goes along.
     pub(super) fn new(address: String, peer: HttpPeer, weight: u32, known: &[Arc<Self>]) -> Self {
-        let vitals =
-            known.iter().find(|other| other.address == address).map(|other| Arc::clone(&other.vitals));
-        Self { seed: hash(address.as_bytes()), vitals: vitals.unwrap_or_default(), address, peer, weight }
+        // Relaxed: the numbers need only differ.
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let before = known.iter().find(|other| other.address == address);
+        // A connection that was made under the same settings is as good as a new one.
+        let same = before.filter(|other| other.peer.reuse_hash() == peer.reuse_hash());
+        Self {
+            id: same.map_or_else(|| MADE.fetch_add(1, Ordering::Relaxed), |other| other.id),
+            seed: hash(address.as_bytes()),
+            vitals: before.map(|other| Arc::clone(&other.vitals)).unwrap_or_default(),
+            address,
+            peer,
+            weight,
+        }
     }
 
     /// Returns what Pingora needs to connect to it.
-    pub(in crate::gateway) fn peer(&self) -> Box<HttpPeer> {
-        Box::new(self.peer.clone())
+    pub(in crate::gateway) fn peer(&self) -> &HttpPeer {
+        &self.peer
+    }
+
+    /// Returns what tells its connections from all others, in this process.
+    pub(in crate::gateway) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(super) fn socket_address(&self) -> Option<SocketAddr> {
@@ -239,6 +256,10 @@ impl Chosen {
             endpoint.vitals.in_flight.fetch_add(1, Ordering::Relaxed);
         }
         Self { endpoint, is_counted }
+    }
+
+    pub(in crate::gateway) fn endpoint(&self) -> Arc<Endpoint> {
+        Arc::clone(&self.endpoint)
     }
 }
 

@@ -85,7 +85,7 @@ async fn ask_all(setup: Arc<Setup>, index: usize) {
 
 /// Asks one server; whether it answered well, `None` if it did not answer.
 async fn ask(connector: &Connector, endpoint: &Endpoint, head: RequestHeader) -> Option<bool> {
-    let mut peer: HttpPeer = (*endpoint.peer()).clone();
+    let mut peer: HttpPeer = endpoint.peer().clone();
     peer.options.read_timeout = None;
     let (mut session, _) = connector.get_http_session(&peer).await.ok()?;
     let head = if session.as_http2().is_some() { head_of_http2(head, peer.is_tls())? } else { head };

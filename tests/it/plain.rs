@@ -1,0 +1,185 @@
+//! The short way of requests without a body beside Pingora's, which everything else takes: nobody at either
+//! end can tell which was taken.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use crate::harness::{Answer, CONFIG, Client, Gate};
+
+/// What makes a request take Pingora's way, and is passed on by neither.
+const LONG_WAY: &str = "Keep-Alive: timeout=5\r\n";
+
+/// What the backend answers, by number, and whether it then closes.
+const ANSWERS: [(&str, bool); 14] = [
+    ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: 1\r\n\r\nok", false),
+    ("HTTP/1.1 200 Fine\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", false),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Trailer: 1\r\n\r\n", true),
+    ("HTTP/1.0 200 OK\r\nX-A: 1\r\n\r\nto the end", true),
+    ("HTTP/1.1 200 OK\r\n\r\nto the end", true),
+    ("HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n", false),
+    ("HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nContent-Length: 7\r\n\r\n", false),
+    ("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false),
+    ("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 3\r\n\r\n", false),
+    (
+        "HTTP/1.1 200 OK\r\nConnection: X-Hop, close\r\nX-Hop: 1\r\nKeep-Alive: timeout=1\r\nContent-Length: 2\r\n\r\nok",
+        true,
+    ),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", true),
+    ("HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nContent-Length: 2\r\n\r\nok", false),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", true),
+    ("SSH-2.0-nonsense\r\n\r\n", true),
+];
+
+/// Which of them is two.
+const INTERIM: usize = 7;
+
+/// A backend that answers as it is told in the query, and keeps every head it gets.
+#[derive(Default)]
+struct Backend {
+    heads: Mutex<Vec<String>>,
+    connections: AtomicUsize,
+}
+
+impl Backend {
+    fn start() -> (SocketAddr, Arc<Self>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let backend = Arc::new(Self::default());
+        let all = Arc::clone(&backend);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                all.connections.fetch_add(1, Ordering::SeqCst);
+                let all = Arc::clone(&all);
+                thread::spawn(move || while all.serve(stream.as_ref().unwrap()).is_some() {});
+            }
+        });
+        (address, backend)
+    }
+
+    fn serve(&self, mut stream: &TcpStream) -> Option<()> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut one = [0];
+            stream.read_exact(&mut one).ok()?;
+            head.push(one[0]);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let number: usize = head.split_once("?n=")?.1.split_once(' ')?.0.parse().unwrap();
+        let is_head = head.starts_with("HEAD");
+        self.heads.lock().unwrap().push(head);
+        let (answer, closes) = ANSWERS[number];
+        let interim = if number == INTERIM { answer.find("\r\n\r\n").unwrap() + 4 } else { 0 };
+        let end = answer[interim..].find("\r\n\r\n").map(|at| interim + at + 4).filter(|_| is_head);
+        let end = end.unwrap_or(answer.len());
+        stream.write_all(&answer.as_bytes()[..end]).unwrap();
+        if closes {
+            stream.shutdown(std::net::Shutdown::Both).ok()?;
+            return None;
+        }
+        Some(())
+    }
+
+    /// Returns the last head, without what differs from request to request.
+    fn last(&self) -> Vec<String> {
+        let head = self.heads.lock().unwrap().last().unwrap().clone();
+        let mut lines: Vec<_> =
+            head.split("\r\n").filter(|line| is_lasting(line)).map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+}
+
+fn is_lasting(line: &str) -> bool {
+    !["x-request-id:", "x-ratelimit-", "ratelimit:", "date:"]
+        .iter()
+        .any(|name| line.to_ascii_lowercase().starts_with(name))
+}
+
+/// Sends a request and returns what comes, interim answers too.
+fn ask(client: &mut Client, method: &str, number: usize, fields: &str) -> Vec<(Vec<String>, String)> {
+    client.send(format!("{method} /public/1?n={number} HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+    let mut all = Vec::new();
+    loop {
+        let answer = if method == "HEAD" { client.head_answer() } else { client.answer() };
+        let is_last = answer.status >= 200;
+        all.push(shown(&answer));
+        if is_last {
+            return all;
+        }
+    }
+}
+
+fn shown(answer: &Answer) -> (Vec<String>, String) {
+    let mut lines: Vec<_> =
+        answer.head.split("\r\n").filter(|line| is_lasting(line)).map(str::to_lowercase).collect();
+    lines.sort();
+    let body = String::from_utf8(answer.body.clone()).unwrap();
+    // A refusal of ours says whose it is.
+    let body = body.split("\"request_id\"").next().unwrap().to_owned();
+    (lines, body)
+}
+
+#[test]
+fn nobody_can_tell_the_short_way_from_pingoras() {
+    let (address, backend) = Backend::start();
+    let gate = Gate::start(&CONFIG.replace("{echo}", &address.to_string()));
+    let fields = "User-Agent: t\r\nAccept: a\r\nAccept: b\r\nCookie: c=1\r\nX-Consumer-Id: evil\r\nX_Forwarded_For: 6.6.6.6\r\n";
+    for method in ["GET", "HEAD", "DELETE", "OPTIONS", "POST"] {
+        for number in 0..ANSWERS.len() {
+            let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
+            let what = format!("{method} {:?}", ANSWERS[number].0);
+            for connection in ["", "Connection: keep-alive\r\n", "Connection: Close\r\n"] {
+                let fields = format!("{fields}{length}{connection}");
+                let short = ask(&mut gate.connect(), method, number, &fields);
+                let asked = backend.last();
+                let long = ask(&mut gate.connect(), method, number, &format!("{fields}{LONG_WAY}"));
+                assert_eq!(short, long, "{what}");
+                assert_eq!(asked, backend.last(), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_way_keeps_its_connections_and_drops_those_that_were_closed() {
+    let (address, backend) = Backend::start();
+    let gate = Gate::start(&CONFIG.replace("{echo}", &address.to_string()));
+    let mut client = gate.connect();
+    let connections = || backend.connections.load(Ordering::SeqCst);
+    for _ in 0..5 {
+        for number in [0, 1, 5, 6, 7, 8] {
+            ask(&mut client, "GET", number, "");
+        }
+    }
+    assert_eq!(connections(), 1);
+    ask(&mut client, "GET", 0, LONG_WAY);
+    ask(&mut client, "GET", 0, LONG_WAY);
+    assert_eq!(connections(), 2, "the other way has its own");
+    // A connection that ended with its answer, or after it, is not used again.
+    for number in [2, 3, 4, 9, 10] {
+        let before = connections();
+        ask(&mut client, "GET", number, "");
+        ask(&mut client, "GET", 0, "");
+        assert_eq!(connections(), before + 1, "{:?}", ANSWERS[number].0);
+    }
+}
+
+#[test]
+fn an_upgrade_nobody_asked_for_is_no_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let gate = Gate::start(&CONFIG.replace("{echo}", &listener.local_addr().unwrap().to_string()));
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nhi",
+            );
+        }
+    });
+    let answer = gate.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!((answer.status, answer.code().as_str()), (502, "bad_gateway"));
+}
