@@ -13,6 +13,7 @@ use pingora::connectors::{ConnectorOptions, TransportConnector};
 use pingora::protocols::Stream;
 use tokio::io::{AsyncRead, ReadBuf};
 
+use super::alarm::Alarm;
 use super::upstream::Endpoint;
 use crate::verify::Clock;
 
@@ -20,7 +21,13 @@ use crate::verify::Clock;
 pub(super) struct Links {
     connector: TransportConnector,
     clock: Clock,
-    idle: Mutex<Idle<Stream>>,
+    idle: Mutex<Idle<Link>>,
+}
+
+/// A connection to a backend, and how long is waited for it.
+pub(super) struct Link {
+    pub(super) stream: Stream,
+    pub(super) alarm: Alarm,
 }
 
 impl Links {
@@ -30,27 +37,30 @@ impl Links {
         Self { connector, clock, idle: Mutex::new(Idle::new(most)) }
     }
 
-    /// Takes the connection to a server that was used last, or opens one. Says whether it was used before.
+    /// Takes the connection to a server that was used last, or opens one, and has its alarm go off after
+    /// `pause`. Says whether it was used before.
     ///
     /// # Errors
     /// It cannot be connected to.
-    pub(super) async fn to(&self, endpoint: &Endpoint) -> Result<(Stream, bool)> {
+    pub(super) async fn to(&self, endpoint: &Endpoint, pause: Duration) -> Result<(Link, bool)> {
         let now = self.now();
         loop {
-            let Some(mut link) = self.idle().take(endpoint.id()) else { break };
-            if now < link.until && is_open(&mut link.stream) {
-                return Ok((link.stream, true));
+            let Some(mut kept) = self.idle().take(endpoint.id()) else { break };
+            if now < kept.until && kept.link.is_open() {
+                kept.link.alarm.set(pause);
+                return Ok((kept.link, true));
             }
         }
-        Ok((self.connector.new_stream(endpoint.peer()).await?, false))
+        let stream = self.connector.new_stream(endpoint.peer()).await?;
+        Ok((Link { stream, alarm: Alarm::after(pause) }, false))
     }
 
     /// Keeps a connection that may be used again.
-    pub(super) fn keep(&self, endpoint: &Endpoint, stream: Stream) {
+    pub(super) fn keep(&self, endpoint: &Endpoint, link: Link) {
         let since = self.now();
         let lasts = endpoint.peer().options.idle_timeout.map_or(u64::MAX, nanos);
-        let link = Link { stream, since, until: since.saturating_add(lasts) };
-        let _one_too_many = self.idle().keep(endpoint.id(), link);
+        let kept = Kept { link, since, until: since.saturating_add(lasts) };
+        let _one_too_many = self.idle().keep(endpoint.id(), kept);
     }
 
     /// Closes what is of no more use, again and again, until it is dropped.
@@ -58,7 +68,7 @@ impl Links {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let now = self.now();
-            self.idle().keep_only(|link| now < link.until && is_open(&mut link.stream));
+            self.idle().keep_only(|kept| now < kept.until && kept.link.is_open());
         }
     }
 
@@ -67,41 +77,51 @@ impl Links {
     }
 
     /// Held for moments, and by its worker's one thread.
-    fn idle(&self) -> MutexGuard<'_, Idle<Stream>> {
+    fn idle(&self) -> MutexGuard<'_, Idle<Link>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Link {
+    /// Says whether nothing has come: not the end, nor an answer nobody asked for, after which it is not to be
+    /// trusted.
+    fn is_open(&mut self) -> bool {
+        let mut byte = [0];
+        let mut context = Context::from_waker(Waker::noop());
+        Pin::new(&mut self.stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
+    }
+}
+
 /// Connections nobody uses.
-struct Idle<S> {
+struct Idle<L> {
     /// By [`Endpoint::id`], the longest idle first. Empty lists go at the next look at all of them.
-    lists: BTreeMap<u64, Vec<Link<S>>>,
+    lists: BTreeMap<u64, Vec<Kept<L>>>,
     count: usize,
     most: usize,
 }
 
-struct Link<S> {
-    stream: S,
+struct Kept<L> {
+    link: L,
     /// When it became idle, and when it will have been for too long, monotonic nanoseconds.
     since: u64,
     until: u64,
 }
 
-impl<S> Idle<S> {
+impl<L> Idle<L> {
     fn new(most: usize) -> Self {
         Self { lists: BTreeMap::new(), count: 0, most }
     }
 
     /// Takes the one that was used last: the others can then grow old.
-    fn take(&mut self, id: u64) -> Option<Link<S>> {
-        let link = self.lists.get_mut(&id)?.pop()?;
+    fn take(&mut self, id: u64) -> Option<Kept<L>> {
+        let kept = self.lists.get_mut(&id)?.pop()?;
         self.count -= 1;
-        Some(link)
+        Some(kept)
     }
 
     /// Adds one. Returns the one that is then too many, which is the longest idle of all.
-    fn keep(&mut self, id: u64, link: Link<S>) -> Option<Link<S>> {
-        self.lists.entry(id).or_default().push(link);
+    fn keep(&mut self, id: u64, kept: Kept<L>) -> Option<Kept<L>> {
+        self.lists.entry(id).or_default().push(kept);
         self.count += 1;
         if self.count <= self.most {
             return None;
@@ -112,21 +132,13 @@ impl<S> Idle<S> {
         Some(oldest.remove(0))
     }
 
-    fn keep_only(&mut self, mut is_of_use: impl FnMut(&mut Link<S>) -> bool) {
+    fn keep_only(&mut self, mut is_of_use: impl FnMut(&mut Kept<L>) -> bool) {
         self.lists.retain(|_, list| {
             list.retain_mut(&mut is_of_use);
             !list.is_empty()
         });
         self.count = self.lists.values().map(Vec::len).sum();
     }
-}
-
-/// Says whether nothing has come: not the end, nor an answer nobody asked for, after which it is not to be
-/// trusted.
-fn is_open(stream: &mut Stream) -> bool {
-    let mut byte = [0];
-    let mut context = Context::from_waker(Waker::noop());
-    Pin::new(stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -140,19 +152,19 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 mod tests {
     use super::*;
 
-    fn link(stream: char, since: u64) -> Link<char> {
-        Link { stream, since, until: since + 10 }
+    fn kept(link: char, since: u64) -> Kept<char> {
+        Kept { link, since, until: since + 10 }
     }
 
     fn taken(idle: &mut Idle<char>, id: u64) -> String {
-        std::iter::from_fn(|| idle.take(id)).map(|link| link.stream).collect()
+        std::iter::from_fn(|| idle.take(id)).map(|kept| kept.link).collect()
     }
 
     #[test]
     fn who_was_used_last_is_used_next_and_only_for_its_own_server() {
         let mut idle = Idle::new(10);
-        for (id, stream, since) in [(1, 'a', 1), (2, 'x', 2), (1, 'b', 3)] {
-            assert!(idle.keep(id, link(stream, since)).is_none());
+        for (id, link, since) in [(1, 'a', 1), (2, 'x', 2), (1, 'b', 3)] {
+            assert!(idle.keep(id, kept(link, since)).is_none());
         }
         assert_eq!(taken(&mut idle, 1), "ba");
         assert_eq!(taken(&mut idle, 3), "");
@@ -162,22 +174,22 @@ mod tests {
     #[test]
     fn one_too_many_costs_the_longest_idle_of_all_servers() {
         let mut idle = Idle::new(2);
-        assert!(idle.keep(1, link('a', 1)).is_none());
-        assert!(idle.keep(2, link('x', 2)).is_none());
-        assert_eq!(idle.keep(2, link('y', 3)).map(|link| link.stream), Some('a'));
+        assert!(idle.keep(1, kept('a', 1)).is_none());
+        assert!(idle.keep(2, kept('x', 2)).is_none());
+        assert_eq!(idle.keep(2, kept('y', 3)).map(|kept| kept.link), Some('a'));
         assert_eq!((taken(&mut idle, 1), taken(&mut idle, 2)), (String::new(), "yx".to_owned()));
-        assert!(idle.keep(2, link('z', 4)).is_none(), "an empty list is nobody's oldest");
+        assert!(idle.keep(2, kept('z', 4)).is_none(), "an empty list is nobody's oldest");
         let mut none = Idle::new(0);
-        assert!(none.keep(1, link('a', 1)).is_some() && none.take(1).is_none());
+        assert!(none.keep(1, kept('a', 1)).is_some() && none.take(1).is_none());
     }
 
     #[test]
     fn what_is_of_no_use_is_dropped_and_no_longer_counted() {
         let mut idle = Idle::new(10);
         for (id, since) in [(1, 1), (1, 5), (2, 2), (3, 9)] {
-            idle.keep(id, link('a', since));
+            idle.keep(id, kept('a', since));
         }
-        idle.keep_only(|link| 12 < link.until);
+        idle.keep_only(|kept| 12 < kept.until);
         assert_eq!((idle.count, idle.lists.keys().copied().collect::<Vec<_>>()), (2, vec![1, 3]));
     }
 }

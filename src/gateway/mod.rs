@@ -5,6 +5,7 @@
 //! is worded by `edge` and sent, or a permit becomes a [`Forwarding`](exchange), without which nothing
 //! is forwarded; `forward` writes the head the backend gets.
 
+mod alarm;
 mod announced;
 mod callers;
 mod connection;

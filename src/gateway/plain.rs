@@ -5,6 +5,11 @@
 //! `door`'s; nothing a client or a backend sees tells the two ways apart. Whatever needs more, or is in
 //! doubt, goes Pingora's.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
@@ -16,10 +21,12 @@ use pingora::protocols::http::v1::client::HttpSession;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
+use super::alarm::Alarm;
 use super::door::{Door, KEEP_ALIVE, PROXY_CONNECTION, peer_of, wire_of};
 use super::exchange::{Exchange, Stage};
 use super::forward;
-use super::upstream::Chosen;
+use super::links::Link;
+use super::upstream::{Chosen, Endpoint};
 
 /// Says whether a head asks for nothing but itself to be forwarded: no body, no upgrade, and nothing that is
 /// between the client and us but whether the connection goes on.
@@ -66,7 +73,7 @@ impl Door {
         let Some(server) = forwarding.server.as_ref().map(Chosen::endpoint) else {
             return Err(Self::unpermitted());
         };
-        let (stream, reused) = match self.links.to(&server).await {
+        let (link, reused) = match self.links.to(&server, pause).await {
             Ok(link) => link,
             Err(mut error) => {
                 error.as_up();
@@ -74,15 +81,12 @@ impl Door {
                 return Err(error);
             }
         };
-        let mut backend = HttpSession::new_with_options(stream, server.peer());
-        backend.read_timeout = Some(pause);
-        backend.write_timeout = server.peer().options.write_timeout;
+        let mut backend = Backend::over(link, &server, pause);
         if let Err(error) = self.converse(session, &mut backend, exchange).await {
             return Err(self.broken(session, error, exchange, reused));
         }
-        backend.respect_keepalive();
-        if let Some(stream) = backend.reuse().await {
-            self.links.keep(&server, stream);
+        if let Some(link) = backend.finish().await {
+            self.links.keep(&server, link);
         }
         Ok(())
     }
@@ -90,30 +94,30 @@ impl Door {
     async fn converse(
         &self,
         session: &mut Session,
-        backend: &mut HttpSession,
+        backend: &mut Backend,
         exchange: &mut Exchange,
     ) -> Result<()> {
         let head = Box::new(Self::asked(session, exchange)?);
-        backend.write_request_header(head).await.map_err(Error::into_up)?;
+        backend.http.write_request_header(head).await.map_err(Error::into_up)?;
         loop {
             tokio::select! {
                 biased;
-                read = backend.read_response() => read.map_err(Error::into_up)?,
+                read = backend.read_head() => read?,
                 gone = left(session) => return Err(gone),
             };
-            let Some(head) = backend.resp_header().filter(|head| head.status.is_informational()) else {
+            let Some(head) = backend.http.resp_header().filter(|head| head.status.is_informational()) else {
                 break;
             };
             if head.status == StatusCode::SWITCHING_PROTOCOLS {
-                return Err(
-                    Error::explain(ErrorType::InvalidHTTPHeader, "nobody asked for an upgrade").into_up()
-                );
+                let error = Error::explain(ErrorType::InvalidHTTPHeader, "nobody asked for an upgrade");
+                return Err(error.into_up());
             }
             let head = Box::new(head.clone());
             session.write_response_header(head, false).await.map_err(Error::into_down)?;
+            backend.alarm.set(backend.pause);
         }
-        let is_over = backend.is_body_done();
-        let Some(head) = backend.resp_header() else { return Err(Self::unpermitted()) };
+        let is_over = backend.http.is_body_done();
+        let Some(head) = backend.http.resp_header() else { return Err(Self::unpermitted()) };
         self.note_answer(exchange, head.status);
         let parts = self.answer_head(session, exchange, answered(session, head, is_over))?;
         let head = Box::new(ResponseHeader::from(parts));
@@ -124,13 +128,16 @@ impl Door {
     async fn pass_body(
         &self,
         session: &mut Session,
-        backend: &mut HttpSession,
+        backend: &mut Backend,
         exchange: &Exchange,
     ) -> Result<()> {
-        while !backend.is_body_done() {
+        while !backend.http.is_body_done() {
+            // The client may have taken its time.
+            backend.alarm.set(backend.pause);
             let read = tokio::select! {
                 biased;
-                read = backend.read_body_ref() => read.map_err(Error::into_up)?,
+                read = backend.http.read_body_ref() => read.map_err(Error::into_up)?,
+                () = poll_fn(|cx| backend.alarm.poll(cx)) => return Err(silent()),
                 gone = left(session) => return Err(gone),
             };
             let Some(piece) = read else { break };
@@ -155,6 +162,48 @@ impl Door {
         head.headers.remove(CONNECTION);
         forward::rewrite(head, asked.version, forwarding, exchange, peer_of(session))
     }
+}
+
+/// The other end of a request.
+struct Backend {
+    http: HttpSession,
+    alarm: Alarm,
+    /// How long it may be silent.
+    pause: Duration,
+}
+
+impl Backend {
+    fn over(link: Link, server: &Endpoint, pause: Duration) -> Self {
+        let mut http = HttpSession::new_with_options(link.stream, server.peer());
+        // No time-out of Pingora's for reads, which would make a timer for each.
+        http.write_timeout = server.peer().options.write_timeout;
+        Self { http, alarm: link.alarm, pause }
+    }
+
+    /// Reads a head, if it comes before the alarm goes off.
+    async fn read_head(&mut self) -> Result<()> {
+        poll_fn(|cx| {
+            // Begun anew at each look, for which Pingora keeps what has come: it has room for the most fields
+            // there may be, and within this future all of that would be moved with every request.
+            if let Poll::Ready(read) = pin!(self.http.read_response()).poll(cx) {
+                return Poll::Ready(read.map(drop).map_err(Error::into_up));
+            }
+            self.alarm.poll(cx).map(|()| Err(silent()))
+        })
+        .await
+    }
+
+    /// Returns the connection if another request can go over it.
+    async fn finish(mut self) -> Option<Link> {
+        self.http.respect_keepalive();
+        let stream = self.http.reuse().await?;
+        Some(Link { stream, alarm: self.alarm })
+    }
+}
+
+#[allow(clippy::unnecessary_box_returns, reason = "as Pingora's errors are")]
+fn silent() -> Box<Error> {
+    Error::explain(ErrorType::ReadTimedout, "the backend is silent").into_up()
 }
 
 /// Returns the head of an answer, framed for the client.

@@ -27,6 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep};
 
+use super::alarm::Alarm;
 use super::framing::Framing;
 use super::head::{Found, Scan};
 use super::live::Live;
@@ -110,10 +111,8 @@ pub(super) struct Wire {
     scan: Scan,
     /// What is still to come of the request's body, and how long it may be silent.
     body: Mutex<Body>,
-    /// When the phase must be over. The timer may be armed for an earlier moment: it is moved when it
-    /// fires, not at every request.
-    deadline: Instant,
-    timer: Pin<Box<Sleep>>,
+    /// When the phase must be over.
+    alarm: Alarm,
     write: Vec<u8>,
     written: usize,
     /// Armed while a write makes no progress.
@@ -203,7 +202,6 @@ impl Wire {
         handback: Arc<Handback>,
         live: Arc<Live>,
     ) -> Self {
-        let deadline = now() + limits.head_timeout;
         Self {
             fd: socket.as_raw_fd(),
             socket: Some(socket),
@@ -224,8 +222,7 @@ impl Wire {
                 is_new: false,
                 pace: Pace::default(),
             }),
-            deadline,
-            timer: Box::pin(tokio::time::sleep_until(deadline)),
+            alarm: Alarm::after(limits.head_timeout),
             write: Vec::new(),
             written: 0,
             stall: None,
@@ -321,8 +318,8 @@ impl Wire {
     fn enter(&mut self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
         match phase {
-            Phase::Waiting => self.deadline = now() + self.limits.idle_timeout,
-            Phase::Head => self.deadline = now() + self.limits.head_timeout,
+            Phase::Waiting => self.alarm.set(self.limits.idle_timeout),
+            Phase::Head => self.alarm.set(self.limits.head_timeout),
             Phase::Delivered | Phase::Exchange => {}
         }
     }
@@ -342,20 +339,6 @@ impl Wire {
         Poll::Ready(polled.map(|()| new))
     }
 
-    /// Waits for the phase's deadline; ready when it has passed.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.deadline < self.timer.deadline() {
-            self.timer.as_mut().reset(self.deadline);
-        }
-        loop {
-            ready!(self.timer.as_mut().poll(cx));
-            if now() >= self.deadline {
-                return Poll::Ready(());
-            }
-            self.timer.as_mut().reset(self.deadline);
-        }
-    }
-
     /// Reads more of a head, within its deadline. Ready with zero where there will be none: the client
     /// left between two requests.
     fn poll_more_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -371,7 +354,7 @@ impl Wire {
             }
             Poll::Ready(Err(e)) => Poll::Ready(Err(e)),
             Poll::Pending => {
-                ready!(self.poll_deadline(cx));
+                ready!(self.alarm.poll(cx));
                 if self.phase() == Phase::Waiting {
                     // An idle connection is closed without a word, as every server does.
                     self.ended = true;
@@ -428,10 +411,10 @@ impl Wire {
         let Some(silence) = silence else { return polled };
         if is_new || into.filled().len() > before {
             self.body_mut().is_new = false;
-            self.deadline = now() + silence;
+            self.alarm.set(silence);
         }
         if polled.is_pending() {
-            ready!(self.poll_deadline(cx));
+            ready!(self.alarm.poll(cx));
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         polled
@@ -473,13 +456,13 @@ impl Wire {
         if self.start == self.end && !self.ended {
             (self.start, self.end) = (0, 0);
             if ready!(self.poll_fill(cx))? == 0 {
-                self.deadline = now() + HALF_CLOSED;
+                self.alarm.set(HALF_CLOSED);
             }
         }
         if !self.ended {
             return Poll::Pending;
         }
-        self.poll_deadline(cx).map(Ok)
+        self.alarm.poll(cx).map(Ok)
     }
 
     /// Answers a head that breaks a rule, and ends the connection.
@@ -563,9 +546,9 @@ impl AsyncWrite for Wire {
             return Poll::Ready(Ok(bytes.len()));
         }
         if let Some(silence) = wire.body_mut().silence {
-            wire.deadline = now() + silence;
+            wire.alarm.set(silence);
         } else if wire.ended {
-            wire.deadline = now() + HALF_CLOSED;
+            wire.alarm.set(HALF_CLOSED);
         }
         if wire.write.len() + bytes.len() > WRITE_BUFFER {
             ready!(wire.poll_drain(cx))?;
@@ -681,7 +664,7 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// Reads the clock of the runtime's timers: deadlines of connections are no decisions.
+/// Reads the clock of the runtime's timers: the pace of a body is no decision.
 fn now() -> Instant {
     Instant::now()
 }
