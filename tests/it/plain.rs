@@ -128,9 +128,9 @@ fn nobody_can_tell_the_short_way_from_pingoras() {
     let gate = Gate::start(&CONFIG.replace("{echo}", &address.to_string()));
     let fields = "User-Agent: t\r\nAccept: a\r\nAccept: b\r\nCookie: c=1\r\nX-Consumer-Id: evil\r\nX_Forwarded_For: 6.6.6.6\r\n";
     for method in ["GET", "HEAD", "DELETE", "OPTIONS", "POST"] {
-        for number in 0..ANSWERS.len() {
+        for (number, (answer, _)) in ANSWERS.iter().enumerate() {
             let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
-            let what = format!("{method} {:?}", ANSWERS[number].0);
+            let what = format!("{method} {answer:?}");
             for connection in ["", "Connection: keep-alive\r\n", "Connection: Close\r\n"] {
                 let fields = format!("{fields}{length}{connection}");
                 let short = ask(&mut gate.connect(), method, number, &fields);
