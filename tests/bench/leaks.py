@@ -48,6 +48,11 @@ def is_partial(command, cwd):
     return done.returncode == 2
 
 
+def name_of(path):
+    """The last part of a path that says more than that it is a repository."""
+    return next((part for part in reversed(path.split("/")) if part not in ("", ".", ".git", "repo")), path)
+
+
 def turns(commands, rounds, slow_rounds, cwd=None, partial=False):
     """The fastest run of each command, by name: seconds, the most memory of any run, the least CPU."""
     fine = {"kgate": {0, 1, 2} if partial else {0, 1}, "rg": {0, 1}}
@@ -198,7 +203,7 @@ def main():
                     commands.pop("betterleaks", None)
                 best = turns(commands, options.rounds, options.slow_rounds, scratch, partial)
                 bars = {"git": 0.45, "kingfisher": 0.25}
-                met &= report(f"history {os.path.basename(path.rstrip('/'))}", best, bars, 512 * MIB)
+                met &= report(f"history {name_of(path)}", best, bars, 512 * MIB)
         if "tree" in wanted:
             folder = os.environ.get("KGATE_BENCH_TREE") or f"{scratch}/tree"
             if not os.path.isdir(folder):

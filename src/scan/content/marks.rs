@@ -181,6 +181,39 @@ mod tests {
         }
     }
 
+    /// Wherever the longest needle is cut in two, of which one half or both are kept: a margin that is one
+    /// byte too small loses it.
+    #[test]
+    fn the_longest_needle_is_found_across_every_seam() {
+        let needles = needles();
+        let mut wide: Vec<u8> = b"acme_live_".iter().flat_map(|&byte| [byte, 0, 0, 0]).collect();
+        wide.truncate(needles.longest());
+        let blank = vec![b'.'; 20 * wide.len()];
+        for cut in 1..wide.len() {
+            let (before, after) = wide.split_at(cut);
+            let [head, tail] = [[&blank[..], before].concat(), [after, &blank[..]].concat()];
+            let content = [&head[..], &tail[..]].concat();
+            let kept = |from, len| Stretch::Kept { from, len };
+            for (base, stretches) in [
+                ([&head[..], b"|"].concat(), vec![kept(0, head.len()), Stretch::New(tail.len())]),
+                ([b"|", &tail[..]].concat(), vec![Stretch::New(head.len()), kept(1, tail.len())]),
+                (
+                    [&head[..], b"|", &tail[..]].concat(),
+                    vec![kept(0, head.len()), kept(head.len() + 1, tail.len())],
+                ),
+                (
+                    [&head[..], b"|", &blank[..]].concat(),
+                    vec![kept(0, head.len()), Stretch::New(after.len()), kept(head.len() + 1, blank.len())],
+                ),
+            ] {
+                let marks = Marker::find(&needles, &base).unwrap();
+                let derived = Marker::default().derive(&needles, &content, &marks, &stretches).unwrap();
+                assert!(!derived.is_empty(), "cut after {cut}: {stretches:?}");
+                assert_eq!(Some(derived), Marker::find(&needles, &content), "cut after {cut}");
+            }
+        }
+    }
+
     #[test]
     fn needles_without_number_are_not_kept() {
         let needles = needles();
