@@ -64,6 +64,9 @@ _kgate() {
             kgate,man)
                 cmd="kgate__subcmd__man"
                 ;;
+            kgate,portal)
+                cmd="kgate__subcmd__portal"
+                ;;
             kgate,restore)
                 cmd="kgate__subcmd__restore"
                 ;;
@@ -226,6 +229,9 @@ _kgate() {
             kgate__subcmd__help,man)
                 cmd="kgate__subcmd__help__subcmd__man"
                 ;;
+            kgate__subcmd__help,portal)
+                cmd="kgate__subcmd__help__subcmd__portal"
+                ;;
             kgate__subcmd__help,restore)
                 cmd="kgate__subcmd__help__subcmd__restore"
                 ;;
@@ -330,6 +336,15 @@ _kgate() {
                 ;;
             kgate__subcmd__help__subcmd__leak__subcmd__hook,status)
                 cmd="kgate__subcmd__help__subcmd__leak__subcmd__hook__subcmd__status"
+                ;;
+            kgate__subcmd__help__subcmd__portal,invite)
+                cmd="kgate__subcmd__help__subcmd__portal__subcmd__invite"
+                ;;
+            kgate__subcmd__help__subcmd__portal,list)
+                cmd="kgate__subcmd__help__subcmd__portal__subcmd__list"
+                ;;
+            kgate__subcmd__help__subcmd__portal,sign-out)
+                cmd="kgate__subcmd__help__subcmd__portal__subcmd__sign__subcmd__out"
                 ;;
             kgate__subcmd__help__subcmd__signing__subcmd__key,create)
                 cmd="kgate__subcmd__help__subcmd__signing__subcmd__key__subcmd__create"
@@ -457,6 +472,30 @@ _kgate() {
             kgate__subcmd__leak__subcmd__hook__subcmd__help,status)
                 cmd="kgate__subcmd__leak__subcmd__hook__subcmd__help__subcmd__status"
                 ;;
+            kgate__subcmd__portal,help)
+                cmd="kgate__subcmd__portal__subcmd__help"
+                ;;
+            kgate__subcmd__portal,invite)
+                cmd="kgate__subcmd__portal__subcmd__invite"
+                ;;
+            kgate__subcmd__portal,list)
+                cmd="kgate__subcmd__portal__subcmd__list"
+                ;;
+            kgate__subcmd__portal,sign-out)
+                cmd="kgate__subcmd__portal__subcmd__sign__subcmd__out"
+                ;;
+            kgate__subcmd__portal__subcmd__help,help)
+                cmd="kgate__subcmd__portal__subcmd__help__subcmd__help"
+                ;;
+            kgate__subcmd__portal__subcmd__help,invite)
+                cmd="kgate__subcmd__portal__subcmd__help__subcmd__invite"
+                ;;
+            kgate__subcmd__portal__subcmd__help,list)
+                cmd="kgate__subcmd__portal__subcmd__help__subcmd__list"
+                ;;
+            kgate__subcmd__portal__subcmd__help,sign-out)
+                cmd="kgate__subcmd__portal__subcmd__help__subcmd__sign__subcmd__out"
+                ;;
             kgate__subcmd__signing__subcmd__key,create)
                 cmd="kgate__subcmd__signing__subcmd__key__subcmd__create"
                 ;;
@@ -512,7 +551,7 @@ _kgate() {
 
     case "${cmd}" in
         kgate)
-            opts="-q -h -V --config --data-dir --format --json --quiet --help --version init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help"
+            opts="-q -h -V --config --data-dir --format --json --quiet --help --version init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key portal audit backup restore status doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1544,7 +1583,7 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__help)
-            opts="init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key audit backup restore status doctor completions man help"
+            opts="init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key portal audit backup restore status doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2176,6 +2215,62 @@ _kgate() {
         kgate__subcmd__help__subcmd__man)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__portal)
+            opts="invite list sign-out"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__portal__subcmd__invite)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__portal__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__portal__subcmd__sign__subcmd__out)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -3449,6 +3544,196 @@ _kgate() {
             fi
             case "${prev}" in
                 --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json jsonl csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__portal)
+            opts="-q -h --config --data-dir --format --json --quiet --help invite list sign-out help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json jsonl csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__portal__subcmd__help)
+            opts="invite list sign-out help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__portal__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__portal__subcmd__help__subcmd__invite)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__portal__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__portal__subcmd__help__subcmd__sign__subcmd__out)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__portal__subcmd__invite)
+            opts="-q -h --expires --note --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --expires)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json jsonl csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__portal__subcmd__list)
+            opts="-q -h --consumer --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --consumer)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json jsonl csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__portal__subcmd__sign__subcmd__out)
+            opts="-q -h --note --config --data-dir --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --note)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

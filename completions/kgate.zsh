@@ -1274,6 +1274,116 @@ esac
     ;;
 esac
 ;;
+(portal)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+":: :_kgate__subcmd__portal_commands" \
+"*::: :->portal" \
+&& ret=0
+
+    case $state in
+    (portal)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-portal-command-$line[1]:"
+        case $line[1] in
+            (invite)
+_arguments "${_arguments_options[@]}" : \
+'--expires=[How long the link is good\: 3d, 12h, a date, an RFC 3339 time; the configuration'\''s if nothing is said]:WHEN:_default' \
+'--note=[Why, for the audit log]:NOTE:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':consumer -- For whom\: identifier, external id or unambiguous name:_default' \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+'--consumer=[Only those of this consumer]:CONSUMER:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(sign-out)
+_arguments "${_arguments_options[@]}" : \
+'--note=[Why, for the audit log]:NOTE:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':who -- Who\: a consumer, or the identifier of an admin key:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__portal__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-portal-help-command-$line[1]:"
+        case $line[1] in
+            (invite)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(sign-out)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
 (audit)
 _arguments "${_arguments_options[@]}" : \
 '-n+[Only the last rows; all with 0]:N:_default' \
@@ -1732,6 +1842,34 @@ _arguments "${_arguments_options[@]}" : \
     ;;
 esac
 ;;
+(portal)
+_arguments "${_arguments_options[@]}" : \
+":: :_kgate__subcmd__help__subcmd__portal_commands" \
+"*::: :->portal" \
+&& ret=0
+
+    case $state in
+    (portal)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:kgate-help-portal-command-$line[1]:"
+        case $line[1] in
+            (invite)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(sign-out)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (audit)
 _arguments "${_arguments_options[@]}" : \
 ":: :_kgate__subcmd__help__subcmd__audit_commands" \
@@ -1806,6 +1944,7 @@ _kgate_commands() {
 'signing-key:Make, rotate and list the keys that sign tokens for backends' \
 'tls:Make certificates to try TLS with' \
 'admin-key:Create, list, rotate and revoke the keys of those who manage kgate' \
+'portal:Invite consumers to the portal, list who is signed in, and sign them out' \
 'audit:Show who did what, when and why' \
 'backup:Write a consistent copy of the store to a file, while it is in use' \
 'restore:Merge a backup into the store' \
@@ -2077,6 +2216,7 @@ _kgate__subcmd__help_commands() {
 'signing-key:Make, rotate and list the keys that sign tokens for backends' \
 'tls:Make certificates to try TLS with' \
 'admin-key:Create, list, rotate and revoke the keys of those who manage kgate' \
+'portal:Invite consumers to the portal, list who is signed in, and sign them out' \
 'audit:Show who did what, when and why' \
 'backup:Write a consistent copy of the store to a file, while it is in use' \
 'restore:Merge a backup into the store' \
@@ -2346,6 +2486,30 @@ _kgate__subcmd__help__subcmd__leak-scan_commands() {
 _kgate__subcmd__help__subcmd__man_commands() {
     local commands; commands=()
     _describe -t commands 'kgate help man commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__portal_commands] )) ||
+_kgate__subcmd__help__subcmd__portal_commands() {
+    local commands; commands=(
+'invite:Make a link by which a consumer signs in, once' \
+'list:List who is signed in, and open invitations' \
+'sign-out:End the sessions of a consumer or of an admin key, and withdraw open invitations' \
+    )
+    _describe -t commands 'kgate help portal commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__portal__subcmd__invite_commands] )) ||
+_kgate__subcmd__help__subcmd__portal__subcmd__invite_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help portal invite commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__portal__subcmd__list_commands] )) ||
+_kgate__subcmd__help__subcmd__portal__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help portal list commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__portal__subcmd__sign-out_commands] )) ||
+_kgate__subcmd__help__subcmd__portal__subcmd__sign-out_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help portal sign-out commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__help__subcmd__restore_commands] )) ||
 _kgate__subcmd__help__subcmd__restore_commands() {
@@ -2664,6 +2828,61 @@ _kgate__subcmd__leak-scan_commands() {
 _kgate__subcmd__man_commands() {
     local commands; commands=()
     _describe -t commands 'kgate man commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__portal_commands] )) ||
+_kgate__subcmd__portal_commands() {
+    local commands; commands=(
+'invite:Make a link by which a consumer signs in, once' \
+'list:List who is signed in, and open invitations' \
+'sign-out:End the sessions of a consumer or of an admin key, and withdraw open invitations' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate portal commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__portal__subcmd__help_commands] )) ||
+_kgate__subcmd__portal__subcmd__help_commands() {
+    local commands; commands=(
+'invite:Make a link by which a consumer signs in, once' \
+'list:List who is signed in, and open invitations' \
+'sign-out:End the sessions of a consumer or of an admin key, and withdraw open invitations' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'kgate portal help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__portal__subcmd__help__subcmd__help_commands] )) ||
+_kgate__subcmd__portal__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate portal help help commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__portal__subcmd__help__subcmd__invite_commands] )) ||
+_kgate__subcmd__portal__subcmd__help__subcmd__invite_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate portal help invite commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__portal__subcmd__help__subcmd__list_commands] )) ||
+_kgate__subcmd__portal__subcmd__help__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate portal help list commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__portal__subcmd__help__subcmd__sign-out_commands] )) ||
+_kgate__subcmd__portal__subcmd__help__subcmd__sign-out_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate portal help sign-out commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__portal__subcmd__invite_commands] )) ||
+_kgate__subcmd__portal__subcmd__invite_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate portal invite commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__portal__subcmd__list_commands] )) ||
+_kgate__subcmd__portal__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate portal list commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__portal__subcmd__sign-out_commands] )) ||
+_kgate__subcmd__portal__subcmd__sign-out_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate portal sign-out commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__restore_commands] )) ||
 _kgate__subcmd__restore_commands() {

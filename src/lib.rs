@@ -25,6 +25,8 @@ pub mod gateway;
 #[cfg(feature = "gateway")]
 pub mod metrics;
 #[cfg(feature = "gateway")]
+pub mod portal;
+#[cfg(feature = "gateway")]
 pub mod serve;
 #[cfg(feature = "gateway")]
 pub mod sidecar;

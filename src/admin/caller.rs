@@ -12,12 +12,12 @@ use crate::policy::Attempts;
 use crate::store::{Act, Actor, Request, Via};
 
 use super::desk::Desk;
-use super::door::Came;
 use super::problem::Problem;
+use super::server::Came;
 
 /// The other end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Peer {
+pub enum Peer {
     /// Over TCP, from this address.
     Ip(IpAddr),
     /// On a Unix socket: the user the kernel says it is, unless it is this process itself.
@@ -26,19 +26,21 @@ pub(super) enum Peer {
 
 /// Somebody who may call.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Caller {
+pub struct Caller {
     /// As the audit log names them.
-    pub(super) name: String,
+    pub name: String,
     /// What they may do.
-    pub(super) role: Role,
+    pub role: Role,
     /// The admin key's identifier, if it is one.
-    pub(super) admin_key: Option<String>,
+    pub admin_key: Option<String>,
+    /// Through which door they come.
+    pub via: Via,
 }
 
 impl Caller {
     /// Returns what they do now.
-    pub(super) fn act(&self, at: Timestamp, note: Option<String>, request: Option<Request>) -> Act {
-        Act { actor: Actor { user: self.name.clone(), via: Via::Admin }, at, note, request }
+    pub fn act(&self, at: Timestamp, note: Option<String>, request: Option<Request>) -> Act {
+        Act { actor: Actor { user: self.name.clone(), via: self.via }, at, note, request }
     }
 }
 
@@ -116,6 +118,7 @@ fn by_key(desk: &Desk, token: &Token, now: Timestamp) -> Result<Option<Caller>, 
         name: format!("{} ({})", key.id, key.name),
         role: key.role,
         admin_key: Some(key.id.to_string()),
+        via: Via::Admin,
     }))
 }
 
@@ -127,6 +130,7 @@ fn by_peer(desk: &Desk, peer: Peer) -> Option<Caller> {
         name: format!("uid {uid}"),
         role: Role::Admin,
         admin_key: None,
+        via: Via::Admin,
     })
 }
 
@@ -135,7 +139,7 @@ fn by_certificate(config: &Config, came: &Came) -> Option<Caller> {
     let names = came.certificate.as_ref()?.names();
     let roles = config.listen.admin_tls.as_ref()?.roles.iter();
     let (name, role) = roles.filter(|(name, _)| names.contains(name)).max_by_key(|(_, role)| *role)?;
-    Some(Caller { name: name.clone(), role: *role, admin_key: None })
+    Some(Caller { name: name.clone(), role: *role, admin_key: None, via: Via::Admin })
 }
 
 const SCHEME: &str = "Bearer ";

@@ -1,4 +1,4 @@
-//! What the API works with: the store, the configuration in force, the clock.
+//! What the API and the portal work with: the store, the configuration in force, the clock.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use super::problem::Problem;
 
 /// The handles of this process. Every call may wait for others for as long as the store's watchdog lets it,
 /// so none is made on a thread that others need.
-pub(super) struct Desk {
+pub struct Desk {
     handlers: Arc<Handlers>,
     /// Kept open: opening for writing commits, and every commit is a refresh of every gateway.
     held: Mutex<Option<Store>>,
@@ -20,25 +20,33 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(handlers: Arc<Handlers>) -> Self {
-        Self { handlers, held: Mutex::new(None), backing_up: Mutex::new(()) }
+    /// Sets it up. Nothing is opened yet.
+    pub fn new(handlers: Handlers) -> Arc<Self> {
+        let handlers = Arc::new(handlers);
+        Arc::new(Self { handlers, held: Mutex::new(None), backing_up: Mutex::new(()) })
     }
 
-    pub(super) fn handlers(&self) -> &Handlers {
+    /// Returns what was injected.
+    pub fn handlers(&self) -> &Handlers {
         &self.handlers
     }
 
-    pub(super) fn config(&self) -> Arc<Config> {
+    /// Returns the configuration in force.
+    pub fn config(&self) -> Arc<Config> {
         (self.handlers.config)()
     }
 
-    pub(super) fn now(&self) -> Now {
+    /// Returns the time.
+    pub fn now(&self) -> Now {
         (self.handlers.now)()
     }
 
     /// Returns the store, opened anew if it failed or another file took its place. One that cannot be
     /// written is opened for reading.
-    pub(super) fn store(&self) -> Result<Store, Problem> {
+    ///
+    /// # Errors
+    /// Those of opening, as a client is told of them.
+    pub fn store(&self) -> Result<Store, Problem> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(store) = held.as_ref().filter(|store| store.is_in_place()) {
             return Ok(store.clone());
@@ -54,12 +62,15 @@ impl Desk {
     }
 
     /// Lets go of a store that failed: after an error of the disk the handle is useless.
-    pub(super) fn forget_store(&self) {
+    pub fn forget_store(&self) {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Opens the usage file for reading.
-    pub(super) fn usage(&self) -> Result<Usage, StoreError> {
+    ///
+    /// # Errors
+    /// Those of opening.
+    pub fn usage(&self) -> Result<Usage, StoreError> {
         Usage::open(&self.config().data_dir, Access::Read, &Options::default())
     }
 }

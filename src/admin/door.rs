@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io::Read;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,14 +26,14 @@ use tower_service::Service;
 use crate::config::Config;
 use crate::policy::Attempts;
 use crate::store;
-use crate::tls::PeerCertificate;
 
 use super::alerts::Alerts;
-use super::caller::{Caller, Credential, Peer, authenticate};
+use super::caller::{Caller, Credential, authenticate};
 use super::desk::Desk;
 use super::endpoint::{Call, Endpoint, Reply, ReplyBody};
 use super::problem::Problem;
-use super::{Handlers, NotReady, api, host};
+use super::server::Came;
+use super::{NotReady, api, host};
 
 /// What answers requests, shared by all connections.
 pub(super) struct Door {
@@ -48,22 +47,11 @@ pub(super) struct Door {
     places: Arc<Semaphore>,
 }
 
-/// How a request came.
-#[derive(Clone)]
-pub(super) struct Came {
-    pub(super) from: Peer,
-    /// The address called.
-    pub(super) here: Option<IpAddr>,
-    /// What the client's certificate says, if it showed one.
-    pub(super) certificate: Option<Arc<PeerCertificate>>,
-}
-
 impl Door {
-    pub(super) fn new(handlers: Handlers, hosts: Vec<String>) -> Self {
-        let handlers = Arc::new(handlers);
+    pub(super) fn new(desk: Arc<Desk>, hosts: Vec<String>) -> Self {
         Self {
-            alerts: Alerts::new(Arc::clone(&handlers.alerts)),
-            desk: Arc::new(Desk::new(handlers)),
+            alerts: Alerts::new(Arc::clone(&desk.handlers().alerts)),
+            desk,
             hosts,
             attempts: Attempts::default(),
             endpoints: api::endpoints(),

@@ -22,6 +22,11 @@ pub(super) fn check<B>(request: &Request<B>, here: Option<IpAddr>, hosts: &[Stri
     }
 }
 
+/// Says whether `host`, as a `Host` field has it, names this machine or one of `hosts`.
+pub fn names(host: &str, here: Option<IpAddr>, hosts: &[String]) -> bool {
+    is_ours(host, here, hosts)
+}
+
 /// Whether `host` cannot have been made up by a page that rebinds its name to this machine: a
 /// loopback name or address, the address called, or a configured name.
 fn is_ours(host: &str, here: Option<IpAddr>, hosts: &[String]) -> bool {

@@ -12,11 +12,15 @@ use crate::store::StoreError;
 
 /// A refusal of the API.
 #[derive(Clone, Debug)]
-pub(super) struct Problem {
-    pub(super) status: u16,
-    code: &'static str,
-    detail: String,
-    errors: Vec<Fault>,
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// A stable word for programs.
+    pub code: &'static str,
+    /// A sentence for people.
+    pub detail: String,
+    /// Fields at fault.
+    pub errors: Vec<Fault>,
     subjects: Vec<String>,
     headers: Vec<(HeaderName, String)>,
 }
@@ -24,11 +28,11 @@ pub(super) struct Problem {
 /// Something wrong with a field.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "FieldError", inline)]
-pub(super) struct Fault {
+pub struct Fault {
     /// Where: a JSON pointer into the body, or `?name` of the query.
-    pub(super) pointer: String,
+    pub pointer: String,
     /// What is wrong there.
-    pub(super) detail: String,
+    pub detail: String,
 }
 
 /// What a problem looks like.
@@ -54,7 +58,8 @@ pub(super) struct ProblemShape {
 }
 
 impl Problem {
-    pub(super) fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
+    /// Makes one.
+    pub fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             status,
             code,
@@ -66,19 +71,19 @@ impl Problem {
     }
 
     /// What was sent does not have the right form.
-    pub(super) fn malformed(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn malformed(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::new(400, "malformed", "the request does not have the form this endpoint takes")
             .at(pointer, detail)
     }
 
     /// What was sent has the right form and cannot be done.
-    pub(super) fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::new(422, "invalid", "a value cannot be used").at(pointer, detail)
     }
 
     /// Adds a field at fault.
     #[must_use]
-    pub(super) fn at(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn at(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         self.errors.push(Fault { pointer: pointer.into(), detail: detail.into() });
         self
     }
@@ -89,7 +94,8 @@ impl Problem {
             .with(WWW_AUTHENTICATE, "Bearer realm=\"kgate admin\"")
     }
 
-    pub(super) fn busy() -> Self {
+    /// Too much is asked at once.
+    pub fn busy() -> Self {
         Self::new(503, "busy", "too much is being asked at once: try again").with(RETRY_AFTER, "1")
     }
 
@@ -108,12 +114,12 @@ impl Problem {
     }
 
     /// Says whether the request was carried out before.
-    pub(super) fn is_already_done(&self) -> bool {
+    pub fn is_already_done(&self) -> bool {
         self.code == "already_done"
     }
 
     /// Says whether the store's handle may be at fault.
-    pub(super) fn is_of_the_store(&self) -> bool {
+    pub fn is_of_the_store(&self) -> bool {
         matches!(self.code, "store_unavailable" | "outcome_unknown" | "disk_full" | "store_busy")
     }
 

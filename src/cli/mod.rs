@@ -25,6 +25,7 @@ mod lookup;
 mod man;
 mod output;
 mod peppers;
+mod portal;
 mod reference;
 mod restore;
 mod serve;
@@ -125,6 +126,8 @@ enum Command {
     Tls(tls::Tls),
     #[command(subcommand)]
     AdminKey(admin_key::AdminKeys),
+    #[command(subcommand)]
+    Portal(portal::Portal),
     Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(restore::Restore),
@@ -172,6 +175,7 @@ fn dispatch(command: Command, session: &Session) -> Outcome {
         Command::SigningKey(command) => signing_key::run(command, session),
         Command::Tls(command) => tls::run(&command, session),
         Command::AdminKey(command) => admin_key::run(command, session),
+        Command::Portal(command) => portal::run(command, session),
         Command::Audit(args) => audit::run(&args, session),
         Command::Backup(args) => backup::run(&args, session),
         Command::Restore(args) => restore::run(&args, session),
@@ -209,6 +213,9 @@ const FORMS: &[(&str, &str, &[view::Field])] = &[
         "Every `admin-key` command; `token` of `create` and `rotate` only.",
         admin_key::ADMIN_KEY,
     ),
+    ("An invitation", "`portal invite`.", portal::INVITE),
+    ("A portal session", "`portal list` prints an array of these.", portal::SESSION),
+    ("A portal sign-out", "`portal sign-out`.", portal::SIGNED_OUT),
     ("A deleted consumer", "`consumer delete`.", consumer::DELETED),
     (
         "A scan",

@@ -95,6 +95,7 @@ impl Names {
 }
 
 impl<'t> Builder<'t> {
+    #[expect(clippy::too_many_lines, reason = "every table once, in the order they need each other")]
     fn config(&self, path: &Path, root: &'t toml::Spanned<DeTable<'t>>) -> Option<Config> {
         let top = Section::new("", 0..0, root.get_ref(), self.report);
         let empty = EMPTY.get_or_init(DeTable::new);
@@ -122,9 +123,13 @@ impl<'t> Builder<'t> {
         let (plans, limit_spans) = plans(&plan_sections);
         let plan_names = Names { what: "plan", names: plans.iter().map(|plan| plan.name.clone()).collect() };
         let server = server(&server_section, &plan_names);
+        let has_portal = top.has("portal");
+        let portal =
+            super::portal::portal(&table("portal", "portal"), has_portal, &listen.portal, &key_types);
         let identity_headers = identity_headers(&top);
         let upstream_sections = top.sections("upstream", "upstream");
         let upstreams = self.upstreams(&upstream_sections, &identity_headers);
+        super::portal::check_way(&top, &portal, &listen.portal, &upstreams);
         let route_sections = top.sections("route", "route");
         let tokens = token_headers(&upstreams);
         let routes = routes(&route_sections, &key_types, &upstreams, &plan_names, &identity_headers, &tokens);
@@ -189,6 +194,7 @@ impl<'t> Builder<'t> {
             traces,
             usage,
             leaks,
+            portal,
             key_types,
             peppers,
             plans,
@@ -246,7 +252,16 @@ impl<'t> Builder<'t> {
         }
         let admin_hosts =
             section.texts("admin_hosts").iter().map(|name| name.value.to_ascii_lowercase()).collect();
-        Listen { proxy: doors, admin, admin_hosts, admin_tls }
+        let portal = self.addresses(section, "portal", &|span, at| {
+            let message = format!("sessions and new keys sent to `{at}` cross the network in clear text");
+            let hint = "listen at 127.0.0.1 or a Unix socket, with TLS in front: a route of the gateway, or another proxy";
+            section.warn(span, message, hint);
+        });
+        let taken = |at: &Address| proxy.contains(at) || asked.contains(at) || admin.contains(at);
+        if let Some(twice) = portal.iter().find(|at| !is_any_port(at) && taken(at)) {
+            section.error(section.span_of("portal"), format!("something else listens at `{twice}`"), None);
+        }
+        Listen { proxy: doors, admin, admin_hosts, admin_tls, portal }
     }
 
     fn sidecar(&self, section: &Section<'_>) -> Sidecar {

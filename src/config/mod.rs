@@ -14,6 +14,7 @@ mod headers;
 mod holders;
 mod leaks;
 mod listen;
+mod portal;
 mod reader;
 mod report;
 mod secret;
@@ -28,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::key::{KeyTypes, Networks, Peppers, Timestamp};
+use crate::key::{KeyRecord, KeyTypes, Networks, Peppers, Timestamp};
 use crate::policy::{FailedAuth, PlanSpec, Rules};
 use crate::store::Retention;
 
@@ -39,6 +40,7 @@ pub use forward::{Forward, HeaderEdits, RewrittenPrefix};
 pub use headers::{IdentityHeader, IdentityHeaders, canonical_name};
 pub use leaks::{Leaks, OnAlert};
 pub use listen::{AdminTls, ListenTls, Listener};
+pub use portal::{IdentityProxy, Portal};
 pub use report::{Problem, Report, Severity};
 pub use secret::{Secret, SecretFault};
 pub use settings::{SETTINGS, Setting, docs};
@@ -71,6 +73,8 @@ pub struct Config {
     pub usage: Retention,
     /// Who may report leaked keys.
     pub leaks: Leaks,
+    /// What consumers may do in a browser.
+    pub portal: Portal,
     /// The declared key types; the same are in `rules`.
     pub key_types: KeyTypes,
     /// The peppers; the same are in `rules`.
@@ -103,6 +107,8 @@ pub struct Listen {
     pub admin_hosts: Vec<String>,
     /// TLS of every admin address but Unix sockets; `None` speaks clear text.
     pub admin_tls: Option<AdminTls>,
+    /// The portal; none if empty.
+    pub portal: Vec<Address>,
 }
 
 /// Where other proxies ask for verdicts.
@@ -365,6 +371,18 @@ impl Config {
         let upstreams = self.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref());
         let files = tls.flat_map(|tls| &tls.files).chain(upstreams.flat_map(|tls| &tls.files));
         files.map(PathBuf::as_path)
+    }
+
+    /// Returns when the successor of a key ends that its holder rotates at `now`. A key that lives as long as its
+    /// type says gets a successor that does; any other end was somebody's decision, and no holder puts it off.
+    pub fn successors_end(&self, old: &KeyRecord, now: Timestamp) -> Option<Timestamp> {
+        let end = old.expires_at?;
+        let of_type =
+            self.key_types.by_name(&old.key_type).and_then(|(_, key_type)| key_type.default_expires);
+        match of_type.map(crate::key::Span::as_duration) {
+            Some(span) if old.created_at.plus(span) == end => Some(now.plus(span)),
+            _ => Some(end),
+        }
     }
 
     /// Reads and checks a file. Relative paths in it are relative to it.

@@ -152,6 +152,16 @@ const TABLES: &[(&str, &str, &str)] = &[
         "`[leaks]`",
         "Who may report leaked keys at `POST /leaks/github`, `/leaks/gitlab` and `/leaks` on the admin listener. Off unless one of the first three is set; see [leaks.md](leaks.md).",
     ),
+    (
+        "portal",
+        "`[portal]`",
+        "What consumers may do for themselves in a browser, where `listen.portal` says; see [portal.md](portal.md).",
+    ),
+    (
+        "portal.identity_proxy",
+        "`identity_proxy` of `[portal]`",
+        "A proxy in front of the portal that knows who a consumer is: `identity_proxy = { header = \"X-Auth-Request-User\", from = [\"127.0.0.1\"] }`. The header says the consumer's external id, with every request; from anybody else it says nothing.",
+    ),
     ("key_type", "`[[key_type]]`", "A declared prefix. At least one."),
     (
         "pepper",
@@ -246,6 +256,7 @@ settings! {
         "traces" "table" none "See `[traces]`.";
         "usage" "table" none "See `[usage]`.";
         "leaks" "table" none "See `[leaks]`.";
+        "portal" "table" none "See `[portal]`.";
         "identity_headers" "table" none "See `[identity_headers]`.";
         "key_type" "tables" none "See `[[key_type]]`.";
         "pepper" "tables" none "See `[[pepper]]`.";
@@ -260,6 +271,7 @@ settings! {
         "admin_hosts" "list of texts" "[]" "Host names under which it may be called, besides loopback ones and the address itself. Others get 421, so that no page in a browser can reach it by a name of its own.";
         "admin_tls" "table" none "TLS at every address of `admin` but Unix sockets. See `[listen.admin_tls]`.";
         "admin_trusted" "true | false" "false" "Whether only machines of yours can reach `admin`: without it, and without `admin_tls`, only loopback addresses and Unix sockets are taken.";
+        "portal" "address, or list of addresses" "[]" "The portal for consumers and operators ([portal.md](portal.md)): loopback or a Unix socket, with TLS in front.";
     }
     "listen.proxy" {
         "address" "address" required "Where it listens.";
@@ -371,6 +383,26 @@ settings! {
         "secret_file" "path" none "What other senders sign their alerts with: HMAC-SHA-256. 32 random bytes or more.";
         "window" "duration" "5m" "How old an alert of such a sender may be, and how far its clock may be off.";
         "on_alert" "`revoke` | `disable` | `report`" "revoke" "What happens to a live secret key that was reported. Publishable keys are always left alone.";
+    }
+    "portal" {
+        "url" "URL" none "What browsers call it: `https://portal.example.com`. Links to sign in begin with it, only it and loopback names are answered, and with `https://` cookies are for TLS alone.";
+        "title" "text" "API portal" "What its pages are headed with.";
+        "support" "text" none "Whom consumers may ask: an address, or a few words.";
+        "api_url" "URL" none "Where the API itself is, for the example shown with every new key: `https://api.example.com`.";
+        "key_types" "list of texts" none "The key types consumers may make keys of; without it, all.";
+        "scopes" "list of texts" "[]" "The scopes they may give them.";
+        "max_keys" "number" "10" "How many keys of a consumer may work at once, without those that are being replaced. 0: consumers make none.";
+        "max_expires" "duration" "1y" "The longest a key made here may live. Every one has an end.";
+        "max_grace" "duration" "7d" "The longest a key replaced here may go on working.";
+        "invite_expires" "duration" "3d" "How long a link of `kgate portal invite` is good.";
+        "session_idle" "duration" "30m" "A session that was not used for so long is over.";
+        "session_max" "duration" "12h" "How long a session lasts at most.";
+        "operators" "true | false" "true" "Whether operators may sign in, with an admin key.";
+        "identity_proxy" "table" none "See `identity_proxy` below.";
+    }
+    "portal.identity_proxy" {
+        "header" "header" required "The header that says a consumer's external id.";
+        "from" "list of networks" required "Where the proxy is; `\"unix\"` stands for whoever connects through a Unix socket. Nobody else's header counts.";
     }
     "key_type" {
         "name" "text" required "What routes and commands call it.";

@@ -178,6 +178,39 @@ impl Engine {
         (self.limits_of(Some(entry), &applies, client, now), needs)
     }
 
+    /// Says how every limit stands that a request with a key may meet, on whatever route, spending nothing.
+    /// Those that several routes have alike are one. Empty for a key that is unknown.
+    pub fn limits_of_key(&self, digest: &Digest, now: Now) -> Vec<LimitLeft> {
+        let Look::Hit(entry) = self.index.look(digest) else { return Vec::new() };
+        let request = Attributes {
+            method: "",
+            host: "",
+            target: b"",
+            client: None,
+            certificate: &[],
+            fields: &NoFields,
+        };
+        let walk = Walk::new(self, &request, now, Spend::Peek, Silent);
+        let mut all: Vec<LimitLeft> = Vec::new();
+        for (route, spec) in self.rules.spec().routes.iter().enumerate() {
+            let takes = spec.key_types.is_empty() || {
+                let key_type = walk.facts(route, entry).key_type;
+                key_type
+                    .is_some_and(|t| spec.key_types.contains(&self.rules.spec().key_types.as_slice()[t].name))
+            };
+            let (false, true, Ok(applies)) = (spec.public, takes, walk.facts(route, entry).applies) else {
+                continue;
+            };
+            let applies = Applies { cost: 1, ..applies };
+            for left in self.limits_of(Some(entry), &applies, None, now) {
+                if !all.iter().any(|known| (&known.name, known.limit) == (&left.name, left.limit)) {
+                    all.push(left);
+                }
+            }
+        }
+        all
+    }
+
     /// Says what [`Engine::decide`] would, and why, spending nothing.
     pub fn explain(&self, request: &Attributes<'_>, now: Now) -> Explanation {
         self.explain_as(request, Given::AsSent, now)

@@ -15,7 +15,7 @@ use super::running::Core;
 use crate::config::Config;
 use crate::edge::Own;
 use crate::gateway::{Asked, Holders};
-use crate::key::{KeyId, KeyRecord, RevokeReason, Timestamp};
+use crate::key::{KeyId, RevokeReason};
 use crate::policy::{LimitLeft, SelfService};
 use crate::store::{
     Access, Act, Actor, Options, Period, Query, Rotation, Store, StoreError, Usage, Used, Via,
@@ -91,7 +91,7 @@ fn rotate(config: &Config, asked: &Asked) -> Result<Own, StoreError> {
     }
     let store = open(config)?;
     let rotation =
-        Rotation { grace: config.rotation_grace, expires_at: successors_end(config, &old, asked.at) };
+        Rotation { grace: config.rotation_grace, expires_at: config.successors_end(&old, asked.at) };
     let done = store.rotate(old.id, rotation, &config.peppers, &act(asked), &mut rand::rng())?;
     store.close()?;
     let new = &done.new.record;
@@ -109,17 +109,6 @@ fn rotate(config: &Config, asked: &Asked) -> Result<Own, StoreError> {
             "works_until": new.replaces_until.map(|at| at.to_string()),
         },
     })))
-}
-
-/// Returns when a successor ends. A key that lives as long as its type says gets a successor that does;
-/// any other end was somebody's decision, and no holder puts it off.
-fn successors_end(config: &Config, old: &KeyRecord, now: Timestamp) -> Option<Timestamp> {
-    let end = old.expires_at?;
-    let of_type = config.key_types.by_name(&old.key_type).and_then(|(_, key_type)| key_type.default_expires);
-    match of_type.map(crate::key::Span::as_duration) {
-        Some(span) if old.created_at.plus(span) == end => Some(now.plus(span)),
-        _ => Some(end),
-    }
 }
 
 fn revoke(config: &Config, asked: &Asked) -> Result<Own, StoreError> {

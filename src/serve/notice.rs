@@ -22,6 +22,8 @@ pub enum Notice {
         sidecar: Vec<ListenAddress>,
         /// Where health, readiness, metrics and the admin API are.
         admin: Vec<ListenAddress>,
+        /// Where the portal is.
+        portal: Vec<ListenAddress>,
         /// The revision of the store.
         revision: u64,
         /// How many keys it holds.
@@ -125,7 +127,7 @@ impl Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Started { proxy, sidecar, admin, revision, keys, routes, workers } => {
+            Self::Started { proxy, sidecar, admin, portal, revision, keys, routes, workers } => {
                 let listed = |all: &[ListenAddress]| {
                     all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
                 };
@@ -139,6 +141,9 @@ impl fmt::Display for Notice {
                 }
                 if !admin.is_empty() {
                     write!(f, " (admin on {})", listed(admin))?;
+                }
+                if !portal.is_empty() {
+                    write!(f, " (portal on {})", listed(portal))?;
                 }
                 write!(
                     f,

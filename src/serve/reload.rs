@@ -12,6 +12,7 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("listen.proxy", addresses(old).ne(addresses(new))),
         ("listen.admin", old.listen.admin != new.listen.admin),
         ("listen.admin_hosts", old.listen.admin_hosts != new.listen.admin_hosts),
+        ("listen.portal", old.listen.portal != new.listen.portal),
         ("sidecar.listen", listens(old) != listens(new)),
         ("server.workers", old.server.workers != new.server.workers),
         ("server.max_connections", old.server.max_connections != new.server.max_connections),

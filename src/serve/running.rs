@@ -23,11 +23,12 @@ use super::tellers::Tellers;
 use super::upgrade::{self, Door, Estate, Inheritance, Socket};
 use super::usage::UsageBook;
 use super::{Inherited, Notice, ServeError, ServeOptions, explain, limits, reload};
-use crate::admin::{self, Admin, Handlers, NotReady};
+use crate::admin::{self, Admin, Desk, Handlers, NotReady};
 use crate::config::{Address, Config, Loaded};
 use crate::edge::AccessSink;
 use crate::gateway::{Bound, Gateway, ListenAddress, Listener, Stop};
 use crate::metrics::{Drops, EXPIRING, LimitKind, Metrics, SnapshotFacts};
+use crate::portal::Portal;
 use crate::sidecar::Sidecar;
 use crate::store::LOCK_FILE;
 use crate::verify::{Health, Verifier, wall};
@@ -41,12 +42,15 @@ pub struct Running {
     asked: Vec<Bound>,
     /// The admin addresses.
     managed: Vec<Bound>,
+    /// The portal's addresses.
+    visited: Vec<Bound>,
     stop: watch::Sender<Stop>,
     /// How many workers have ended.
     ended: watch::Receiver<usize>,
     workers: Vec<JoinHandle<()>>,
     admin_stop: watch::Sender<bool>,
-    admin_thread: Option<JoinHandle<()>>,
+    /// Those of the admin API and of the portal.
+    desk_threads: Vec<JoinHandle<()>>,
     tending: Option<JoinHandle<()>>,
     /// What would be handed to another process.
     estate: Option<Arc<Estate>>,
@@ -97,7 +101,7 @@ impl Running {
             taken = Some(Inheritance::ask(&config.data_dir).map_err(no_upgrade(&config))?);
         }
         // Everything that can fail for a reason of the machine's comes before the store is loaded.
-        let Opened { lock, workers, mut bound, mut asked, mut managed } =
+        let Opened { lock, workers, mut bound, mut asked, mut managed, mut visited } =
             Opened::new(&config, &mut options, &mut taken)?;
         if let Some(warning) = limits::raise_open_files(config.server.max_connections) {
             (options.notify)(&Notice::Warning(warning));
@@ -149,26 +153,27 @@ impl Running {
         let (admin_stop, admin_stopped) = watch::channel(false);
         let mut estate = None;
         if !options.is_shared {
-            let kept = copies(&bound, &asked, &managed).map_err(system("the copies of sockets"))?;
+            let kept = copies(&bound, &asked, &managed, &visited).map_err(system("the copies of sockets"))?;
             let lock = lock.copy().map_err(system("the copy of the lock"))?;
             estate = Some(Estate::new(kept, lock, stop.clone(), admin_stop.clone()));
         }
         if let Some(taken) = &mut taken {
             // The other process stops here, so nothing may fail from now on.
             taken.ready(&core.verifier).map_err(no_upgrade(&config))?;
-            for bound in bound.iter_mut().chain(&mut asked).chain(&mut managed) {
+            for bound in bound.iter_mut().chain(&mut asked).chain(&mut managed).chain(&mut visited) {
                 bound.own();
             }
         }
         let mut running = Self {
             managed,
+            visited,
             bound: Vec::new(),
             asked: Vec::new(),
             stop,
             ended,
             workers: Vec::new(),
             admin_stop,
-            admin_thread: None,
+            desk_threads: Vec::new(),
             tending: None,
             estate: estate.clone(),
             never: watch::Sender::new(false),
@@ -189,8 +194,13 @@ impl Running {
         }
         running.bound = bound;
         running.asked = asked;
+        let desk = desk(&core);
         if !running.managed.is_empty() {
-            running.admin_thread = Some(spawn_admin(&core, &mut running.managed, admin_stopped)?);
+            let (desk, stop) = (Arc::clone(&desk), admin_stopped.clone());
+            running.desk_threads.push(spawn_admin(&core, desk, &mut running.managed, stop)?);
+        }
+        if !running.visited.is_empty() {
+            running.desk_threads.push(spawn_portal(desk, &mut running.visited, admin_stopped)?);
         }
         running.tending = Some(spawn_tending(&core, estate, stopped)?);
         running.say_started();
@@ -206,6 +216,7 @@ impl Running {
             proxy: self.addresses(),
             sidecar: self.sidecar(),
             admin: self.managed(),
+            portal: self.visited(),
             revision: self.core.verifier.revision().unwrap_or_default().0,
             keys: self.core.verifier.counts().0,
             routes: config.route_names.len(),
@@ -228,7 +239,12 @@ impl Running {
         self.managed.iter().map(|bound| bound.address().clone()).collect()
     }
 
-    /// Returns the first of them on TCP.
+    /// Returns where the portal listens.
+    pub fn visited(&self) -> Vec<ListenAddress> {
+        self.visited.iter().map(|bound| bound.address().clone()).collect()
+    }
+
+    /// Returns the first address of the admin API on TCP.
     pub fn admin(&self) -> Option<SocketAddr> {
         self.managed.iter().find_map(|bound| match bound.address() {
             ListenAddress::Tcp(address) => Some(*address),
@@ -357,7 +373,7 @@ impl Running {
             join_all(self.workers.drain(..));
         }
         self.admin_stop.send_replace(true);
-        join_all(self.admin_thread.take());
+        join_all(self.desk_threads.drain(..));
         join_all(self.tending.take());
         self.core.verifier.close();
         self.log.close();
@@ -367,12 +383,18 @@ impl Running {
         join_all(self.usage_thread.take());
         self.core.tellers.stop(self.telling.drain(..), self.core.verifier.clock(), CUT);
         if self.is_handing_over() {
-            let all = self.bound.iter_mut().chain(&mut self.asked).chain(&mut self.managed);
+            let all = self
+                .bound
+                .iter_mut()
+                .chain(&mut self.asked)
+                .chain(&mut self.managed)
+                .chain(&mut self.visited);
             all.for_each(Bound::disown);
         }
         self.bound.clear();
         self.asked.clear();
         self.managed.clear();
+        self.visited.clear();
     }
 }
 
@@ -584,6 +606,7 @@ struct Opened {
     bound: Vec<Bound>,
     asked: Vec<Bound>,
     managed: Vec<Bound>,
+    visited: Vec<Bound>,
 }
 
 impl Opened {
@@ -606,19 +629,22 @@ impl Opened {
         let asks = config.sidecar.as_ref().map_or(&[][..], |sidecar| &sidecar.listen);
         let asked = upgrade::bind(Door::Sidecar, asks, workers, &mut sockets)?;
         let managed = upgrade::bind(Door::Admin, &config.listen.admin, 1, &mut sockets)?;
+        let visited = upgrade::bind(Door::Portal, &config.listen.portal, 1, &mut sockets)?;
         for unused in sockets {
             let text =
                 format!("a listening socket for {} was given, which is not in `listen`", unused.address);
             (options.notify)(&Notice::Warning(text));
         }
-        Ok(Self { lock, workers, bound, asked, managed })
+        Ok(Self { lock, workers, bound, asked, managed, visited })
     }
 }
 
 /// Returns copies of every listening socket, with what each is for.
-fn copies(bound: &[Bound], asked: &[Bound], managed: &[Bound]) -> io::Result<Vec<Socket>> {
+fn copies(bound: &[Bound], asked: &[Bound], managed: &[Bound], visited: &[Bound]) -> io::Result<Vec<Socket>> {
     let mut all = Vec::new();
-    for (door, bound) in [(Door::Proxy, bound), (Door::Sidecar, asked), (Door::Admin, managed)] {
+    for (door, bound) in
+        [(Door::Proxy, bound), (Door::Sidecar, asked), (Door::Admin, managed), (Door::Portal, visited)]
+    {
         for one in bound {
             let address = one.address().to_string();
             let is_lent = one.is_lent();
@@ -641,6 +667,8 @@ fn named(socket: Inherited, config: &Config) -> Option<Socket> {
     let is_at = |listed: &[Address]| listed.iter().any(|one| one.to_string() == address);
     let door = if is_at(&config.listen.admin) {
         Door::Admin
+    } else if is_at(&config.listen.portal) {
+        Door::Portal
     } else if config.sidecar.as_ref().is_some_and(|sidecar| is_at(&sidecar.listen)) {
         Door::Sidecar
     } else {
@@ -713,15 +741,12 @@ impl NewWorker {
     }
 }
 
-fn spawn_admin(
-    core: &Arc<Core>,
-    managed: &mut [Bound],
-    stop: watch::Receiver<bool>,
-) -> Result<JoinHandle<()>, ServeError> {
-    let runtime = current_thread().map_err(system("the admin runtime"))?;
+/// What the admin API and the portal work with.
+fn desk(core: &Arc<Core>) -> Arc<Desk> {
     let of = || Arc::clone(core);
-    let (ready, metrics, jwks, asked, config, status, now) = (of(), of(), of(), of(), of(), of(), of());
-    let handlers = Handlers {
+    let (ready, metrics, jwks, asked, config) = (of(), of(), of(), of(), of());
+    let (status, now, limits, servers) = (of(), of(), of(), of());
+    Desk::new(Handlers {
         ready: Box::new(move || ready.readiness()),
         metrics: Box::new(move || metrics.scrape()),
         jwks: Box::new(move || jwks.signing.keys().ring().jwks()),
@@ -733,26 +758,70 @@ fn spawn_admin(
         config: Box::new(move || config.config()),
         status: Box::new(move || status.status()),
         now: Box::new(move || now.verifier.now()),
-    };
+        limits: Box::new(move |digest| {
+            let engine = limits.verifier.current();
+            engine.map_or_else(Vec::new, |engine| engine.limits_of_key(digest, limits.verifier.now()))
+        }),
+        servers: Box::new(move || {
+            let each = servers.gateway.report().into_iter();
+            each.flat_map(|(upstream, all)| {
+                all.into_iter().map(move |one| (upstream.clone(), one.server.clone(), one.is_up()))
+            })
+            .collect()
+        }),
+    })
+}
+
+fn spawn_admin(
+    core: &Arc<Core>,
+    desk: Arc<Desk>,
+    managed: &mut [Bound],
+    stop: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, ServeError> {
+    let runtime = current_thread().map_err(system("the admin runtime"))?;
     let admin = {
         let _on = runtime.enter();
-        let sockets = managed.iter_mut().map(|bound| {
-            Ok(match bound.listener()? {
-                Listener::Tcp(listener) => admin::Socket::Tcp(listener),
-                Listener::Unix(listener) => admin::Socket::Unix(listener),
-            })
-        });
-        let sockets = sockets.collect::<io::Result<_>>().map_err(system("the admin listener"))?;
-        Admin::new(sockets, handlers, core.config().listen.admin_hosts.clone())
+        let sockets = sockets(managed).map_err(system("the admin listener"))?;
+        Admin::new(sockets, desk, core.config().listen.admin_hosts.clone())
     };
-    thread::Builder::new()
-        .name("kgate-admin".to_owned())
-        .spawn(move || {
-            runtime.block_on(admin.serve(stop));
-            // A call that waits for the store is left behind, not waited for.
-            runtime.shutdown_timeout(CUT);
+    serve_apart("kgate-admin", runtime, admin.serve(stop)).map_err(system("the admin thread"))
+}
+
+fn spawn_portal(
+    desk: Arc<Desk>,
+    visited: &mut [Bound],
+    stop: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, ServeError> {
+    let runtime = current_thread().map_err(system("the portal's runtime"))?;
+    let portal = {
+        let _on = runtime.enter();
+        Portal::new(sockets(visited).map_err(system("the portal's listener"))?, desk)
+    };
+    serve_apart("kgate-portal", runtime, portal.serve(stop)).map_err(system("the portal's thread"))
+}
+
+/// Takes the sockets over, on the runtime that will accept from them.
+fn sockets(bound: &mut [Bound]) -> io::Result<Vec<admin::Socket>> {
+    let socket = |bound: &mut Bound| {
+        Ok(match bound.listener()? {
+            Listener::Tcp(listener) => admin::Socket::Tcp(listener),
+            Listener::Unix(listener) => admin::Socket::Unix(listener),
         })
-        .map_err(system("the admin thread"))
+    };
+    bound.iter_mut().map(socket).collect()
+}
+
+/// Serves on a thread of its own until told to stop.
+fn serve_apart(
+    name: &str,
+    runtime: tokio::runtime::Runtime,
+    serving: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        runtime.block_on(serving);
+        // A call that waits for the store is left behind, not waited for.
+        runtime.shutdown_timeout(CUT);
+    })
 }
 
 /// Looks after the backends until everything is told to end.

@@ -53,6 +53,8 @@ pub(super) enum Door {
     Sidecar,
     /// Health, readiness, metrics and the admin API.
     Admin,
+    /// The portal.
+    Portal,
 }
 
 impl Door {
@@ -61,6 +63,7 @@ impl Door {
             Self::Proxy => "proxy",
             Self::Sidecar => "sidecar",
             Self::Admin => "admin",
+            Self::Portal => "portal",
         }
     }
 }
@@ -246,7 +249,7 @@ impl Inheritance {
         let list: Value = serde_json::from_slice(&line)?;
         let mut sockets = Vec::new();
         for one in list["sockets"].as_array().into_iter().flatten() {
-            let door = [Door::Proxy, Door::Sidecar, Door::Admin]
+            let door = [Door::Proxy, Door::Sidecar, Door::Admin, Door::Portal]
                 .into_iter()
                 .find(|door| one["door"] == door.as_str())
                 .ok_or_else(|| io::Error::other("it has sockets of a kind this version does not know"))?;

@@ -206,6 +206,23 @@ pub enum Action {
         /// Until when the old one works; `None`: it was revoked at once.
         until: Option<Timestamp>,
     },
+    /// A consumer was sent a link to sign in at the portal.
+    PortalInvited {
+        /// Who.
+        consumer: ConsumerId,
+        /// Until when it is good.
+        until: Timestamp,
+    },
+    /// Somebody signed in at the portal; the actor is who.
+    PortalSignedIn {
+        /// The consumer or the admin key.
+        subject: Subject,
+    },
+    /// Sessions and open invitations were ended by somebody.
+    PortalSignedOut {
+        /// Whose: a consumer or an admin key.
+        subject: Subject,
+    },
 }
 
 /// What the audit log keeps of a pruned key.
@@ -244,6 +261,9 @@ impl Action {
             Self::AdminKeyCreated { .. } => "admin_key.created",
             Self::AdminKeyRevoked { .. } => "admin_key.revoked",
             Self::AdminKeyRotated { .. } => "admin_key.rotated",
+            Self::PortalInvited { .. } => "portal.invited",
+            Self::PortalSignedIn { .. } => "portal.signed_in",
+            Self::PortalSignedOut { .. } => "portal.signed_out",
         }
     }
 
@@ -275,6 +295,8 @@ impl Action {
             Self::AdminKeyRotated { id, successor, .. } => {
                 vec![Subject::AdminKey(*id), Subject::AdminKey(*successor)]
             }
+            Self::PortalInvited { consumer, .. } => vec![Subject::Consumer(*consumer)],
+            Self::PortalSignedIn { subject } | Self::PortalSignedOut { subject } => vec![*subject],
         }
     }
 }
@@ -366,6 +388,17 @@ pub enum AuditFault {
 }
 
 impl Store {
+    /// Notes what somebody did at the portal or for it, where nothing else changed.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn note_portal(&self, action: Action, act: &Act) -> Result<(), StoreError> {
+        super::write::check_act(act)?;
+        let act = act.clone();
+        let subjects = action.subjects().iter().map(ToString::to_string).collect();
+        self.write("noting an act at the portal", subjects, move |writer| writer.log(&act, action))
+    }
+
     /// Calls `each` with the rows before number `before`, or all, the newest first, until it returns
     /// `false`.
     ///

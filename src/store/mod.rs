@@ -54,7 +54,8 @@ pub use seen::{AcceptedOlder, LastSeen};
 pub use signal::{Signal, SignalError, Tag};
 pub use tables::FORMAT;
 pub use usage::{
-    Alert, AlertKind, AlertRow, Count, Counts, Due, Granted, Granting, LastUse, Outgoing, Parcel, Period,
-    Posted, Query, Retention, Told, Usage, UsageBatch, UsageBy, UsageRow, UsageWindow, Used, Waiting,
+    Alert, AlertKind, AlertRow, Count, Counts, Due, Granted, Granting, Invite, LastUse, Outgoing, Parcel,
+    Period, PortalSession, Posted, Query, Retention, SignedInBy, Told, Usage, UsageBatch, UsageBy, UsageRow,
+    UsageWindow, Used, Visitor, Waiting,
 };
 pub use write::{BATCH, Outcome, RecordTag};

@@ -6,8 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const FLOORS: &[(&str, u8)] = &[
-    ("cli", 6),
-    ("serve", 5),
+    ("cli", 7),
+    ("serve", 6),
+    ("portal", 5),
     ("gateway", 4),
     ("sidecar", 4),
     ("layer", 4),
@@ -49,12 +50,13 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("envoy_types", &["sidecar"]),
     ("hyper", &["sidecar", "admin"]),
     ("hyper_util", &["sidecar", "admin"]),
-    ("http_body_util", &["sidecar", "admin"]),
+    ("http_body_util", &["sidecar", "admin", "portal"]),
     ("socket2", &["gateway"]),
-    ("axum", &["admin"]),
+    ("axum", &["admin", "portal"]),
     ("schemars", &["admin"]),
     ("serde_path_to_error", &["admin"]),
-    ("form_urlencoded", &["admin"]),
+    ("form_urlencoded", &["admin", "portal"]),
+    ("maud", &["portal"]),
     ("prometheus", &["metrics"]),
     ("prost", &["tell"]),
     ("ureq", &["tell"]),

@@ -37,6 +37,7 @@ mod origin;
 mod peppers;
 mod plain;
 mod planting;
+mod portal;
 mod power;
 mod process;
 mod promises;

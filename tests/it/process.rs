@@ -143,6 +143,8 @@ pub struct Process {
     pub admin: SocketAddr,
     /// Where other proxies ask, if they can.
     pub sidecar: Option<SocketAddr>,
+    /// Where browsers go, if they can.
+    pub portal: Option<SocketAddr>,
     said: Arc<Mutex<String>>,
     reader: Option<thread::JoinHandle<()>>,
 }
@@ -172,7 +174,8 @@ impl Process {
             started.is_some() || reader.is_finished()
         });
         if let Some((address, sidecar, admin)) = started {
-            return Ok(Self { child, address, admin, sidecar, said, reader: Some(reader) });
+            let portal = portal_of(&said.lock().unwrap());
+            return Ok(Self { child, address, admin, sidecar, portal, said, reader: Some(reader) });
         }
         let _ = child.wait();
         let _ = reader.join();
@@ -270,6 +273,10 @@ fn started_line(said: &str) -> Option<(SocketAddr, Option<SocketAddr>, SocketAdd
     let admin = admin.split(", ").find_map(|address| address.parse().ok())?;
     let proxy = proxy.split(", ").find_map(|address| address.parse().ok())?;
     Some((proxy, sidecar.parse().ok(), admin))
+}
+
+fn portal_of(said: &str) -> Option<SocketAddr> {
+    said.split_once(" (portal on ")?.1.split_once(')')?.0.parse().ok()
 }
 
 /// Returns whether `path` exists, for conditions.

@@ -267,6 +267,7 @@ pub fn details(action: &Action) -> Value {
         Action::AdminKeyRotated { successor, until, .. } => {
             json!({ "successor": successor.to_string(), "until": until.map(|at| at.to_string()) })
         }
+        Action::PortalInvited { until, .. } => json!({ "until": until.to_string() }),
         _ => json!({}),
     }
 }

@@ -86,7 +86,7 @@ fn what_the_template_comments_out_can_be_switched_on() {
     for line in template("acme", "127.0.0.1:9000").lines() {
         let setting = line.strip_prefix("# ").filter(|rest| {
             let name = rest.split(" = ").next().unwrap().trim_matches('"');
-            matches!(*rest, "[[pepper]]" | "[sidecar]" | "[[webhook]]" | "[traces]")
+            matches!(*rest, "[[pepper]]" | "[sidecar]" | "[[webhook]]" | "[traces]" | "[portal]")
                 || rest.contains(" = ")
                     && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '*'))
         });

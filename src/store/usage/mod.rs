@@ -2,13 +2,14 @@
 //! is written all the time. If it is lost, so are the counts of quotas: they begin anew.
 //!
 //! Four things are kept: when and from where each key was last used, how many requests it made
-//! ([`count`]), uses of keys that had ended ([`alert`]), and what was granted of quotas ([`quota`]). All
-//! but the last is written once a minute at most, whatever the traffic, and what is old is removed in
+//! ([`count`]), uses of keys that had ended ([`alert`]), and what was granted of quotas ([`quota`]); beside
+//! them who may use the portal ([`portal`]). All but the last two are written once a minute at most, whatever the traffic, and what is old is removed in
 //! the same commits, a stretch at a time.
 
 mod alert;
 mod count;
 mod outbox;
+mod portal;
 mod quota;
 mod report;
 
@@ -34,6 +35,7 @@ use super::{Access, Options, StoreError};
 pub use alert::{Alert, AlertKind, AlertRow};
 pub use count::{Count, Counts, Period, Query, Retention, Used};
 pub use outbox::{Due, Outgoing, Parcel, Posted, Told, Waiting};
+pub use portal::{Invite, PortalSession, SignedInBy, Visitor};
 pub use quota::{Granted, Granting};
 pub use report::{UsageBy, UsageRow, UsageWindow};
 

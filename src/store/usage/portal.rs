@@ -1,0 +1,417 @@
+//! Who may use the portal: invitations and sessions, in the file that may be lost. So they are in no backup,
+//! and a store that is restored revives neither a link that was used nor a session that was ended; lost,
+//! people sign in anew.
+//!
+//! Of both only a digest of the secret is kept.
+
+use redb::{ReadableTable, Table, WriteTransaction};
+use serde::{Deserialize, Serialize};
+
+use crate::key::{AdminKeyId, ConsumerId, Digest, Timestamp};
+
+use super::super::StoreError;
+use super::super::tables::{PORTAL_INVITES, PORTAL_SESSIONS};
+use super::Usage;
+
+/// A link by which somebody can sign in, once.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Invite {
+    /// For whom.
+    pub consumer: ConsumerId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it is good no more.
+    pub expires_at: Timestamp,
+}
+
+/// Somebody who may be signed in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Visitor {
+    /// A consumer.
+    Consumer(ConsumerId),
+    /// Whoever holds an admin key.
+    Operator(AdminKeyId),
+}
+
+/// Somebody's browser that is signed in.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PortalSession {
+    /// Its name in lists; it opens nothing.
+    pub id: String,
+    /// How they showed who they are.
+    pub by: SignedInBy,
+    /// When they signed in.
+    pub created_at: Timestamp,
+    /// The last request known; noted once a minute at most.
+    pub seen_at: Timestamp,
+    /// What the browser says of itself, cut short.
+    pub agent: String,
+    /// Where they signed in from, if that is known.
+    pub from: Option<std::net::IpAddr>,
+}
+
+/// How somebody showed who they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum SignedInBy {
+    /// A one-time link.
+    Invite,
+    /// An identity proxy, which has to say so again with every request.
+    Proxy,
+    /// An admin key.
+    AdminKey,
+}
+
+/// Invitations of one consumer at once; the oldest go first.
+const INVITES_EACH: usize = 10;
+
+/// Sessions of one visitor at once; those longest unseen go first.
+const SESSIONS_EACH: usize = 20;
+
+impl Visitor {
+    fn prefix(self) -> [u8; 17] {
+        let (kind, id) = match &self {
+            Self::Consumer(id) => (0, id.as_bytes()),
+            Self::Operator(id) => (1, id.as_bytes()),
+        };
+        let mut prefix = [kind; 17];
+        prefix[1..].copy_from_slice(id);
+        prefix
+    }
+
+    fn row(self, digest: &Digest) -> [u8; 49] {
+        let mut row = [0; 49];
+        row[..17].copy_from_slice(&self.prefix());
+        row[17..].copy_from_slice(digest.as_bytes());
+        row
+    }
+
+    fn of_row(row: &[u8]) -> Option<Self> {
+        let (kind, rest) = row.split_first()?;
+        let id = *rest.first_chunk()?;
+        match kind {
+            0 => Some(Self::Consumer(ConsumerId::from_bytes(id))),
+            1 => Some(Self::Operator(AdminKeyId::from_bytes(id))),
+            _ => None,
+        }
+    }
+}
+
+impl Usage {
+    /// Keeps an invitation. Those whose time is over go.
+    ///
+    /// # Errors
+    /// Those of writing; it opens nothing then.
+    pub fn invite(&self, digest: Digest, invite: Invite, now: Timestamp) -> Result<(), StoreError> {
+        self.write("noting an invitation", move |txn| {
+            let mut table = txn.open_table(PORTAL_INVITES)?;
+            table.retain(|_, row| decode::<Invite>(row).is_some_and(|invite| invite.expires_at > now))?;
+            let mut same = Vec::new();
+            for row in table.iter()? {
+                let (digest, row) = row?;
+                let old = decode::<Invite>(row.value()).filter(|old| old.consumer == invite.consumer);
+                same.extend(old.map(|old| (old.created_at, *digest.value())));
+            }
+            same.sort_unstable();
+            for (_, digest) in same.iter().rev().skip(INVITES_EACH - 1) {
+                table.remove(digest)?;
+            }
+            table.insert(digest.as_bytes(), encode(&invite).as_slice())?;
+            Ok(())
+        })
+    }
+
+    /// Returns the open invitations, the oldest first.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn invites(&self, now: Timestamp) -> Result<Vec<Invite>, StoreError> {
+        self.read(Vec::new(), move |rows| {
+            let Some(table) = rows.table(PORTAL_INVITES)? else { return Ok(Vec::new()) };
+            let mut all = Vec::new();
+            for row in table.iter().map_err(rows.fail())? {
+                let (_, row) = row.map_err(rows.fail())?;
+                all.extend(decode::<Invite>(row.value()).filter(|invite| invite.expires_at > now));
+            }
+            all.sort_by_key(|invite| invite.created_at);
+            Ok(all)
+        })
+    }
+
+    /// Uses an invitation up, and keeps the session it opens, in one commit: of two who come with it at
+    /// once, one gets in. `None`: there is no such invitation, or no more.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn accept_invite(
+        &self,
+        invite: Digest,
+        digest: Digest,
+        session: PortalSession,
+    ) -> Result<Option<ConsumerId>, StoreError> {
+        self.write("using an invitation up", move |txn| {
+            let mut table = txn.open_table(PORTAL_INVITES)?;
+            let found = table.remove(invite.as_bytes())?.and_then(|row| decode::<Invite>(row.value()));
+            let Some(invite) = found.filter(|invite| invite.expires_at > session.created_at) else {
+                return Ok(None);
+            };
+            put(txn, Visitor::Consumer(invite.consumer), &digest, &session)?;
+            Ok(Some(invite.consumer))
+        })
+    }
+
+    /// Keeps a session.
+    ///
+    /// # Errors
+    /// Those of writing; it opens nothing then.
+    pub fn begin_session(
+        &self,
+        visitor: Visitor,
+        digest: Digest,
+        session: PortalSession,
+    ) -> Result<(), StoreError> {
+        self.write("noting a session", move |txn| put(txn, visitor, &digest, &session))
+    }
+
+    /// Returns a session by the digest of its secret. Whether its time is over is not looked at.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn session(&self, visitor: Visitor, digest: &Digest) -> Result<Option<PortalSession>, StoreError> {
+        let row = visitor.row(digest);
+        self.read(None, move |rows| {
+            let Some(table) = rows.table(PORTAL_SESSIONS)? else { return Ok(None) };
+            let found = table.get(row.as_slice()).map_err(rows.fail())?;
+            Ok(found.and_then(|row| decode(row.value())))
+        })
+    }
+
+    /// Notes that a session was seen, if it is still there.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn see_session(&self, visitor: Visitor, digest: &Digest, now: Timestamp) -> Result<(), StoreError> {
+        let row = visitor.row(digest);
+        self.write("noting a session", move |txn| {
+            let mut table = txn.open_table(PORTAL_SESSIONS)?;
+            let found = table.get(row.as_slice())?.and_then(|row| decode::<PortalSession>(row.value()));
+            if let Some(session) = found {
+                let seen = PortalSession { seen_at: session.seen_at.max(now), ..session };
+                table.insert(row.as_slice(), encode(&seen).as_slice())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns the sessions of a visitor, the latest seen first.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn sessions_of(&self, visitor: Visitor) -> Result<Vec<PortalSession>, StoreError> {
+        self.read(Vec::new(), move |rows| {
+            let Some(table) = rows.table(PORTAL_SESSIONS)? else { return Ok(Vec::new()) };
+            let (from, to) =
+                (visitor.row(&Digest::from_bytes([0; 32])), visitor.row(&Digest::from_bytes([0xff; 32])));
+            let mut all = Vec::new();
+            for row in table.range::<&[u8]>(&from[..]..=&to[..]).map_err(rows.fail())? {
+                all.extend(decode::<PortalSession>(row.map_err(rows.fail())?.1.value()));
+            }
+            all.sort_by_key(|session| std::cmp::Reverse(session.seen_at));
+            Ok(all)
+        })
+    }
+
+    /// Returns all sessions with whose they are, the latest seen first, at most so many of them.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn sessions(&self, at_most: usize) -> Result<Vec<(Visitor, PortalSession)>, StoreError> {
+        self.read(Vec::new(), move |rows| {
+            let Some(table) = rows.table(PORTAL_SESSIONS)? else { return Ok(Vec::new()) };
+            let mut all = Vec::new();
+            for row in table.iter().map_err(rows.fail())? {
+                let (key, row) = row.map_err(rows.fail())?;
+                all.extend(Visitor::of_row(key.value()).zip(decode::<PortalSession>(row.value())));
+            }
+            all.sort_by_key(|(_, session)| std::cmp::Reverse(session.seen_at));
+            all.truncate(at_most);
+            Ok(all)
+        })
+    }
+
+    /// Ends sessions of a visitor: the one of that name, or all. Returns how many were ended.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn end_sessions(&self, visitor: Visitor, id: Option<String>) -> Result<usize, StoreError> {
+        self.write("ending sessions", move |txn| {
+            let mut table = txn.open_table(PORTAL_SESSIONS)?;
+            let mut ended = Vec::new();
+            for row in of(&table, visitor)? {
+                if id.as_ref().is_none_or(|id| *id == row.1.id) {
+                    ended.push(row.0);
+                }
+            }
+            for row in &ended {
+                table.remove(row.as_slice())?;
+            }
+            Ok(ended.len())
+        })
+    }
+
+    /// Withdraws the open invitations of a consumer. Returns how many there were.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn withdraw_invites(&self, consumer: ConsumerId) -> Result<usize, StoreError> {
+        self.write("withdrawing invitations", move |txn| {
+            let mut table = txn.open_table(PORTAL_INVITES)?;
+            let mut withdrawn = 0;
+            table.retain(|_, row| {
+                let is_theirs = decode::<Invite>(row).is_none_or(|invite| invite.consumer == consumer);
+                withdrawn += usize::from(is_theirs);
+                !is_theirs
+            })?;
+            Ok(withdrawn)
+        })
+    }
+
+    /// Removes sessions that began before `oldest` or were not seen since `unseen`: they open nothing any
+    /// more, and would only take room.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn trim_sessions(&self, oldest: Timestamp, unseen: Timestamp) -> Result<(), StoreError> {
+        self.write("tidying sessions", move |txn| {
+            let mut table = txn.open_table(PORTAL_SESSIONS)?;
+            table.retain(|_, row| {
+                decode::<PortalSession>(row).is_some_and(|s| s.created_at > oldest && s.seen_at > unseen)
+            })?;
+            Ok(())
+        })
+    }
+}
+
+/// Keeps a session, and so many of its visitor's others.
+fn put(
+    txn: &WriteTransaction,
+    visitor: Visitor,
+    digest: &Digest,
+    session: &PortalSession,
+) -> Result<(), redb::Error> {
+    let mut table = txn.open_table(PORTAL_SESSIONS)?;
+    let mut others = of(&table, visitor)?;
+    others.sort_by_key(|(_, session)| std::cmp::Reverse(session.seen_at));
+    for (row, _) in others.iter().skip(SESSIONS_EACH - 1) {
+        table.remove(row.as_slice())?;
+    }
+    table.insert(visitor.row(digest).as_slice(), encode(session).as_slice())?;
+    Ok(())
+}
+
+fn of(
+    table: &Table<'_, &'static [u8], &'static [u8]>,
+    visitor: Visitor,
+) -> Result<Vec<(Vec<u8>, PortalSession)>, redb::StorageError> {
+    let from = visitor.row(&Digest::from_bytes([0; 32]));
+    let to = visitor.row(&Digest::from_bytes([0xff; 32]));
+    let mut all = Vec::new();
+    for row in table.range::<&[u8]>(&from[..]..=&to[..])? {
+        let (key, row) = row?;
+        all.extend(decode(row.value()).map(|session| (key.value().to_vec(), session)));
+    }
+    Ok(all)
+}
+
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_stdvec(value).expect("these shapes always encode")
+}
+
+/// What cannot be read opens nothing.
+fn decode<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Option<T> {
+    postcard::from_bytes(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::super::{Access, testing};
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn session(id: &str, at: Timestamp) -> PortalSession {
+        let (by, agent) = (SignedInBy::Invite, String::new());
+        PortalSession { id: id.to_owned(), by, created_at: at, seen_at: at, agent, from: None }
+    }
+
+    fn digest(number: u8) -> Digest {
+        Digest::sha256(&[number])
+    }
+
+    fn consumer(number: u8) -> ConsumerId {
+        ConsumerId::from_bytes([number; 16])
+    }
+
+    fn opened() -> (tempfile::TempDir, Usage) {
+        let (dir, _store) = testing::store();
+        let usage = Usage::open(dir.path(), Access::Write, &testing::options()).unwrap();
+        (dir, usage)
+    }
+
+    #[test]
+    fn an_invitation_lets_one_in_once_within_its_time() {
+        let (_dir, usage) = opened();
+        let now = testing::now();
+        let invite = |number, expires_at| {
+            let invite = Invite { consumer: consumer(number), created_at: now, expires_at };
+            usage.invite(digest(number), invite, now).unwrap();
+        };
+        invite(1, now.plus(HOUR));
+        invite(2, now.plus(HOUR));
+        let accept = |number, secret, at| {
+            usage.accept_invite(digest(number), digest(secret), session("a", at)).unwrap()
+        };
+        assert_eq!(accept(9, 99, now), None, "no such invitation");
+        assert_eq!(accept(2, 98, now.plus(HOUR)), None, "its time is over");
+        assert_eq!(accept(1, 97, now), Some(consumer(1)));
+        assert_eq!(accept(1, 96, now), None, "it was used");
+        let visitor = Visitor::Consumer(consumer(1));
+        assert!(usage.session(visitor, &digest(97)).unwrap().is_some());
+        for secret in [96, 98, 99] {
+            assert!(usage.session(visitor, &digest(secret)).unwrap().is_none());
+        }
+        // Under somebody else's name the secret opens nothing.
+        assert!(usage.session(Visitor::Consumer(consumer(2)), &digest(97)).unwrap().is_none());
+        invite(3, now.plus(HOUR));
+        assert_eq!(usage.withdraw_invites(consumer(3)).unwrap(), 1);
+        assert_eq!(accept(3, 95, now), None, "it was withdrawn");
+    }
+
+    #[test]
+    fn sessions_are_listed_seen_ended_and_bounded() {
+        let (_dir, usage) = opened();
+        let now = testing::now();
+        let visitor = Visitor::Operator(AdminKeyId::from_bytes([7; 16]));
+        let other = Visitor::Consumer(consumer(7));
+        usage.begin_session(other, digest(200), session("other", now)).unwrap();
+        for number in 0..25 {
+            let at = now.plus(Duration::from_secs(u64::from(number)));
+            usage.begin_session(visitor, digest(number), session(&number.to_string(), at)).unwrap();
+        }
+        let ids = |visitor| {
+            usage.sessions_of(visitor).unwrap().into_iter().map(|session| session.id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(visitor).len(), SESSIONS_EACH);
+        assert_eq!(ids(visitor)[0], "24");
+        usage.see_session(visitor, &digest(10), now.plus(HOUR)).unwrap();
+        assert_eq!(ids(visitor)[0], "10");
+        usage.see_session(visitor, &digest(77), now.plus(HOUR)).unwrap();
+        assert_eq!(ids(visitor).len(), SESSIONS_EACH, "what is not there is not made by seeing it");
+        assert_eq!(usage.end_sessions(visitor, Some("10".to_owned())).unwrap(), 1);
+        assert_eq!(usage.end_sessions(visitor, None).unwrap(), SESSIONS_EACH - 1);
+        assert_eq!(ids(other), ["other"]);
+        usage.trim_sessions(now, now).unwrap();
+        assert!(usage.sessions(10).unwrap().is_empty());
+    }
+}
