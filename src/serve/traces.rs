@@ -10,11 +10,12 @@ pub(super) fn spans_of(line: &AccessLine<'_>) -> impl Iterator<Item = Span> {
     let trace = line.trace.filter(|trace| trace.is_sampled);
     let spans = trace.map(|trace| {
         let text = |text: &str| Fact::Text(text.to_owned());
+        let method = clipped(line.method, METHOD);
         let status = ("http.response.status_code", Fact::Number(i64::from(line.status)));
         let mut facts = vec![
-            ("http.request.method", text(line.method)),
+            ("http.request.method", text(method)),
             ("url.path", text(line.path)),
-            ("server.address", text(line.host)),
+            ("server.address", text(clipped(line.host, HOST))),
             ("kgate.verdict", text(line.verdict.as_str())),
             ("kgate.request_id", text(line.request_id)),
             ("kgate.decision_us", Fact::Number(i64::try_from(line.verify.as_micros()).unwrap_or(i64::MAX))),
@@ -25,7 +26,7 @@ pub(super) fn spans_of(line: &AccessLine<'_>) -> impl Iterator<Item = Span> {
         facts.extend(line.reason.map(|reason| ("kgate.reason", text(reason))));
         facts.extend(line.key.map(|key| ("kgate.key_id", Fact::Text(key.to_string()))));
         facts.extend(line.consumer.map(|id| ("kgate.consumer_id", Fact::Text(id.to_string()))));
-        let name = format!("{} {}", line.method, line.route.unwrap_or("-"));
+        let name = format!("{method} {}", line.route.unwrap_or("-"));
         let server = Span {
             trace: trace.id,
             id: trace.span,
@@ -42,7 +43,7 @@ pub(super) fn spans_of(line: &AccessLine<'_>) -> impl Iterator<Item = Span> {
             trace: trace.id,
             id: trace.outgoing,
             parent: Some(trace.span),
-            name: format!("{} {}", line.method, line.upstream.unwrap_or("-")),
+            name: format!("{method} {}", line.upstream.unwrap_or("-")),
             side: Side::Client,
             begins: line.time,
             after: line.verify,
@@ -53,4 +54,59 @@ pub(super) fn spans_of(line: &AccessLine<'_>) -> impl Iterator<Item = Span> {
         std::iter::once(server).chain(client)
     });
     spans.into_iter().flatten()
+}
+
+/// A client may make method and host as long as a head. Of spans that wait, the number is what is bounded.
+fn clipped(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+/// Longer than any method that is one.
+const METHOD: usize = 32;
+
+/// The longest name of a host.
+const HOST: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::Trace;
+
+    #[test]
+    fn what_a_client_makes_long_is_not_kept_long() {
+        let long = "\u{e9}".repeat(20_000);
+        let trace = Trace { id: [1; 16], parent: None, span: [2; 8], outgoing: [3; 8], is_sampled: true };
+        let line = AccessLine {
+            time: crate::key::Timestamp::default(),
+            request_id: "abc",
+            client: None,
+            method: &long,
+            path: "/",
+            host: &long,
+            status: 200,
+            route: None,
+            upstream: None,
+            key: None,
+            consumer: None,
+            verdict: Verdict::Allow,
+            reason: None,
+            shadow: None,
+            is_anonymous: false,
+            bytes_in: 0,
+            bytes_out: 0,
+            total: Duration::ZERO,
+            verify: Duration::ZERO,
+            upstream_time: Some(Duration::ZERO),
+            trace: Some(trace),
+            one_in: 1,
+        };
+        let spans: Vec<_> = spans_of(&line).collect();
+        assert_eq!(spans.len(), 2);
+        let sizes = spans.iter().flat_map(|span| {
+            let facts =
+                span.facts.iter().map(|(_, fact)| if let Fact::Text(text) = fact { text.len() } else { 0 });
+            facts.chain([span.name.len()])
+        });
+        assert!(sizes.sum::<usize>() < 500);
+    }
 }

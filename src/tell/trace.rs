@@ -13,7 +13,7 @@ use crate::config::Traces;
 use crate::key::Timestamp;
 use crate::tls::TlsError;
 
-/// Spans that wait: some 4 MiB of them.
+/// Spans that wait: some 4 MiB of them, 12 where paths are as long as they may be.
 const CAPACITY: usize = 8_192;
 
 /// Spans sent at once.
