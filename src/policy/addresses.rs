@@ -1,35 +1,19 @@
 //! Which row the limits of a source address are counted in, in memory of one size however many come.
 //!
-//! A table of sets, each with a few ways, every way a row. A new address takes the way that was not seen
+//! Every way of every set ([`super::sources`]) is a row. A new address takes the way of its set that was not seen
 //! for longest, and begins with nothing counted: in a flood from more addresses than there are ways,
 //! counts err towards letting requests pass, and whoever goes on keeps his count. The set is locked while
 //! an address is charged, so that its row is nobody else's meanwhile.
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-use super::cells::{Row, lock_word};
-use super::failures::{SETS, WAYS, source};
+use super::cells::Row;
+use super::sources::{Place, Set, Sources, WAYS};
 
-/// The rows of all addresses.
+/// The rows of all addresses: when each was last seen, in the nanoseconds of [`super::Now::mono`].
 #[derive(Debug, Default)]
-pub(super) struct Addresses {
-    /// Keyed at random: nobody can choose addresses that share a set.
-    hasher: RandomState,
-    sets: OnceLock<Box<[Set]>>,
-}
-
-#[derive(Debug, Default)]
-#[repr(C, align(64))]
-struct Set {
-    lock: AtomicU64,
-    /// Hashes of addresses; 0 is nobody.
-    tags: [AtomicU64; WAYS],
-    /// When each was last seen, in the nanoseconds of [`super::Now::mono`].
-    seen_at: [AtomicU64; WAYS],
-}
+pub(super) struct Addresses(Sources);
 
 /// An address with its row, which stays its own until this is dropped.
 pub(super) struct Entered<'a> {
@@ -40,56 +24,39 @@ pub(super) struct Entered<'a> {
 impl Addresses {
     /// Makes the table, so that no request has to.
     pub(super) fn prepare(&self) {
-        self.sets();
+        self.0.prepare();
     }
 
     /// Finds or makes the row of an address, and keeps it from being given away. Those whose address is
     /// unknown are one. `forget` is to take back what was counted in the row for another address.
     pub(super) fn enter(&self, address: Option<IpAddr>, now: u64, forget: impl FnOnce(Row)) -> Entered<'_> {
-        let (number, tag) = self.find(address);
-        let set = &self.sets()[number];
-        lock_word(&set.lock);
+        let Place { set, number, tag } = self.0.place(address);
+        set.lock();
         let mut entered = Entered { set, row: 0 };
         let known = set.way_of(tag);
-        let way = known.unwrap_or_else(|| set.longest_unseen());
+        let way = known.unwrap_or_else(|| longest_unseen(set));
         entered.row = row(number, way);
         if known.is_none() {
             forget(entered.row);
             set.tags[way].store(tag, Ordering::Relaxed);
         }
-        set.seen_at[way].store(now, Ordering::Relaxed);
+        set.kept[way].store(now, Ordering::Relaxed);
         entered
     }
 
     /// Finds the row of an address that was seen before.
     pub(super) fn row(&self, address: Option<IpAddr>) -> Option<Row> {
-        let (number, tag) = self.find(address);
-        self.sets()[number].way_of(tag).map(|way| row(number, way))
-    }
-
-    fn find(&self, address: Option<IpAddr>) -> (usize, u64) {
-        let hash = self.hasher.hash_one(address.map(source));
-        // The upper half chooses the set; the whole tells addresses apart.
-        (usize::try_from(hash >> 32).unwrap_or_default() % SETS, hash.max(1))
-    }
-
-    fn sets(&self) -> &[Set] {
-        self.sets.get_or_init(|| (0..SETS).map(|_| Set::default()).collect())
+        let Place { set, number, tag } = self.0.place(address);
+        set.way_of(tag).map(|way| row(number, way))
     }
 }
 
-impl Set {
-    fn way_of(&self, tag: u64) -> Option<usize> {
-        (0..WAYS).find(|way| self.tags[*way].load(Ordering::Relaxed) == tag)
-    }
-
-    fn longest_unseen(&self) -> usize {
-        let seen = |way: &usize| {
-            let is_taken = self.tags[*way].load(Ordering::Relaxed) != 0;
-            (is_taken, self.seen_at[*way].load(Ordering::Relaxed))
-        };
-        (0..WAYS).min_by_key(seen).expect("a set has ways")
-    }
+fn longest_unseen(set: &Set) -> usize {
+    let seen = |way: &usize| {
+        let is_taken = set.tags[*way].load(Ordering::Relaxed) != 0;
+        (is_taken, set.kept[*way].load(Ordering::Relaxed))
+    };
+    (0..WAYS).min_by_key(seen).expect("a set has ways")
 }
 
 impl Entered<'_> {
@@ -100,8 +67,7 @@ impl Entered<'_> {
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        // Release pairs with the acquire that locks: the next one sees whose the ways are.
-        self.set.lock.store(0, Ordering::Release);
+        self.set.unlock();
     }
 }
 
@@ -113,6 +79,7 @@ fn row(set: usize, way: usize) -> Row {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use super::super::sources::SETS;
     use super::*;
 
     fn v4(number: u32) -> IpAddr {
@@ -160,6 +127,5 @@ mod tests {
                 );
             }
         }
-        assert_eq!(std::mem::size_of_val(addresses.sets()), 2 << 20);
     }
 }

@@ -1,21 +1,15 @@
 //! Failed authentications by source address, in memory of one size however many addresses come.
 //!
-//! A table of sets, each with a few ways: an address belongs to one set, and a new one takes the way
-//! whose count is the least filled and the oldest. So many who failed once drive out each other, not
+//! A new address takes the way of its set ([`super::sources`]) whose count is the least filled and the oldest. So many who failed once drive out each other, not
 //! one who goes on failing. Whose count was driven out begins anew: in a flood from more addresses than
 //! the table has, counts err towards letting attempts be made.
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::slice;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use prefetch_index::prefetch_index;
-
 use super::FailedAuth;
-use super::cells::lock_word;
+use super::sources::{Place, Set, Sources, WAYS};
 use crate::key::Rate;
 
 /// How many failures are taken from one address, for the arithmetic of GCRA.
@@ -64,52 +58,24 @@ impl Attempts {
     }
 }
 
-/// The counts of all addresses.
-#[derive(Debug)]
-pub(super) struct Failures {
-    /// Drawn at random: nobody can choose addresses that share a set.
-    secrets: [u64; 4],
-    sets: OnceLock<Box<[Set]>>,
-}
-
-/// Two cache lines: one to find an address in, one with its count.
+/// The counts of all addresses: when each will be empty, in the nanoseconds of [`super::Now::mono`].
 #[derive(Debug, Default)]
-#[repr(C, align(64))]
-struct Set {
-    lock: AtomicU64,
-    /// Hashes of addresses; 0 is nobody.
-    tags: [AtomicU64; WAYS],
-    /// When each count will be empty, in the nanoseconds of [`super::Now::mono`].
-    empty_at: [AtomicU64; WAYS],
-}
-
-impl Default for Failures {
-    fn default() -> Self {
-        let random = RandomState::new();
-        Self { secrets: [0, 1, 2, 3].map(|number| random.hash_one(number)), sets: OnceLock::new() }
-    }
-}
+pub(super) struct Failures(Sources);
 
 impl Failures {
     /// Makes the table, so that no request has to.
     pub(super) fn prepare(&self) {
-        self.sets();
+        self.0.prepare();
     }
 
     /// Returns how long until one more failure of `address` fits; zero if it does now.
     pub(super) fn wait(&self, address: IpAddr, budget: Budget, now: u64) -> Duration {
-        let (set, tag) = self.find(address);
-        for (way, found) in set.tags.iter().enumerate() {
-            // Acquire: the count is not read before the tag it belongs to.
-            if found.load(Ordering::Acquire) == tag {
-                let empty_at = set.empty_at[way].load(Ordering::Acquire);
-                // Another address may have taken the way between the two.
-                if found.load(Ordering::Relaxed) == tag {
-                    return budget.wait(empty_at, now);
-                }
-            }
-        }
-        Duration::ZERO
+        let Place { set, tag, .. } = self.0.place(Some(address));
+        let Some(way) = set.way_of(tag) else { return Duration::ZERO };
+        let empty_at = set.kept[way].load(Ordering::Acquire);
+        // Another address may have taken the way between the two.
+        let is_still = set.tags[way].load(Ordering::Relaxed) == tag;
+        if is_still { budget.wait(empty_at, now) } else { Duration::ZERO }
     }
 
     /// Counts a failure of `address`, if it fits: of attempts made at the same moment, too, no more
@@ -118,94 +84,44 @@ impl Failures {
     /// # Errors
     /// How long until one more fits.
     pub(super) fn charge(&self, address: IpAddr, budget: Budget, now: u64) -> Result<(), Duration> {
-        let (set, tag) = self.find(address);
-        lock_word(&set.lock);
-        let charged = set.charge(tag, budget, now);
-        set.lock.store(0, Ordering::Release);
+        let Place { set, tag, .. } = self.0.place(Some(address));
+        set.lock();
+        let charged = charge(set, tag, budget, now);
+        set.unlock();
         charged
     }
 
     /// Asks for the memory of an address's count, without reading it.
     pub(super) fn approach(&self, address: IpAddr) {
-        let (set, _) = self.find(address);
-        prefetch_index(slice::from_ref(&set.lock), 0);
-        prefetch_index(set.empty_at.as_slice(), WAYS - 1);
-    }
-
-    /// Two rounds of multiplying and folding with secrets: an address sees only whether it is refused, which
-    /// is too little to learn them by, and the general hasher takes as long as a tenth of a decision.
-    #[allow(clippy::cast_possible_truncation, reason = "the low half is wanted")]
-    fn hash(&self, address: IpAddr) -> u64 {
-        let fold = |a: u64, b: u64| {
-            let product = u128::from(a) * u128::from(b);
-            (product >> 64) as u64 ^ product as u64
-        };
-        let [first, second, third, fourth] = self.secrets;
-        let once = fold(number(source(address)) ^ first, second | 1);
-        fold(once ^ third, fourth | 1)
-    }
-
-    fn find(&self, address: IpAddr) -> (&Set, u64) {
-        let hash = self.hash(address);
-        let sets = self.sets();
-        // The upper half chooses the set; the whole tells addresses apart.
-        let set = (hash >> 32) as usize % SETS;
-        (&sets[set], hash.max(1))
-    }
-
-    fn sets(&self) -> &[Set] {
-        self.sets.get_or_init(|| (0..SETS).map(|_| Set::default()).collect())
+        self.0.approach(address);
     }
 }
 
-impl Set {
-    /// The caller holds the lock.
-    fn charge(&self, tag: u64, budget: Budget, now: u64) -> Result<(), Duration> {
-        let tag_of = |way: &usize| self.tags[*way].load(Ordering::Relaxed);
-        let empty_at = |way: &usize| self.empty_at[*way].load(Ordering::Relaxed);
-        let known = (0..WAYS).find(|way| tag_of(way) == tag);
-        let filled_to = known.map_or(now, |way| empty_at(&way).clamp(now, now.saturating_add(budget.depth)));
-        let wait = budget.wait(filled_to, now);
-        if !wait.is_zero() {
-            return Err(wait);
-        }
-        let way = known.unwrap_or_else(|| {
-            let way = (0..WAYS).min_by_key(empty_at).expect("a set has ways");
-            // Readers find nobody until the count is the newcomer's.
-            self.tags[way].store(0, Ordering::Release);
-            way
-        });
-        self.empty_at[way].store(filled_to.saturating_add(budget.interval), Ordering::Release);
-        self.tags[way].store(tag, Ordering::Release);
-        Ok(())
+/// The caller holds the lock of the set.
+fn charge(set: &Set, tag: u64, budget: Budget, now: u64) -> Result<(), Duration> {
+    let empty_at = |way: &usize| set.kept[*way].load(Ordering::Relaxed);
+    let known = set.way_of(tag);
+    let filled_to = known.map_or(now, |way| empty_at(&way).clamp(now, now.saturating_add(budget.depth)));
+    let wait = budget.wait(filled_to, now);
+    if !wait.is_zero() {
+        return Err(wait);
     }
+    let way = known.unwrap_or_else(|| {
+        let way = (0..WAYS).min_by_key(empty_at).expect("a set has ways");
+        // Readers find nobody until the count is the newcomer's.
+        set.tags[way].store(0, Ordering::Release);
+        way
+    });
+    set.kept[way].store(filled_to.saturating_add(budget.interval), Ordering::Release);
+    set.tags[way].store(tag, Ordering::Release);
+    Ok(())
 }
-
-/// Returns whom an address stands for: itself, or of IPv6 its /64, which one holder has as a whole.
-pub(super) fn source(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
-/// Returns a number for whom an address stands for, another for each.
-fn number(source: IpAddr) -> u64 {
-    match source {
-        // Prefixes with these first bits are of no sender: they are multicast.
-        IpAddr::V4(address) => (0xffff_ffff << 32) | u64::from(u32::from(address)),
-        IpAddr::V6(address) => u64::try_from(u128::from(address) >> 64).expect("64 bits"),
-    }
-}
-
-pub(super) const WAYS: usize = 7;
-/// 114,688 addresses in 2 MiB.
-pub(super) const SETS: usize = 1 << 14;
 
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
     use std::sync::Barrier;
+    use std::sync::atomic::AtomicU64;
 
     use super::*;
 
@@ -249,16 +165,6 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_counts_by_its_64_and_mapped_ipv4_as_ipv4() {
-        let same = |a: &str, b: &str| source(a.parse().unwrap()) == source(b.parse().unwrap());
-        assert!(same("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"));
-        assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
-        assert!(same("::ffff:192.0.2.1", "192.0.2.1"));
-        assert!(!same("192.0.2.1", "192.0.2.2"));
-        assert!(!same("::ffff:192.0.2.1", "::ffff:192.0.2.2"));
-    }
-
-    #[test]
     fn of_failures_at_the_same_moment_exactly_the_burst_is_taken() {
         const BURST: u64 = 400_000;
         let failures = Failures::default();
@@ -286,8 +192,7 @@ mod tests {
         let failures = Failures::default();
         let (budget, offender) = (budget("60/min", 60), v4(u32::MAX));
         failures.prepare();
-        let (place, size) = (failures.sets().as_ptr(), std::mem::size_of_val(failures.sets()));
-        assert_eq!(size, 2 << 20);
+        let place = failures.0.sets().as_ptr();
         let mut now = 0;
         let mut taken = 0;
         for number in 0..addresses {
@@ -297,7 +202,7 @@ mod tests {
                 taken += u64::from(failures.charge(offender, budget, now).is_ok());
             }
         }
-        assert_eq!((failures.sets().as_ptr(), std::mem::size_of_val(failures.sets())), (place, size));
+        assert_eq!(failures.0.sets().as_ptr(), place);
         let fits = 60 + now / SECOND;
         assert!(taken <= fits, "{taken} failures of one address, {fits} fit");
         assert!(!failures.wait(offender, budget, now).is_zero());

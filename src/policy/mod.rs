@@ -18,6 +18,7 @@ mod origin;
 mod path;
 mod route;
 mod rules;
+mod sources;
 mod table;
 mod want;
 
