@@ -328,7 +328,10 @@ fn a_key_is_switched_updated_rotated_and_revoked() {
     assert_eq!(home.run(&["key", "rotate", &id]).code, 1, "it has a successor");
 
     let new = text(&new["id"]);
-    home.ok(&["key", "revoke", &new, "--reason", "leak", "--yes"]);
+    let said = home.run(&["key", "revoke", &id, "--reason", "leak", "--yes"]);
+    assert!(said.stderr.contains(&format!("replaced by {new}, which still works")), "{}", said.stderr);
+    let said = home.run(&["key", "revoke", &new, "--reason", "leak", "--yes"]);
+    assert!(said.code == 0 && !said.stderr.contains("replaced by"), "{}", said.stderr);
     let key = home.json(&["key", "show", &new]);
     assert_eq!((&key["status"], &key["revoke_reason"]), (&"revoked".into(), &"leak".into()));
     assert!(key["revoked_at"].is_string());

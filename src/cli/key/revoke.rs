@@ -13,7 +13,7 @@ use crate::cli::session::Session;
 use crate::cli::ui::Object;
 use crate::cli::values::counted;
 use crate::cli::view::{Field, named};
-use crate::key::{ConsumerId, KeyId, KeyRecord, RevokeReason, State, Token};
+use crate::key::{ConsumerId, KeyId, KeyRecord, RevokeReason, State, Status, Token};
 use crate::store::{Store, StoreError};
 
 use super::list::{consumers, list_keys};
@@ -154,6 +154,9 @@ fn report(args: &Revoke, store: &Store, session: &Session, tally: &Tally) -> Out
         [id] => session.ui.status(format!("{id} was revoked before, and stays so")),
         ids => session.ui.status(format!("{} were revoked before, and stay so", counted(ids.len(), "key"))),
     }
+    if matches!(args.reason, Reason::Leak | Reason::Abuse) {
+        name_successors(&tally.revoked, store, session);
+    }
     let texts = |ids: &[KeyId]| json!(ids.iter().map(ToString::to_string).collect::<Vec<_>>());
     let failed: Vec<Value> = tally.failed.iter().map(|(id, e)| json!({"id": id, "error": e})).collect();
     let values = [
@@ -170,6 +173,20 @@ fn report(args: &Revoke, store: &Store, session: &Session, tally: &Tally) -> Out
     let failure = Failure::no(format!("{} could not be revoked", counted(tally.failed.len(), "key")));
     let near = tally.failed.iter().take(NEAR_OF).filter_map(|(id, _)| lookup::near_key(store, id));
     Err(near.fold(failure, Failure::help))
+}
+
+/// Where holders may rotate keys, whoever found one may have: its successor is another key, and goes on.
+fn name_successors(ids: &[KeyId], store: &Store, session: &Session) {
+    let works = |key: &KeyRecord| !matches!(key.status(session.now()), Status::Revoked | Status::Expired);
+    for id in ids {
+        let successor = store.key(*id).ok().and_then(|key| store.key(key.rotated_to?).ok());
+        if let Some(successor) = successor.filter(works) {
+            session.ui.warn(format!(
+                "{id} was replaced by {0}, which still works: `kgate audit --key {0}` says who did that, and from where",
+                successor.id
+            ));
+        }
+    }
 }
 
 impl Revoke {
