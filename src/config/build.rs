@@ -645,8 +645,8 @@ fn server(section: &Section<'_>, plans: &Names) -> Server {
 fn failed_auth(section: &Section<'_>) -> Option<FailedAuth> {
     let section =
         section.section_or_off("failed_auth", "server.failed_auth", EMPTY.get_or_init(DeTable::new))?;
-    let rate = section.parsed::<Rate>("rate")?.value;
-    let burst = section.number("burst", 1..=Rate::MAX_COUNT).unwrap_or(rate.count());
+    let rate = section.parsed::<Rate>("rate").map(|at| at.value);
+    let burst = section.number("burst", 1..=Rate::MAX_COUNT);
     let mut exempt = Vec::new();
     for text in section.texts("exempt") {
         match Networks::parse_one(text.value) {
@@ -658,6 +658,8 @@ fn failed_auth(section: &Section<'_>) -> Option<FailedAuth> {
             Err(error) => section.error(text.span, error.to_string(), None),
         }
     }
+    let rate = rate?;
+    let burst = burst.unwrap_or(rate.count());
     Some(FailedAuth { rate, burst, exempt: exempt.into_iter().collect() })
 }
 

@@ -437,6 +437,10 @@ fn mistakes_of_each_kind() {
             "[plans.q]\nlimits = [{ name = \"address\", rate = \"1/s\" }]\n[[key_type]]\nname = \"s\"\nprefix = \"acme_s\"\nkind = \"publishable\"\n",
             &["2:11", "takes the place of that on publishable keys"],
         ),
+        (
+            "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\ncost = 100\n",
+            &["5:8", "a cost of 100 never fits limit `m` of plan `p`, which allows 60"],
+        ),
         // What holders may do.
         ("[self_service]\nallow = []\n", &["2:9", "names nothing"]),
         ("[self_service]\n", &["1:1", "`allow`"]),
@@ -528,6 +532,9 @@ fn failed_authentications_are_limited_unless_that_is_switched_off() {
     for (setting, parts) in [
         ("\"on\"", &["3:15", "`failed_auth` must be a table"][..]),
         ("true", &["3:15", "`failed_auth` must be a table"]),
+        // Each of several mistakes is told.
+        ("{ rate = \"often\", burst = 0 }", &["3:24", "`often` is not a rate"]),
+        ("{ rate = \"often\", burst = 0 }", &["3:41", "`burst` must be"]),
         ("{ rate = \"5\" }", &["3:24", "is not a rate"]),
         ("{ burst = 0 }", &["3:25", "`burst` must be from 1"]),
         ("{ exempt = [\"::/0\"] }", &["3:27", "is everybody"]),

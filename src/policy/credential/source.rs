@@ -78,7 +78,7 @@ pub enum SourceError {
     #[error("not a place a key can be in")]
     Unknown,
     /// A kind of place that needs a name.
-    #[error("a name is missing after the colon")]
+    #[error("no place without a name after the colon")]
     NoName,
     /// Not the name of a header, or of one with another meaning.
     #[error("not a header that can carry a key")]
