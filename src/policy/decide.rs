@@ -1148,7 +1148,8 @@ mod tests {
         Pepper, Peppers, RevokeReason, Scheme, Scopes, State, Token,
     };
     use crate::policy::{
-        Class, FailedAuth, Forbidden, IndexBuilder, LimitSpec, LimitSubject, PlanSpec, RouteSpec, Spec,
+        Class, FailedAuth, Forbidden, IndexBuilder, LimitRef, LimitSpec, LimitSubject, PlanSpec, RouteSpec,
+        Spec,
     };
 
     struct Headers(Vec<(String, Vec<u8>)>);
@@ -1605,6 +1606,17 @@ mod tests {
     }
 
     #[test]
+    fn the_log_tells_a_quota_from_a_rate() {
+        let code = |allows| {
+            let limit = LimitRef { plan: 0, limit: 0 };
+            Reason::Limited { limit, allows, retry_after: Duration::ZERO }.code()
+        };
+        let rate = Limit::Rate { rate: "1/s".parse().unwrap(), burst: 1 };
+        assert_eq!((code(rate), code(Limit::Concurrent(5))), ("limited", "concurrent"));
+        assert_eq!(code(Limit::Quota("5/day".parse().unwrap())), "quota");
+    }
+
+    #[test]
     fn a_request_under_way_is_judged_again_by_what_became_of_its_key() {
         let (token, record) = key(1, 1, "live");
         let engine = engine(vec![Update::Key(record.clone()), Update::Consumer(consumer(1))]);
@@ -1759,6 +1771,9 @@ mod tests {
         // Whoever sends a key learns that it is none.
         assert_eq!(from(Some("10.9.9.9"), Some(&unknown)), "unknown_key");
         assert_eq!(from(Some("10.9.9.9"), Some(&garbage)), "malformed_key");
+        let bearer = format!("Bearer {}", good.expose());
+        let two = ask(&engine, "/a", &[("authorization", &bearer), ("authorization", &bearer)], at(1));
+        assert_eq!(two.unwrap_err().reason().code(), "ambiguous_credential", "nor is one of several none");
         // A /64 is one address, and so are those that have none.
         assert_eq!(from(Some("2001:db8::1"), None), "allowed");
         assert_eq!(from(Some("2001:db8::ffff:2"), None), "allowed");

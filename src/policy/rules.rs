@@ -81,8 +81,8 @@ pub struct LimitSpec {
 /// A limit by its plan's index and its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct LimitRef {
-    plan: u32,
-    limit: u32,
+    pub(super) plan: u32,
+    pub(super) limit: u32,
 }
 
 impl LimitRef {

@@ -220,6 +220,18 @@ mod tests {
     }
 
     #[test]
+    fn the_last_use_never_goes_back() {
+        let book = UsageBook::default();
+        let one = used(None, 200, Verdict::Allow).unwrap();
+        let earlier = Use { at: one.at.minus(Duration::from_secs(5)), from: None, ..one.clone() };
+        let (key, last) = (one.key, LastUse { at: one.at, from: one.from });
+        book.note(vec![one, earlier]);
+        book.close();
+        let (batch, ..) = book.wait();
+        assert_eq!(batch.last.get(&key), Some(&last));
+    }
+
+    #[test]
     fn an_ended_key_is_told_of_once_and_counted_always() {
         let book = UsageBook::default();
         let one = used(Some("revoked"), 401, Verdict::Deny).unwrap();

@@ -165,6 +165,34 @@ fn a_successor_goes_on_with_what_was_spent() {
 }
 
 #[test]
+fn an_answer_says_when_its_key_ends_in_its_last_week_and_once_it_was_rotated() {
+    let site = site();
+    let store = site.store();
+    let in_days = |days: i64| Some(ago(-86_400 * days));
+    let [soon, later, never] =
+        [in_days(6), in_days(8), None].map(|end| key(&store, |new| new.expires_at = end));
+    let replaced = key(&store, |_| {});
+    let grace = Rotation { grace: Duration::from_hours(24 * 30), expires_at: None };
+    let until = store
+        .rotate(replaced.record.id, grace, &Peppers::default(), &act_now(), &mut rand::rng())
+        .unwrap()
+        .old
+        .expires_at;
+    drop(store);
+    let process = site.serve(&[]);
+    for (key, end, why) in [
+        (&soon, soon.record.expires_at, "its last week"),
+        (&later, None, "there is time"),
+        (&never, None, "it never ends"),
+        (&replaced, until, "it has a successor"),
+    ] {
+        let answer = ask(&process, "GET /x", key.token.expose());
+        let said = answer.header("x-api-key-expires").map(str::to_owned);
+        assert_eq!((answer.status, said), (200, end.map(|end| end.to_string())), "{why}");
+    }
+}
+
+#[test]
 fn a_holder_ends_a_key_and_it_is_refused_from_then_on() {
     let site = site();
     let store = site.store();

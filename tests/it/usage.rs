@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use kgate::key::{Peppers, RevokeReason};
-use kgate::store::{Issued, Rotation};
+use kgate::store::{Access, Issued, Options, Retention, Rotation, Usage, UsageBatch, Used};
+use kgate::verify::wall;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -89,6 +90,17 @@ fn rotation_status_says_whether_the_old_key_may_be_let_go() {
     assert_eq!(row["last_used_from"], "127.0.0.1");
     assert_eq!(row["successor"], *new.record.id.to_string());
     assert_eq!(row["successor_last_used_at"], Value::Null);
+
+    // All of the last 24 hours counts, and nothing before.
+    let mut batch = UsageBatch::default();
+    for hours in [3, 20, 26, 40] {
+        let at = wall().minus(Duration::from_hours(hours));
+        batch.counts.add(old.record.id, &"all".into(), Used::Allowed, at);
+    }
+    let usage = Usage::open(&site.data(), Access::Write, &Options::default()).unwrap();
+    usage.record(batch, Retention::default(), wall()).unwrap();
+    drop(usage);
+    assert_eq!(json(&site, &["key", "rotation-status"])[0]["requests_24h"], 4);
 
     let process = site.serve(&[]);
     assert_eq!(ask(&process, &new, 1), [200]);
