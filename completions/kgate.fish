@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_kgate_global_optspecs
-    string join \n config= data-dir= format= json q/quiet h/help V/version
+    string join \n config= data-dir= server= admin-key-file= ca= client-cert= client-key= format= json q/quiet h/help V/version
 end
 
 function __fish_kgate_needs_command
@@ -26,6 +26,11 @@ end
 
 complete -c kgate -n "__fish_kgate_needs_command" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_needs_command" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_needs_command" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_needs_command" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_needs_command" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_needs_command" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_needs_command" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_needs_command" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -61,6 +66,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand init" -l prefix -d 'What eve
 complete -c kgate -n "__fish_kgate_using_subcommand init" -l upstream -d 'The service behind the gateway' -r
 complete -c kgate -n "__fish_kgate_using_subcommand init" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand init" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand init" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand init" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand init" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand init" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand init" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand init" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -71,6 +81,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand init" -s q -l quiet -d 'Prin
 complete -c kgate -n "__fish_kgate_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand demo" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand demo" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand demo" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand demo" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand demo" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand demo" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand demo" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand demo" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -80,6 +95,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand demo" -s q -l quiet -d 'Prin
 complete -c kgate -n "__fish_kgate_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand serve" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand serve" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand serve" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand serve" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand serve" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand serve" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand serve" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand serve" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -91,6 +111,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand serve" -s q -l quiet -d 'Pri
 complete -c kgate -n "__fish_kgate_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand check" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand check" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand check" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand check" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand check" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand check" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand check" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand check" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -105,6 +130,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand explain" -l host -d 'Host of
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l origin -d 'Page the request comes from, `https://app.example.com`, for keys whose type is bound to origins' -r
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand explain" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand explain" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand explain" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand explain" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand explain" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -114,6 +144,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand explain" -s q -l quiet -d 'P
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and not __fish_seen_subcommand_from create list show update disable enable delete help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -137,6 +172,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_su
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from create" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -151,6 +191,11 @@ disabled\t''"
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l name -d 'Only those whose name contains this, whatever the case' -r
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -160,6 +205,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_su
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from show" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -178,6 +228,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_su
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from update" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -188,6 +243,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_su
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from disable" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -198,6 +258,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_su
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from enable" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -208,6 +273,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_su
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from delete" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -227,6 +297,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_su
 complete -c kgate -n "__fish_kgate_using_subcommand consumer; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and not __fish_seen_subcommand_from create list export show update rotate rotation-status rehash-status revoke disable enable prune verify help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -261,6 +336,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from create" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -282,6 +362,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l name -d 'Only those whose name contains this, whatever the case' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from list" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -293,6 +378,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l output -d 'Write to this file, readable by its owner only, in place of standard output' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -304,6 +394,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from show" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -321,6 +416,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from update" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -334,6 +434,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotate" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -344,6 +449,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l consumer -d 'Only those of this consumer: identifier, external id or unambiguous name' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -353,6 +463,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rotation-status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from rehash-status" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -370,6 +485,11 @@ closure\t'Its holder left'"
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l note -d 'Why, in your words, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from revoke" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -383,6 +503,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from disable" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -393,6 +518,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from enable" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -404,6 +534,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from prune" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -420,6 +555,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l origin -d 'Page the request comes from, `https://app.example.com`, for keys whose type is bound to origins' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -474,6 +614,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l unpack-bytes -
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l unpack-time -d 'CPU time one file may take, with all archives in it; the rest is not read, and told of' -r
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l stdin -d 'Read standard input'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l follow-links -d 'Follow symbolic links inside directories, also out of them'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -l staged -d 'Read what is staged: for pre-commit hooks; see `kgate leak-hook`'
@@ -489,6 +634,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -s q -l quiet -d 
 complete -c kgate -n "__fish_kgate_using_subcommand leak-scan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -502,6 +652,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_se
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and not __fish_seen_subcommand_from install status remove help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -514,6 +669,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_s
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -525,6 +685,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_s
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-hook; and __fish_seen_subcommand_from remove" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -548,6 +713,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l prefix -d 'Wh
 complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l output -d 'Write to this file, in place of standard output' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l publishable -d 'Write rules for publishable types, too'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand leak-rules" -s q -l quiet -d 'Print results, warnings and errors only'
@@ -559,6 +729,11 @@ route\t'A route'
 time\t'A minute, hour or day, as --since allows'"
 complete -c kgate -n "__fish_kgate_using_subcommand usage" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand usage" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand usage" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand usage" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand usage" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand usage" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand usage" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand usage" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -568,6 +743,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand usage" -s q -l quiet -d 'Pri
 complete -c kgate -n "__fish_kgate_using_subcommand usage" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_seen_subcommand_from create rotate list jwks remove help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -584,6 +764,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and not __fish_
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l algorithm -d '`EdDSA` or `ES256`' -r
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from create" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -595,6 +780,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l lead -d 'How long the new key is published before it signs: longer than backends keep the key set' -r
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -604,6 +794,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -613,6 +808,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -622,6 +822,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from jwks" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from remove" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -638,6 +843,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen
 complete -c kgate -n "__fish_kgate_using_subcommand signing-key; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and not __fish_seen_subcommand_from self-signed help" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and not __fish_seen_subcommand_from self-signed help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand tls; and not __fish_seen_subcommand_from self-signed help" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand tls; and not __fish_seen_subcommand_from self-signed help" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand tls; and not __fish_seen_subcommand_from self-signed help" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand tls; and not __fish_seen_subcommand_from self-signed help" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand tls; and not __fish_seen_subcommand_from self-signed help" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and not __fish_seen_subcommand_from self-signed help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -651,6 +861,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from self-signed" -l expires -d 'How long it holds, `90d`, `1y`' -r
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from self-signed" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from self-signed" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from self-signed" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from self-signed" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from self-signed" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from self-signed" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from self-signed" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from self-signed" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -663,6 +878,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and not __fish_seen_subcommand_from create list show rotate revoke help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -682,6 +902,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_s
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -691,6 +916,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_s
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from list" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from list" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from list" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from list" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from list" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from list" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from list" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from list" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -701,6 +931,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_s
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from show" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from show" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from show" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from show" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from show" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from show" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from show" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from show" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -713,6 +948,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_s
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from rotate" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -723,6 +963,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_s
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from revoke" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from revoke" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from revoke" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from revoke" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from revoke" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from revoke" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from revoke" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from revoke" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from revoke" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -738,6 +983,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_s
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -753,6 +1003,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subc
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from invite" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from invite" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from invite" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from invite" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from invite" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from invite" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from invite" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from invite" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from invite" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -763,6 +1018,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subc
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from list" -l consumer -d 'Only those of this consumer' -r
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from list" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from list" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from list" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from list" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from list" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from list" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from list" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from list" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -773,6 +1033,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subc
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from sign-out" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from sign-out" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from sign-out" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from sign-out" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from sign-out" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from sign-out" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from sign-out" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from sign-out" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from sign-out" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -792,6 +1057,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_s
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l since -d 'Only rows since then: 24h ago, a date, or an RFC 3339 time' -r
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -806,6 +1076,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_s
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -l head -d 'A head that was printed, logged or sent before, of a log that must still contain it' -r
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -817,6 +1092,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subco
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand backup" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand backup" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand backup" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand backup" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand backup" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -827,6 +1107,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand backup" -s q -l quiet -d 'Pr
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand restore" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand restore" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand restore" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand restore" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand restore" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand restore" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand restore" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand restore" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -838,6 +1123,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand restore" -s q -l quiet -d 'P
 complete -c kgate -n "__fish_kgate_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand status" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand status" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand status" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand status" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand status" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand status" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand status" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand status" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -847,6 +1137,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand status" -s q -l quiet -d 'Pr
 complete -c kgate -n "__fish_kgate_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -859,6 +1154,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand doctor" -s q -l quiet -d 'Pr
 complete -c kgate -n "__fish_kgate_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand completions" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand completions" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand completions" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand completions" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand completions" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand completions" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand completions" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand completions" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
@@ -869,6 +1169,11 @@ complete -c kgate -n "__fish_kgate_using_subcommand completions" -s h -l help -d
 complete -c kgate -n "__fish_kgate_using_subcommand man" -l dir -d 'Write every page into this directory instead' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand man" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand man" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand man" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand man" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand man" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand man" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand man" -l client-key -d 'Private key of --client-cert, PEM' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand man" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'

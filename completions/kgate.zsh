@@ -17,6 +17,11 @@ _kgate() {
     _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -43,6 +48,11 @@ _arguments "${_arguments_options[@]}" : \
 '--upstream=[The service behind the gateway]:HOST:PORT:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -60,6 +70,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -75,6 +90,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -92,6 +112,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -112,6 +137,11 @@ _arguments "${_arguments_options[@]}" : \
 '--origin=[Page the request comes from, \`https\://app.example.com\`, for keys whose type is bound to origins]:ORIGIN:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -129,6 +159,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -158,6 +193,11 @@ _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -178,6 +218,11 @@ _arguments "${_arguments_options[@]}" : \
 '--name=[Only those whose name contains this, whatever the case]:TEXT:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -193,6 +238,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -218,6 +268,11 @@ _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -235,6 +290,11 @@ _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -252,6 +312,11 @@ _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -269,6 +334,11 @@ _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -340,6 +410,11 @@ esac
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -374,6 +449,11 @@ _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -397,6 +477,11 @@ _arguments "${_arguments_options[@]}" : \
 '--name=[Only those whose name contains this, whatever the case]:TEXT:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -414,6 +499,11 @@ _arguments "${_arguments_options[@]}" : \
 '--output=[Write to this file, readable by its owner only, in place of standard output]:FILE:_files' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -431,6 +521,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -455,6 +550,11 @@ _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -475,6 +575,11 @@ _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -492,6 +597,11 @@ _arguments "${_arguments_options[@]}" : \
 '--consumer=[Only those of this consumer\: identifier, external id or unambiguous name]:CONSUMER:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -507,6 +617,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -530,6 +645,11 @@ closure\:"Its holder left"))' \
 '--note=[Why, in your words, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -551,6 +671,11 @@ _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -568,6 +693,11 @@ _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -586,6 +716,11 @@ _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -609,6 +744,11 @@ _arguments "${_arguments_options[@]}" : \
 '--origin=[Page the request comes from, \`https\://app.example.com\`, for keys whose type is bound to origins]:ORIGIN:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -731,6 +871,11 @@ none\:"Nothing"))' \
 '--unpack-time=[CPU time one file may take, with all archives in it; the rest is not read, and told of]:SPAN:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--stdin[Read standard input]' \
 '--follow-links[Follow symbolic links inside directories, also out of them]' \
 '--staged[Read what is staged\: for pre-commit hooks; see \`kgate leak-hook\`]' \
@@ -754,6 +899,11 @@ none\:"Nothing"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -777,6 +927,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -796,6 +951,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -813,6 +973,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -874,6 +1039,11 @@ ripgrep\:"ripgrep\: rg -uu --text --file FILE"))' \
 '--output=[Write to this file, in place of standard output]:FILE:_files' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--publishable[Write rules for publishable types, too]' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
@@ -891,6 +1061,11 @@ route\:"A route"
 time\:"A minute, hour or day, as --since allows"))' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -907,6 +1082,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -931,6 +1111,11 @@ _arguments "${_arguments_options[@]}" : \
 '--algorithm=[\`EdDSA\` or \`ES256\`]:ALGORITHM:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -948,6 +1133,11 @@ _arguments "${_arguments_options[@]}" : \
 '--lead=[How long the new key is published before it signs\: longer than backends keep the key set]:SPAN:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -963,6 +1153,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -978,6 +1173,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -993,6 +1193,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1054,6 +1259,11 @@ esac
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1079,6 +1289,11 @@ _arguments "${_arguments_options[@]}" : \
 '--expires=[How long it holds, \`90d\`, \`1y\`]:SPAN:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1124,6 +1339,11 @@ esac
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1151,6 +1371,11 @@ _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1166,6 +1391,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1182,6 +1412,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1201,6 +1436,11 @@ _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1218,6 +1458,11 @@ _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1278,6 +1523,11 @@ esac
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1303,6 +1553,11 @@ _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1320,6 +1575,11 @@ _arguments "${_arguments_options[@]}" : \
 '--consumer=[Only those of this consumer]:CONSUMER:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1336,6 +1596,11 @@ _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1395,6 +1660,11 @@ _arguments "${_arguments_options[@]}" : \
 '--since=[Only rows since then\: 24h ago, a date, or an RFC 3339 time]:WHEN:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1422,6 +1692,11 @@ _arguments "${_arguments_options[@]}" : \
 '--head=[A head that was printed, logged or sent before, of a log that must still contain it]:[COUNT:]HASH:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1465,6 +1740,11 @@ esac
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1482,6 +1762,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1501,6 +1786,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1516,6 +1806,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1535,6 +1830,11 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
@@ -1554,6 +1854,11 @@ _arguments "${_arguments_options[@]}" : \
 '--dir=[Write every page into this directory instead]:DIR:_files' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
 '--format=[Form of the result]:FORMAT:((table\:"For people"
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"

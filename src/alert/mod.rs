@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use crate::config::{Config, Leaks};
-use crate::key::Timestamp;
+use crate::key::{KeyId, Timestamp};
 use crate::store::StoreError;
 
 pub use reported::{Label, Verdict};
@@ -51,6 +51,8 @@ pub struct Outcome {
     pub verdicts: Vec<Verdict>,
     /// How many keys it ended or switched off.
     pub ended: usize,
+    /// Keys that were only switched off, or only reported: the audit log says of no revocation.
+    pub spared: Vec<KeyId>,
     /// Whether the same alert was dealt with before, so that nothing was done.
     pub repeated: bool,
 }
@@ -134,9 +136,9 @@ impl Alerts {
             return Err(AlertError::Replayed);
         }
         let reported = Reported::parse(alert.body)?;
-        let (verdicts, ended) = reported.act(config, alert.source, !repeated, now)?;
+        let (verdicts, ended, spared) = reported.act(config, alert.source, !repeated, now)?;
         self.seen().insert(proof);
-        Ok(Outcome { verdicts, ended, repeated })
+        Ok(Outcome { verdicts, ended, spared, repeated })
     }
 
     fn check_public(

@@ -67,15 +67,15 @@ impl Reported {
         Ok(Self(raw.into_iter().map(One::from).collect()))
     }
 
-    /// Looks the tokens up and ends what is live and secret, if `may_act`. Returns a verdict for each
-    /// and how many keys were ended.
+    /// Looks the tokens up and ends what is live and secret, if `may_act`. Returns a verdict for each, how many
+    /// keys were ended, and which were seen and not revoked, since the configuration says so.
     pub(super) fn act(
         &self,
         config: &Config,
         source: Source,
         may_act: bool,
         now: Timestamp,
-    ) -> Result<(Vec<Verdict>, usize), AlertError> {
+    ) -> Result<(Vec<Verdict>, usize, Vec<KeyId>), AlertError> {
         let mut verdicts = Vec::with_capacity(self.0.len());
         let mut live: Vec<(KeyId, String)> = Vec::new();
         let store = Store::open(&config.data_dir, Access::Read, &Options::default())?;
@@ -93,10 +93,13 @@ impl Reported {
         let end = match config.leaks.on_alert {
             OnAlert::Revoke => End::Revoke(RevokeReason::Leak),
             OnAlert::Disable => End::Disable,
-            OnAlert::Report => return Ok((verdicts, 0)),
+            OnAlert::Report => {
+                let seen = live.into_iter().map(|(id, _)| id).filter(|_| may_act);
+                return Ok((verdicts, 0, seen.collect()));
+            }
         };
         if live.is_empty() || !may_act {
-            return Ok((verdicts, 0));
+            return Ok((verdicts, 0, Vec::new()));
         }
         // Opened to write only when there is something to write: others wait for the lock meanwhile.
         let store = Store::open(&config.data_dir, Access::Write, &Options::default())?;
@@ -109,7 +112,8 @@ impl Reported {
         let ended = store.end_noted(&live, end, &act)?;
         store.close()?;
         let changed = ended.iter().filter(|e| e.result.as_ref().is_ok_and(|outcome| outcome.changed));
-        Ok((verdicts, changed.count()))
+        let spared = changed.clone().filter(|_| end == End::Disable).map(|e| e.id);
+        Ok((verdicts, changed.clone().count(), spared.collect()))
     }
 }
 

@@ -119,7 +119,7 @@ fn holder_advice(holders: &[Holder]) -> Vec<String> {
     advice
 }
 
-fn outcome_advice(subjects: &[String]) -> Vec<String> {
+pub(super) fn outcome_advice(subjects: &[String]) -> Vec<String> {
     let shows = |id: &String| {
         let kind = match id {
             id if id.starts_with("akey_") => "admin-key",

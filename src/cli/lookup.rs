@@ -40,21 +40,16 @@ pub(super) fn parse_key_id(wanted: &str) -> Result<Option<KeyId>, Failure> {
     Ok(wanted.parse().ok())
 }
 
-/// Returns a line about keys called nearly so, if there are any.
-pub(super) fn near_key(store: &Store, wanted: &str) -> Option<String> {
-    did_you_mean(&store.near_keys(wanted, NEAR).unwrap_or_default())
-}
-
 /// There is no such key; says which are called nearly so.
 fn no_such_key(store: &Store, wanted: &str) -> Failure {
     Failure::no(format!("there is no key `{wanted}`"))
-        .help_maybe(near_key(store, wanted))
+        .help_maybe(did_you_mean(&store.near_keys(wanted, NEAR).unwrap_or_default()))
         .help("`kgate key list` shows all keys")
 }
 
 /// Refuses a token where a name was expected, without repeating it: what is on a command line is in
 /// the shell's history and in `ps`.
-fn refuse_token(text: &str) -> Result<(), Failure> {
+pub(super) fn refuse_token(text: &str) -> Result<(), Failure> {
     let Some((body, sum)) = text.len().checked_sub(CHECKSUM_LEN).and_then(|at| text.split_at_checked(at))
     else {
         return Ok(());

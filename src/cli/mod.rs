@@ -8,6 +8,7 @@ mod admin_key;
 mod advice;
 mod audit;
 mod backup;
+mod books;
 mod check;
 mod completions;
 mod consumer;
@@ -91,6 +92,24 @@ struct Common {
     /// Data directory, instead of the configuration's
     #[arg(long, global = true, value_name = "DIR", env = "KGATE_DATA_DIR", hide_env_values = true)]
     data_dir: Option<PathBuf>,
+    /// Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH
+    ///
+    /// For the commands of consumers, keys and admin keys. The admin key is taken from `KGATE_ADMIN_KEY` or
+    /// --admin-key-file; at a Unix socket kgate's user needs none.
+    #[arg(long, global = true, value_name = "URL", env = "KGATE_SERVER", hide_env_values = true)]
+    server: Option<String>,
+    /// File with the admin key for --server
+    #[arg(long, global = true, value_name = "FILE", env = "KGATE_ADMIN_KEY_FILE", hide_env_values = true)]
+    admin_key_file: Option<PathBuf>,
+    /// Authorities that vouch for --server, PEM, instead of this machine's
+    #[arg(long, global = true, value_name = "FILE", env = "KGATE_CA", hide_env_values = true)]
+    ca: Option<PathBuf>,
+    /// Certificate to show to --server, PEM
+    #[arg(long, global = true, value_name = "FILE", requires = "client_key")]
+    client_cert: Option<PathBuf>,
+    /// Private key of --client-cert, PEM
+    #[arg(long, global = true, value_name = "FILE", requires = "client_cert")]
+    client_key: Option<PathBuf>,
     /// Form of the result
     #[arg(
         long, global = true, value_parser = Format::parser(), default_value = "table", hide_default_value = true
@@ -160,6 +179,12 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 fn dispatch(command: Command, session: &Session) -> Outcome {
+    if session.is_elsewhere() && !goes_elsewhere(&command) {
+        return Err(failure::Failure::cannot("this command works where the data is, not through --server")
+            .help(
+                "run it there; consumers, keys and admin keys can be managed from here. Is KGATE_SERVER set?",
+            ));
+    }
     match command {
         Command::Init(args) => init::run(&args, session),
         Command::Demo(args) => demo::run(&args, session),
@@ -183,6 +208,15 @@ fn dispatch(command: Command, session: &Session) -> Outcome {
         Command::Doctor(args) => doctor::run(&args, session),
         Command::Completions(args) => completions::run(&args, session),
         Command::Man(args) => man::run(&args, session),
+    }
+}
+
+/// Says whether a command can be done by a gateway elsewhere, or has to do with none.
+fn goes_elsewhere(command: &Command) -> bool {
+    match command {
+        Command::Consumer(_) | Command::AdminKey(_) | Command::Completions(_) | Command::Man(_) => true,
+        Command::Key(command) => command.goes_elsewhere(),
+        _ => false,
     }
 }
 

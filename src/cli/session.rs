@@ -6,11 +6,12 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, Config};
-use crate::key::Timestamp;
+use crate::key::{Timestamp, Token};
 use crate::store::{Access, Act, Actor, Options, Store, Usage, Via};
 
 use super::Common;
 use super::advice::config_failure;
+use super::books::{Books, Client, Local, Remote, Server};
 use super::failure::Failure;
 use super::ui::{Format, Talk, Ui};
 
@@ -127,6 +128,41 @@ impl Session {
         }
     }
 
+    /// Says whether commands are for a gateway elsewhere.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.common.server.is_some()
+    }
+
+    /// Returns where consumers, keys and admin keys are: in the store at hand, or with a gateway elsewhere.
+    pub(super) fn books(&self) -> Result<Box<dyn Books + '_>, Failure> {
+        let Some(server) = &self.common.server else { return Ok(Box::new(Local::new(self))) };
+        let common = &self.common;
+        let remote = Remote {
+            server: server.clone(),
+            key: self.admin_key()?,
+            ca: common.ca.clone(),
+            identity: common.client_cert.clone().zip(common.client_key.clone()),
+        };
+        Ok(Box::new(Server::new(Client::new(&remote)?)))
+    }
+
+    /// Returns the admin key: from the file that was named, or the environment; never from the command line.
+    fn admin_key(&self) -> Result<Option<Token>, Failure> {
+        let text = match &self.common.admin_key_file {
+            Some(path) => std::fs::read_to_string(path).map(Some).map_err(|error| {
+                Failure::cannot(format!("cannot read {}", path.display())).because(&error)
+            })?,
+            None => std::env::var("KGATE_ADMIN_KEY").ok(),
+        };
+        let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(None) };
+        let text = text.trim();
+        if text.len() > LONGEST_KEY || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Failure::cannot("what was given as the admin key cannot be one")
+                .help("it is what `kgate admin-key create` printed, kgate_admin_…, alone"));
+        }
+        Ok(Some(Token::from_presented(text)))
+    }
+
     /// Opens the store for reading.
     pub(super) fn store(&self) -> Result<Store, Failure> {
         Ok(Store::open(&self.data_dir()?, Access::Read, &Options::default())?)
@@ -149,6 +185,9 @@ impl Session {
         }
     }
 }
+
+/// An admin key has 50 bytes; a longer text is some other file.
+const LONGEST_KEY: usize = 256;
 
 /// Where a configuration is looked for when none is named, best first.
 fn config_candidates() -> Vec<PathBuf> {

@@ -1,6 +1,7 @@
 //! Values typed on the command line that no room below knows, such as `k=v`, and how moments are shown to
 //! people.
 
+use crate::admin::shape::Change;
 use crate::key::{Metadata, Moment, Span, Timestamp};
 
 use super::failure::Failure;
@@ -33,9 +34,9 @@ pub(super) fn metadata(pairs: &[(String, String)]) -> Metadata {
     pairs.iter().cloned().collect()
 }
 
-/// Reads an empty text as "none", for flags that can clear a field.
-pub(super) fn empty_is_none(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
+/// Reads a field of a change that is cleared by nothing.
+pub(super) fn empty_clears(text: &str) -> Change<String> {
+    if text.is_empty() { Change::Clear } else { Change::Set(text.to_owned()) }
 }
 
 /// Shows `at` as a person says it: `in 89d`, `2h ago`, `now`.

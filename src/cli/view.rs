@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::key::{ConsumerRecord, KeyRecord, Metadata, State, Status, Timestamp, Token};
+use crate::admin::shape::{ConsumerShape, KeyShape, NewKeyShape, Pairs, Spelled, TokenText};
+use crate::key::{Status, Timestamp};
 
 use super::ui::{Cell, Item, Object, Tone};
 use super::values::{relative, to_the_second};
@@ -53,10 +54,7 @@ pub(super) const CONSUMER: &[Field] = &[
 
 /// A key as lists show it.
 pub(super) struct KeyView<'a> {
-    pub(super) key: &'a KeyRecord,
-    /// The name of who holds it; empty if that record is missing.
-    pub(super) consumer: &'a str,
-    pub(super) last_used: Option<Timestamp>,
+    pub(super) key: &'a KeyShape,
     pub(super) now: Timestamp,
 }
 
@@ -65,48 +63,48 @@ impl Item for KeyView<'_> {
         &["ID", "NAME", "CONSUMER", "TYPE", "HINT", "STATUS", "EXPIRES", "LAST USED"];
 
     fn object(&self) -> Object {
-        let (revoked_at, reason) = match self.key.state {
-            State::Revoked { at, reason } => (time(at), json!(reason.as_str())),
-            State::Enabled | State::Disabled => (Value::Null, Value::Null),
-        };
-        let mut values = key_values(self.key, None, self.now);
+        let key = self.key;
+        let mut values = key_values(key, None);
         values.retain(|(name, _)| *name != "token");
-        values.extend(named(KEY_HISTORY, [maybe_time(self.last_used), revoked_at, reason]));
+        let history = [json!(key.last_used_at), json!(key.revoked_at), json!(key.revoke_reason)];
+        values.extend(named(KEY_HISTORY, history));
         Object(values)
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let expires = match self.key.expires_at {
+        let key = self.key;
+        let expires = match key.expires_at {
             // It no longer matters.
-            _ if self.key.status(self.now) == Status::Revoked => Cell::none(),
-            Some(at) => Cell::plain(relative(at, self.now)),
+            _ if key.status.0 == Status::Revoked => Cell::none(),
+            Some(at) => Cell::plain(relative(at.0, self.now)),
             None => Cell::plain("never"),
         };
         vec![
-            Cell::plain(self.key.id.to_string()),
-            Cell::or_none(shorten(&self.key.name)),
-            Cell::or_none(shorten(self.consumer)),
-            Cell::plain(self.key.key_type.as_str()),
-            Cell::plain(self.key.hint()),
-            status_cell(self.key.status(self.now)),
+            Cell::plain(key.id.0.to_string()),
+            Cell::or_none(shorten(&key.name)),
+            Cell::or_none(shorten(self.consumer())),
+            Cell::plain(key.key_type.as_str()),
+            Cell::plain(key.hint.as_str()),
+            status_cell(key.status.0),
             expires,
-            self.last_used.map_or_else(Cell::none, |at| Cell::plain(relative(at, self.now))),
+            key.last_used_at.map_or_else(Cell::none, |at| Cell::plain(relative(at.0, self.now))),
         ]
     }
 
     fn details(&self) -> Vec<(&'static str, Cell)> {
         let key = self.key;
-        let moment =
-            |at: Timestamp| Cell::plain(format!("{} ({})", to_the_second(at), relative(at, self.now)));
-        let maybe = |at: Option<Timestamp>| at.map_or_else(Cell::none, moment);
+        let moment = |at: Spelled<Timestamp>| {
+            Cell::plain(format!("{} ({})", to_the_second(at.0), relative(at.0, self.now)))
+        };
+        let maybe = |at: Option<Spelled<Timestamp>>| at.map_or_else(Cell::none, moment);
         let mut rows = vec![
-            ("id", Cell::plain(key.id.to_string())),
+            ("id", Cell::plain(key.id.0.to_string())),
             ("name", Cell::or_none(key.name.as_str())),
-            ("consumer", Cell::plain(format!("{} {}", key.consumer, self.consumer))),
+            ("consumer", Cell::plain(format!("{} {}", key.consumer_id.0, self.consumer()))),
             ("type", Cell::plain(key.key_type.as_str())),
-            ("hint", Cell::plain(key.hint())),
-            ("status", status_cell(key.status(self.now))),
-            ("scopes", Cell::or_none(key.scopes.to_string())),
+            ("hint", Cell::plain(key.hint.as_str())),
+            ("status", status_cell(key.status.0)),
+            ("scopes", Cell::or_none(listed(&key.scopes))),
             (
                 "plan",
                 key.plan.as_deref().map_or_else(|| Cell::toned("its consumer's", Tone::Faint), Cell::plain),
@@ -115,39 +113,40 @@ impl Item for KeyView<'_> {
             ("metadata", Cell::or_none(pairs(&key.metadata))),
             ("created", moment(key.created_at)),
             ("expires", key.expires_at.map_or_else(|| Cell::plain("never"), moment)),
-            ("last used", maybe(self.last_used)),
+            ("last used", maybe(key.last_used_at)),
         ];
         if let Some(at) = key.not_before {
             rows.push(("starts", moment(at)));
         }
         if let Some(from) = key.rotated_from {
-            rows.push(("replaces", Cell::plain(from.to_string())));
+            rows.push(("replaces", Cell::plain(from.0.to_string())));
             rows.push(("until", maybe(key.replaces_until)));
         }
         if let Some(to) = key.rotated_to {
-            rows.push(("replaced by", Cell::plain(to.to_string())));
+            rows.push(("replaced by", Cell::plain(to.0.to_string())));
         }
-        if let State::Revoked { at, reason } = key.state {
+        if let Some(at) = key.revoked_at {
             rows.push(("revoked", moment(at)));
-            rows.push(("reason", Cell::plain(reason.as_str())));
+            let reason = key.revoke_reason.map_or_else(String::new, |reason| reason.0.to_string());
+            rows.push(("reason", Cell::plain(reason)));
         }
         rows
     }
 }
 
-/// A key just made, with its token.
-pub(super) struct NewKeyView<'a> {
-    pub(super) key: &'a KeyRecord,
-    pub(super) token: &'a Token,
-    pub(super) now: Timestamp,
+impl KeyView<'_> {
+    /// Returns the name of who holds it; empty if that record is missing.
+    fn consumer(&self) -> &str {
+        self.key.consumer_name.as_deref().unwrap_or_default()
+    }
 }
 
-impl Item for NewKeyView<'_> {
+impl Item for NewKeyShape {
     /// In the form for people the token stands alone, so that it can be piped.
     const HEADINGS: &'static [&'static str] = &[];
 
     fn object(&self) -> Object {
-        Object(key_values(self.key, Some(self.token), self.now))
+        Object(key_values(&self.key, self.token.as_ref()))
     }
 
     fn cells(&self) -> Vec<Cell> {
@@ -155,7 +154,7 @@ impl Item for NewKeyView<'_> {
     }
 }
 
-impl Item for ConsumerRecord {
+impl Item for ConsumerShape {
     const HEADINGS: &'static [&'static str] =
         &["ID", "NAME", "EXTERNAL ID", "PLAN", "STATE", "TAGS", "CREATED"];
 
@@ -163,7 +162,7 @@ impl Item for ConsumerRecord {
         Object(named(
             CONSUMER,
             [
-                json!(self.id.to_string()),
+                json!(self.id),
                 json!(self.external_id),
                 json!(self.name),
                 json!(self.contact),
@@ -171,26 +170,26 @@ impl Item for ConsumerRecord {
                 json!(self.enabled),
                 json!(self.metadata),
                 json!(self.tags),
-                time(self.created_at),
+                json!(self.created_at),
             ],
         ))
     }
 
     fn cells(&self) -> Vec<Cell> {
         vec![
-            Cell::plain(self.id.to_string()),
+            Cell::plain(self.id.0.to_string()),
             Cell::plain(shorten(&self.name)),
             Cell::or_none(shorten(self.external_id.as_deref().unwrap_or_default())),
             Cell::or_none(self.plan.as_deref().unwrap_or_default()),
             enabled_cell(self.enabled),
             Cell::or_none(shorten(&self.tags.iter().map(String::as_str).collect::<Vec<_>>().join(" "))),
-            Cell::plain(date(self.created_at)),
+            Cell::plain(date(self.created_at.0)),
         ]
     }
 
     fn details(&self) -> Vec<(&'static str, Cell)> {
         vec![
-            ("id", Cell::plain(self.id.to_string())),
+            ("id", Cell::plain(self.id.0.to_string())),
             ("name", Cell::plain(self.name.as_str())),
             ("external id", Cell::or_none(self.external_id.as_deref().unwrap_or_default())),
             ("contact", Cell::or_none(self.contact.as_deref().unwrap_or_default())),
@@ -201,7 +200,7 @@ impl Item for ConsumerRecord {
             ("state", enabled_cell(self.enabled)),
             ("metadata", Cell::or_none(pairs(&self.metadata))),
             ("tags", Cell::or_none(self.tags.iter().map(String::as_str).collect::<Vec<_>>().join(" "))),
-            ("created", Cell::plain(to_the_second(self.created_at))),
+            ("created", Cell::plain(to_the_second(self.created_at.0))),
         ]
     }
 }
@@ -233,29 +232,27 @@ pub(super) fn status_cell(status: Status) -> Cell {
     Cell::toned(status.as_str(), tone)
 }
 
-fn key_values(key: &KeyRecord, token: Option<&Token>, now: Timestamp) -> Vec<(&'static str, Value)> {
-    let scopes: Vec<&str> = key.scopes.as_slice().iter().map(crate::key::Scope::as_str).collect();
-    let networks: Vec<String> = key.networks.as_slice().iter().map(ToString::to_string).collect();
+fn key_values(key: &KeyShape, token: Option<&TokenText>) -> Vec<(&'static str, Value)> {
     named(
         NEW_KEY,
         [
-            json!(key.id.to_string()),
-            json!(token.map(Token::expose)),
-            json!(key.consumer.to_string()),
+            json!(key.id),
+            json!(token.map(TokenText::expose)),
+            json!(key.consumer_id),
             json!(key.name),
             json!(key.key_type),
             json!(key.prefix),
-            json!(key.hint()),
-            json!(scopes),
+            json!(key.hint),
+            json!(key.scopes),
             json!(key.plan),
-            json!(networks),
+            json!(key.networks),
             json!(key.metadata),
-            json!(key.status(now).as_str()),
-            time(key.created_at),
-            maybe_time(key.not_before),
-            maybe_time(key.expires_at),
-            json!(key.rotated_from.map(|id| id.to_string())),
-            maybe_time(key.replaces_until),
+            json!(key.status),
+            json!(key.created_at),
+            json!(key.not_before),
+            json!(key.expires_at),
+            json!(key.rotated_from),
+            json!(key.replaces_until),
         ],
     )
 }
@@ -264,11 +261,15 @@ fn enabled_cell(enabled: bool) -> Cell {
     if enabled { Cell::toned("enabled", Tone::Good) } else { Cell::toned("disabled", Tone::Attention) }
 }
 
-fn networks_cell(key: &KeyRecord) -> Cell {
-    if key.networks.is_empty() { Cell::plain("anywhere") } else { Cell::plain(key.networks.to_string()) }
+fn networks_cell(key: &KeyShape) -> Cell {
+    if key.networks.is_empty() { Cell::plain("anywhere") } else { Cell::plain(listed(&key.networks)) }
 }
 
-fn pairs(metadata: &Metadata) -> String {
+fn listed<T: std::fmt::Display>(values: &[Spelled<T>]) -> String {
+    values.iter().map(|value| value.0.to_string()).collect::<Vec<_>>().join(",")
+}
+
+fn pairs(metadata: &Pairs) -> String {
     metadata.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ")
 }
 

@@ -57,12 +57,15 @@ impl AlertTaker for Taker {
 
 impl Taker {
     fn say(&self, source: Source, outcome: &Outcome) {
-        self.core.notify(&Notice::Alert {
+        let notice = Notice::Alert {
             source: source.as_str(),
             tokens: outcome.verdicts.len(),
             ended: outcome.ended,
+            spared: outcome.spared.clone(),
             repeated: outcome.repeated,
-        });
+        };
+        self.core.note(&notice);
+        self.core.notify(&notice);
     }
 }
 

@@ -92,6 +92,8 @@ pub enum Notice {
         tokens: usize,
         /// How many keys were ended for it.
         ended: usize,
+        /// Keys that were only switched off, or only reported.
+        spared: Vec<KeyId>,
         /// Whether it was dealt with before.
         repeated: bool,
     },
@@ -199,7 +201,7 @@ impl fmt::Display for Notice {
             Self::ReloadFailed(text) => {
                 write!(f, "error: configuration not reloaded, the old one stays in force\n{}", text.trim_end())
             }
-            Self::Alert { source, tokens, ended, repeated } => {
+            Self::Alert { source, tokens, ended, repeated, spared: _ } => {
                 let again = if *repeated { ", as it did before" } else { "" };
                 write!(
                     f,

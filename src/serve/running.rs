@@ -418,6 +418,11 @@ impl Core {
         (self.notify)(notice);
     }
 
+    /// Has those told who are to be told of such things.
+    pub(super) fn note(&self, notice: &Notice) {
+        self.tellers.note(notice);
+    }
+
     pub(super) fn metrics(&self) -> &Metrics {
         &self.metrics
     }

@@ -118,6 +118,25 @@ impl Watch {
 
     /// Takes what was said, if somebody is to be told of it.
     pub(super) fn note(&self, notice: &Notice) {
+        if let Notice::Alert { source, spared, ended, .. } = notice
+            && !spared.is_empty()
+            && self.wants(EventKind::KeyLeaked)
+        {
+            // Of what is revoked the audit log tells.
+            let event = Event {
+                kind: EventKind::KeyLeaked,
+                at: wall(),
+                data: json!({
+                    "key_ids": spared.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                    "reason": if *ended > 0 { "disabled" } else { "reported" },
+                    "actor": source,
+                    "note": null,
+                    "audit_row": null,
+                }),
+                mark: None,
+            };
+            self.put_back(vec![event]);
+        }
         let Notice::EndedKeyUsed { kind, key, consumer, from } = notice else { return };
         if !self.wants(EventKind::KeyUsedAfterEnd) {
             return;

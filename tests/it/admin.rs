@@ -57,7 +57,7 @@ impl Scene {
     }
 
     /// Asks the gateway for `/` with a key.
-    fn gateway(&self, token: &str) -> u16 {
+    pub fn gateway(&self, token: &str) -> u16 {
         let mut client = Client::tcp(self.process.address);
         client.send(format!(
             "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"

@@ -10,8 +10,9 @@ use kgate::store::Issued;
 use kgate::verify::wall;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, act, is_quick, new_key};
+use crate::harness::{Client, act, is_quick, new_key, until};
 use crate::process::{CONFIG, Process, Site};
+use crate::seeing::receiver::Receiver;
 
 const LEAKS: &str = r#"
 [leaks]
@@ -249,6 +250,26 @@ fn what_is_not_signed_well_changes_nothing() {
     {
         let series = format!("kgate_leak_alerts_total{{result=\"{result}\",source=\"{source}\"}}");
         assert!(metrics.contains(&series), "{series}\n{metrics}");
+    }
+}
+
+#[test]
+fn an_alert_that_does_not_revoke_is_told_as_one_that_does() {
+    for (word, reason) in [("disable", "disabled"), ("report", "reported")] {
+        let receiver = Receiver::start(&["204 No Content"]);
+        let hook = format!(
+            "on_alert = \"{word}\"\n[[webhook]]\nname = \"ops\"\nurl = \"http://{}/hook\"\nsecret_file = \"secret\"\n\
+             networks = [\"127.0.0.0/8\"]\n",
+            receiver.address
+        );
+        let scene = Scene::start(&hook);
+        let key = scene.issue();
+        let body = alert(&key);
+        assert_eq!(scene.send_other(0, &body).0, 200);
+        until("it is told", || !receiver.events("key.leaked").is_empty());
+        let data = &receiver.events("key.leaked")[0]["data"];
+        assert_eq!(data["key_ids"], json!([key.record.id.to_string()]));
+        assert_eq!((&data["reason"], &data["actor"]), (&json!(reason), &json!("alert")));
     }
 }
 

@@ -59,7 +59,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("maud", &["portal"]),
     ("prometheus", &["metrics"]),
     ("prost", &["tell"]),
-    ("ureq", &["tell"]),
+    ("ureq", &["tell", "cli"]),
     ("ignore", &["scan"]),
     ("aho_corasick", &["scan"]),
     ("bzip2", &["scan"]),

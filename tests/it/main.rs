@@ -19,6 +19,7 @@ mod deploy;
 mod docs;
 mod doors;
 mod downstream;
+mod elsewhere;
 mod explain;
 mod faults;
 mod freshness;

@@ -66,7 +66,7 @@ pub struct NewConsumerBody {
 }
 
 /// A change to a consumer: what is absent stays, null clears.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ConsumerEdit")]
 pub struct ConsumerEditBody {

@@ -112,7 +112,7 @@ pub struct KeysMade {
 }
 
 /// A change to a key: what is absent stays, null clears.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "KeyEdit")]
 pub struct KeyEditBody {

@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use crate::admin::shape::{AdminKeyShape, NewAdminKeyShape, TokenText};
+use crate::admin::api::NewAdminKeyBody;
+use crate::admin::shape::Spelled;
 use crate::cli::failure::{Answer, Outcome};
 use crate::cli::session::Session;
 use crate::cli::values;
 use crate::key::{Moment, Role};
-use crate::store::NewAdminKey;
 
 use super::print_new;
 
@@ -31,20 +31,18 @@ pub(in crate::cli) struct Create {
 }
 
 pub(super) fn run(args: &Create, session: &Session) -> Outcome {
-    let act = session.act(args.note.as_deref());
-    let now = act.at;
-    let new = NewAdminKey {
+    let now = session.now();
+    values::resolve_expiry(args.expires, now)?;
+    let new = NewAdminKeyBody {
         name: args.name.clone(),
-        role: args.role,
-        expires_at: values::resolve_expiry(args.expires, now)?,
+        role: Spelled(args.role),
+        expires: Some(Spelled(args.expires)),
+        note: args.note.clone(),
     };
-    let issued = session.store_mut()?.issue_admin_key(&new, &act, &mut rand::rng())?;
-    let made = NewAdminKeyShape {
-        token: Some(TokenText::of(&issued.token)),
-        key: AdminKeyShape::new(&issued.record, now),
-    };
-    let expiry = crate::cli::key::expiry_phrase(issued.record.expires_at, now);
-    session.ui.status(format!("created {} ({}) for {}; {expiry}", issued.record.id, args.role, args.name));
+    let made = session.books()?.create_admin_key(&new)?;
+    let key = &made.key;
+    let expiry = crate::cli::key::expiry_phrase(key.expires_at.map(|at| at.0), now);
+    session.ui.status(format!("created {} ({}) for {}; {expiry}", key.id.0, args.role, args.name));
     print_new(&session.ui, &made, now)?;
     Ok(Answer::Yes)
 }

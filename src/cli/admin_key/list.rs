@@ -2,8 +2,7 @@
 
 use clap::Args;
 
-use crate::admin::shape::AdminKeyShape;
-use crate::cli::failure::{Answer, Failure, Outcome};
+use crate::cli::failure::{Answer, Outcome};
 use crate::cli::session::Session;
 use crate::key::Status;
 
@@ -20,26 +19,11 @@ pub(in crate::cli) struct List {
 pub(super) fn run(args: &List, session: &Session) -> Outcome {
     let now = session.now();
     let mut list = session.ui.list();
-    let mut damaged = 0_u64;
-    for key in session.store()?.admin_keys()? {
-        match key {
-            Ok(key) if args.all || key.status(now) == Status::Active => {
-                list.row(&Shown { key: &AdminKeyShape::new(&key, now), token: None, now })?;
-            }
-            Ok(_) => {}
-            Err(error) => {
-                damaged += 1;
-                session.ui.warn(error.to_string());
-            }
+    let walked = session.books()?.admin_keys(&mut |key| {
+        if args.all || key.status.0 == Status::Active {
+            list.row(&Shown { key: &key, token: None, now })?;
         }
-    }
-    if list.end()? == 0 {
-        session.ui.status("no admin keys");
-    }
-    if damaged > 0 {
-        return Err(
-            Failure::cannot(format!("{damaged} records could not be read")).help("run `kgate doctor`")
-        );
-    }
-    Ok(Answer::Yes)
+        Ok(())
+    });
+    list.end_walk(walked, "no admin keys").map(|()| Answer::Yes)
 }

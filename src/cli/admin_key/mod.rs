@@ -64,7 +64,7 @@ pub(super) fn run(command: AdminKeys, session: &Session) -> Outcome {
 
 fn show(args: &Show, session: &Session) -> Outcome {
     let id = parse(&args.admin_key)?;
-    let key = AdminKeyShape::new(&session.store()?.admin_key(id)?, session.now());
+    let key = session.books()?.admin_key(id)?;
     session.ui.show(&Shown { key: &key, token: None, now: session.now() })?;
     Ok(Answer::Yes)
 }

@@ -2,7 +2,6 @@
 
 use clap::Args;
 
-use crate::admin::shape::AdminKeyShape;
 use crate::cli::failure::{Answer, Outcome};
 use crate::cli::session::Session;
 use crate::cli::ui::{Format, Item};
@@ -22,14 +21,13 @@ pub(in crate::cli) struct Revoke {
 }
 
 pub(super) fn run(args: &Revoke, session: &Session) -> Outcome {
-    let act = session.act(args.note.as_deref());
-    let outcome = session.store_mut()?.revoke_admin_key(parse(&args.admin_key)?, &act)?;
-    let key = &outcome.record;
-    let word = if outcome.changed { "revoked" } else { "already revoked:" };
-    session.ui.status(format!("{word} {} ({}, {})", key.id, key.role, key.name));
+    let id = parse(&args.admin_key)?;
+    let (key, changed) = session.books()?.revoke_admin_key(id, args.note.as_deref())?;
+    let word = if changed { "revoked" } else { "already revoked:" };
+    session.ui.status(format!("{word} {id} ({}, {})", key.role.0, key.name));
     if session.ui.format() != Format::Table {
-        let shape = AdminKeyShape::new(key, act.at);
-        session.ui.object_to_programs(&Shown { key: &shape, token: None, now: act.at }.object())?;
+        let shown = Shown { key: &key, token: None, now: session.now() };
+        session.ui.object_to_programs(&shown.object())?;
     }
     Ok(Answer::Yes)
 }

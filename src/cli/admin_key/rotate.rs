@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use crate::admin::shape::{AdminKeyShape, NewAdminKeyShape, TokenText};
+use crate::admin::api::RotateAdminKeyBody;
+use crate::admin::shape::Spelled;
 use crate::cli::failure::{Answer, Outcome};
 use crate::cli::session::Session;
 use crate::cli::values;
@@ -27,28 +28,25 @@ pub(in crate::cli) struct Rotate {
 }
 
 pub(super) fn run(args: &Rotate, session: &Session) -> Outcome {
-    let act = session.act(args.note.as_deref());
-    let now = act.at;
-    let expires_at = values::resolve_expiry(args.expires, now)?;
-    let grace = args.grace.as_duration();
-    let store = session.store_mut()?;
-    let rotated =
-        store.rotate_admin_key(parse(&args.admin_key)?, grace, expires_at, &act, &mut rand::rng())?;
-    let new = &rotated.new;
-    let expiry = crate::cli::key::expiry_phrase(new.record.expires_at, now);
-    session.ui.status(format!("rotated {} to {}; the new one {expiry}", rotated.old.id, new.record.id));
-    match rotated.old.expires_at.filter(|_| rotated.old.revoked_at.is_none()) {
-        Some(at) => session.ui.status(format!(
+    let now = session.now();
+    values::resolve_expiry(args.expires, now)?;
+    let how = RotateAdminKeyBody {
+        grace: Some(Spelled(args.grace)),
+        expires: Some(Spelled(args.expires)),
+        note: args.note.clone(),
+    };
+    let rotated = session.books()?.rotate_admin_key(parse(&args.admin_key)?, &how)?;
+    let (old, new) = (&rotated.old, &rotated.new);
+    let expiry = crate::cli::key::expiry_phrase(new.key.expires_at.map(|at| at.0), now);
+    session.ui.status(format!("rotated {} to {}; the new one {expiry}", old.id.0, new.key.id.0));
+    match old.expires_at.filter(|_| old.revoked_at.is_none()) {
+        Some(Spelled(at)) => session.ui.status(format!(
             "the old one works until {} ({})",
             values::to_the_second(at),
             values::relative(at, now)
         )),
         None => session.ui.status("the old one no longer works"),
     }
-    let made = NewAdminKeyShape {
-        token: Some(TokenText::of(&new.token)),
-        key: AdminKeyShape::new(&new.record, now),
-    };
-    print_new(&session.ui, &made, now)?;
+    print_new(&session.ui, new, now)?;
     Ok(Answer::Yes)
 }

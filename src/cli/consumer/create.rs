@@ -2,11 +2,11 @@
 
 use clap::Args;
 
+use crate::admin::api::NewConsumerBody;
 use crate::cli::failure::{Answer, Outcome};
 use crate::cli::session::Session;
 use crate::cli::ui::Format;
 use crate::cli::values;
-use crate::store::NewConsumer;
 
 /// Create a consumer
 ///
@@ -37,32 +37,24 @@ pub(in crate::cli) struct Create {
 }
 
 pub(super) fn run(args: &Create, session: &Session) -> Outcome {
-    if let Some(plan) = &args.plan {
-        super::check_plan(session, plan)?;
-    }
-    let store = session.store_mut()?;
-    let new = NewConsumer {
+    let new = NewConsumerBody {
         name: args.name.clone(),
         external_id: args.external_id.clone(),
         contact: args.contact.clone(),
         plan: args.plan.clone(),
         metadata: values::metadata(&args.meta),
         tags: args.tags.iter().cloned().collect(),
+        note: args.note.clone(),
     };
-    let mut other = None;
-    store.consumers(&mut |consumer| {
-        other = consumer.ok().filter(|consumer| consumer.name == new.name).map(|consumer| consumer.id);
-        other.is_none()
-    })?;
-    let made = store.create_consumer(&new, &session.act(args.note.as_deref()), &mut rand::rng())?;
+    let (made, namesake) = session.books()?.create_consumer(&new)?;
     session.ui.status(format!("created consumer {}", made.name));
-    if let Some(other) = other {
+    if let Some(other) = namesake {
         session.ui.warn(format!(
             "{other} has the same name: name either by its identifier or an external id from now on"
         ));
     }
     match session.ui.format() {
-        Format::Table => session.ui.line(&made.id.to_string())?,
+        Format::Table => session.ui.line(&made.id.0.to_string())?,
         Format::Json | Format::Jsonl | Format::Csv => session.ui.show(&made)?,
     }
     Ok(Answer::Yes)

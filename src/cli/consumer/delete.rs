@@ -3,13 +3,12 @@
 use clap::Args;
 use serde_json::json;
 
+use crate::admin::api::ConsumerDeleted;
 use crate::cli::failure::{Answer, Outcome};
-use crate::cli::lookup;
 use crate::cli::session::Session;
 use crate::cli::ui::Object;
 use crate::cli::values::counted;
-use crate::cli::view::{Field, named};
-use crate::key::{KeyId, State};
+use crate::cli::view::{Field, named as named_values};
 
 /// What `consumer delete` prints.
 pub(in crate::cli) const DELETED: &[Field] = &[
@@ -38,24 +37,10 @@ pub(in crate::cli) struct Delete {
 }
 
 pub(super) fn run(args: &Delete, session: &Session) -> Outcome {
-    let store = session.store_mut()?;
-    let consumer = lookup::consumer(&store, &args.consumer)?;
-    let mut live: Vec<KeyId> = Vec::new();
-    let mut problem = None;
-    store.keys_of(consumer.id, &mut |key| {
-        match key {
-            Ok(key) if !matches!(key.state, State::Revoked { .. }) => live.push(key.id),
-            Ok(_) => {}
-            Err(error) => problem = Some(error),
-        }
-        true
-    })?;
-    if let Some(error) = problem {
-        session.ui.warn(error.to_string());
-    }
-    let what =
-        format!("{} ({}) and revoke {} of its", consumer.id, consumer.name, counted(live.len(), "key"));
-    let mut revoked = live;
+    let books = session.books()?;
+    let mut deleted = books.delete_consumer(&args.consumer, true, None)?;
+    let named = |deleted: &ConsumerDeleted| format!("{} ({})", deleted.id.0, deleted.name);
+    let what = format!("{} and revoke {} of its", named(&deleted), counted(deleted.revoked.len(), "key"));
     if args.dry_run {
         session.ui.status(format!("would delete {what}"));
     } else {
@@ -63,16 +48,11 @@ pub(super) fn run(args: &Delete, session: &Session) -> Outcome {
             session.ui.status("nothing was done");
             return Ok(Answer::No);
         }
-        revoked = store.delete_consumer(consumer.id, &session.act(args.note.as_deref()))?.revoked;
-        session.ui.status(format!(
-            "deleted {} ({}), revoked {}",
-            consumer.id,
-            consumer.name,
-            counted(revoked.len(), "key")
-        ));
+        deleted = books.delete_consumer(&deleted.id.0.to_string(), false, args.note.as_deref())?;
+        let revoked = counted(deleted.revoked.len(), "key");
+        session.ui.status(format!("deleted {}, revoked {revoked}", named(&deleted)));
     }
-    let ids: Vec<String> = revoked.iter().map(ToString::to_string).collect();
-    let values = [json!(consumer.id.to_string()), json!(consumer.name), json!(args.dry_run), json!(ids)];
-    session.ui.object_to_programs(&Object(named(DELETED, values)))?;
+    let values = [json!(deleted.id), json!(deleted.name), json!(args.dry_run), json!(deleted.revoked)];
+    session.ui.object_to_programs(&Object(named_values(DELETED, values)))?;
     Ok(Answer::Yes)
 }

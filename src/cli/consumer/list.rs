@@ -2,9 +2,9 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::failure::{Answer, Failure, Outcome};
+use crate::cli::books::ConsumersWanted;
+use crate::cli::failure::{Answer, Outcome};
 use crate::cli::session::Session;
-use crate::key::ConsumerRecord;
 
 /// List consumers; filters combine
 #[derive(Args)]
@@ -30,45 +30,13 @@ enum State {
 }
 
 pub(super) fn run(args: &List, session: &Session) -> Outcome {
-    let store = session.store()?;
+    let wanted = ConsumersWanted {
+        tags: args.tags.clone(),
+        plan: args.plan.clone(),
+        enabled: args.state.map(|state| state == State::Enabled),
+        name: args.name.clone(),
+    };
     let mut list = session.ui.list();
-    let mut failed: Option<Failure> = None;
-    let mut damaged = 0_u64;
-    store.consumers(&mut |record| {
-        let written = match record {
-            Ok(consumer) if args.wants(&consumer) => list.row(&consumer),
-            Ok(_) => Ok(()),
-            Err(error) => {
-                damaged += 1;
-                session.ui.warn(error.to_string());
-                Ok(())
-            }
-        };
-        failed = written.err();
-        failed.is_none()
-    })?;
-    if let Some(failure) = failed {
-        return Err(failure);
-    }
-    if list.end()? == 0 {
-        session.ui.status("no consumers");
-    }
-    if damaged > 0 {
-        return Err(
-            Failure::cannot(format!("{damaged} records could not be read")).help("run `kgate doctor`")
-        );
-    }
-    Ok(Answer::Yes)
-}
-
-impl List {
-    fn wants(&self, consumer: &ConsumerRecord) -> bool {
-        self.tags.iter().all(|tag| consumer.tags.contains(tag))
-            && self.plan.as_ref().is_none_or(|plan| consumer.plan.as_ref() == Some(plan))
-            && self.state.is_none_or(|state| consumer.enabled == (state == State::Enabled))
-            && self
-                .name
-                .as_ref()
-                .is_none_or(|part| consumer.name.to_lowercase().contains(&part.to_lowercase()))
-    }
+    let walked = session.books()?.consumers(&wanted, &mut |consumer| list.row(&consumer));
+    list.end_walk(walked, "no consumers").map(|()| Answer::Yes)
 }

@@ -3,7 +3,6 @@
 use clap::Args;
 
 use crate::cli::failure::{Answer, Outcome};
-use crate::cli::lookup;
 use crate::cli::session::Session;
 
 /// Show a consumer
@@ -14,8 +13,6 @@ pub(in crate::cli) struct Show {
 }
 
 pub(super) fn run(args: &Show, session: &Session) -> Outcome {
-    let store = session.store()?;
-    let consumer = lookup::consumer(&store, &args.consumer)?;
-    session.ui.show(&consumer)?;
+    session.ui.show(&session.books()?.consumer(&args.consumer)?)?;
     Ok(Answer::Yes)
 }

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
+use crate::cli::books::Switch;
 use crate::cli::failure::{Answer, Outcome};
-use crate::cli::lookup;
 use crate::cli::session::Session;
 
 /// Make all keys of a consumer stop working, until it is enabled again
@@ -27,21 +27,16 @@ pub(in crate::cli) struct Enable {
 }
 
 pub(super) fn disable(args: &Disable, session: &Session) -> Outcome {
-    let store = session.store_mut()?;
-    let consumer = lookup::consumer(&store, &args.consumer)?;
-    let outcome = store.disable_consumer(consumer.id, &session.act(args.note.as_deref()))?;
-    let word = if outcome.changed { "disabled" } else { "already disabled:" };
-    session.ui.status(format!("{word} {} ({})", consumer.id, consumer.name));
-    session.ui.show_to_programs(&outcome.record)?;
-    Ok(Answer::Yes)
+    switch(&args.consumer, Switch::Off, args.note.as_deref(), session)
 }
 
 pub(super) fn enable(args: &Enable, session: &Session) -> Outcome {
-    let store = session.store_mut()?;
-    let consumer = lookup::consumer(&store, &args.consumer)?;
-    let outcome = store.enable_consumer(consumer.id, &session.act(args.note.as_deref()))?;
-    let word = if outcome.changed { "enabled" } else { "already enabled:" };
-    session.ui.status(format!("{word} {} ({})", consumer.id, consumer.name));
-    session.ui.show_to_programs(&outcome.record)?;
+    switch(&args.consumer, Switch::On, args.note.as_deref(), session)
+}
+
+fn switch(named: &str, to: Switch, note: Option<&str>, session: &Session) -> Outcome {
+    let (consumer, changed) = session.books()?.switch_consumer(named, to, note)?;
+    session.ui.status(format!("{} {} ({})", to.word(changed), consumer.id.0, consumer.name));
+    session.ui.show_to_programs(&consumer)?;
     Ok(Answer::Yes)
 }

@@ -2,10 +2,11 @@
 
 use clap::Args;
 
+use crate::admin::api::ConsumerEditBody;
+use crate::admin::shape::Change;
 use crate::cli::failure::{Answer, Failure, Outcome};
 use crate::cli::session::Session;
-use crate::cli::{lookup, values};
-use crate::store::ConsumerEdit;
+use crate::cli::values;
 
 /// Change a consumer; what is not named stays
 ///
@@ -45,34 +46,31 @@ pub(in crate::cli) struct Update {
 
 pub(super) fn run(args: &Update, session: &Session) -> Outcome {
     let edit = args.edit();
-    if edit == ConsumerEdit::default() {
+    if edit == ConsumerEditBody::default() {
         return Err(Failure::cannot("nothing to change")
             .help("name what to change; see `kgate consumer update --help`"));
     }
-    if let Some(Some(plan)) = &edit.plan {
-        super::check_plan(session, plan)?;
-    }
-    let store = session.store_mut()?;
-    let consumer = lookup::consumer(&store, &args.consumer)?;
-    let outcome = store.update_consumer(consumer.id, &edit, &session.act(args.note.as_deref()))?;
-    let word = if outcome.changed { "updated" } else { "unchanged:" };
-    session.ui.status(format!("{word} {} ({})", outcome.record.id, outcome.record.name));
-    session.ui.show_to_programs(&outcome.record)?;
+    let edit = ConsumerEditBody { note: args.note.clone(), ..edit };
+    let (consumer, changed) = session.books()?.update_consumer(&args.consumer, &edit)?;
+    let word = if changed { "updated" } else { "unchanged:" };
+    session.ui.status(format!("{word} {} ({})", consumer.id.0, consumer.name));
+    session.ui.show_to_programs(&consumer)?;
     Ok(Answer::Yes)
 }
 
 impl Update {
-    fn edit(&self) -> ConsumerEdit {
-        ConsumerEdit {
+    fn edit(&self) -> ConsumerEditBody {
+        let change = |text: &Option<String>| text.as_deref().map_or(Change::Keep, values::empty_clears);
+        ConsumerEditBody {
             name: self.name.clone(),
-            external_id: self.external_id.as_deref().map(values::empty_is_none),
-            contact: self.contact.as_deref().map(values::empty_is_none),
-            plan: self.plan.as_deref().map(values::empty_is_none),
+            external_id: change(&self.external_id),
+            contact: change(&self.contact),
+            plan: change(&self.plan),
             set_metadata: values::metadata(&self.meta),
             unset_metadata: self.unset_meta.iter().cloned().collect(),
             add_tags: self.tags.iter().cloned().collect(),
             remove_tags: self.untags.iter().cloned().collect(),
-            if_tag: None,
+            note: None,
         }
     }
 }

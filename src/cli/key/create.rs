@@ -1,17 +1,15 @@
 //! `kgate key create`
 
-use std::ops::ControlFlow;
-
 use clap::Args;
 
+use crate::admin::api::NewKeyBody;
+use crate::admin::shape::{NewKeyShape, Spelled};
+use crate::cli::books::Books;
 use crate::cli::failure::{Answer, Failure, Outcome};
 use crate::cli::session::Session;
 use crate::cli::ui::{Format, List, Ui};
 use crate::cli::values;
-use crate::cli::view::NewKeyView;
-use crate::cli::{consumer, lookup};
-use crate::key::{ConsumerRecord, Moment, Timestamp};
-use crate::store::{Act, Issued, NewKey, Store};
+use crate::key::{Moment, Timestamp};
 
 /// Create a key and print it, once
 ///
@@ -56,135 +54,128 @@ pub(in crate::cli) struct Create {
 }
 
 pub(super) fn run(args: &Create, session: &Session) -> Outcome {
-    let config = session.config()?;
-    let key_type = super::key_type(config, args.key_type.as_deref())?;
-    if let Some(plan) = &args.plan {
-        consumer::check_plan(session, plan)?;
+    let now = session.now();
+    if let Some(moment) = args.expires {
+        values::resolve_expiry(moment, now)?;
     }
-    let act = session.act(args.note.as_deref());
-    let now = act.at;
-    let default_expires =
-        key_type.default_expires.map_or(Moment::Never, |span| Moment::In(span.as_duration()));
-    let expires_at = values::resolve_expiry(args.expires.unwrap_or(default_expires), now)?;
-    let store = session.store_mut()?;
-    let holder = lookup::consumer(&store, &args.consumer)?;
-    let new = NewKey {
-        consumer: holder.id,
+    let books = session.books()?;
+    let new = NewKeyBody {
+        consumer: args.consumer.clone(),
         name: args.name.clone(),
-        key_type: key_type.name.clone(),
-        prefix: key_type.prefix.clone(),
+        key_type: args.key_type.clone(),
         scopes: super::scopes(&args.scopes)?,
-        plan: args.plan.clone(),
+        expires: args.expires.map(Spelled),
+        not_before: args.not_before.map(Spelled),
         networks: super::networks(&args.networks)?,
+        plan: args.plan.clone(),
         metadata: values::metadata(&args.meta),
-        not_before: args.not_before.and_then(|moment| moment.resolve(now)),
-        expires_at,
+        count: args.count,
+        note: args.note.clone(),
     };
     match args.count {
-        None => create_one(&new, &holder, &store, session, &act),
-        Some(count) => create_many(&new, count, &holder, &store, session, &act),
+        None => create_one(&new, &*books, session, now),
+        Some(count) => create_many(&new, count, &*books, session, now),
     }
 }
 
-fn create_one(new: &NewKey, holder: &ConsumerRecord, store: &Store, session: &Session, act: &Act) -> Outcome {
-    let peppers = &session.config()?.peppers;
-    let issued = store.issue(new, peppers, act, &mut rand::rng())?;
-    let mut expiry = super::expiry_phrase(new.expires_at, act.at);
-    if let Some(start) = new.not_before.filter(|start| *start > act.at) {
-        expiry = format!("works from {}, {expiry}", values::to_the_second(start));
-    }
-    session
-        .ui
-        .status(format!("created {} ({}) for {}; {expiry}", issued.record.id, new.key_type, holder.name));
-    if !holder.enabled {
-        session.ui.warn(format!("consumer {} is disabled, so its keys do not work", holder.id));
-    }
-    print_one(&session.ui, &issued, act.at)?;
+fn create_one(new: &NewKeyBody, books: &dyn Books, session: &Session, now: Timestamp) -> Outcome {
+    books.create_keys(new, &mut |made| {
+        for new in &made {
+            let key = &new.key;
+            let holder = key.consumer_name.as_deref().unwrap_or_default();
+            let mut expiry = super::expiry_phrase(key.expires_at.map(|at| at.0), now);
+            if let Some(start) = key.not_before.map(|at| at.0).filter(|start| *start > now) {
+                expiry = format!("works from {}, {expiry}", values::to_the_second(start));
+            }
+            session.ui.status(format!("created {} ({}) for {holder}; {expiry}", key.id.0, key.key_type));
+            print_one(&session.ui, new)?;
+            if books.consumer(&key.consumer_id.0.to_string()).is_ok_and(|holder| !holder.enabled) {
+                let holder = key.consumer_id.0;
+                session.ui.warn(format!("consumer {holder} is disabled, so its keys do not work"));
+            }
+        }
+        Ok(())
+    })?;
     Ok(Answer::Yes)
 }
 
 /// Prints a key just made and makes sure it arrived: a key whose token nobody has is of no use, and
 /// should not stay unnoticed.
-pub(super) fn print_one(ui: &Ui, issued: &Issued, now: Timestamp) -> Result<(), Failure> {
-    let view = NewKeyView { key: &issued.record, token: &issued.token, now };
+pub(super) fn print_one(ui: &Ui, new: &NewKeyShape) -> Result<(), Failure> {
+    let id = new.key.id.0;
+    let useless = |failure: Failure| {
+        failure
+            .help(format!("nobody has its token: revoke it with `kgate key revoke {id}` and create another"))
+    };
+    let Some(token) = &new.token else {
+        return Err(useless(Failure::cannot(format!(
+            "key {id} was created, and the answer with it was lost"
+        ))));
+    };
     let printed = match ui.format() {
-        Format::Table => ui.line(issued.token.expose()),
-        Format::Json | Format::Jsonl | Format::Csv => ui.show(&view),
+        Format::Table => ui.line(token.expose()),
+        Format::Json | Format::Jsonl | Format::Csv => ui.show(new),
     };
     printed.and_then(|()| ui.flush()).map_err(|failure| {
-        let id = issued.record.id;
-        Failure::cannot(format!("key {id} was created, but it could not be printed: {}", failure.one_line()))
-            .help(format!("nobody has its token: revoke it with `kgate key revoke {id}` and create another"))
+        let said = failure.one_line();
+        useless(Failure::cannot(format!("key {id} was created, but it could not be printed: {said}")))
     })
 }
 
 fn create_many(
-    new: &NewKey,
+    new: &NewKeyBody,
     count: u64,
-    holder: &ConsumerRecord,
-    store: &Store,
+    books: &dyn Books,
     session: &Session,
-    act: &Act,
+    now: Timestamp,
 ) -> Outcome {
-    let peppers = &session.config()?.peppers;
     let bar = session.ui.bar(count, "creating");
     let mut list = session.ui.list();
-    let mut undelivered: Option<(Failure, Vec<Issued>)> = None;
-    let mut printed = 0;
-    let wanted = usize::try_from(count).unwrap_or(usize::MAX);
-    let made = store.issue_many(new, wanted, peppers, act, &mut rand::rng(), &mut |batch| {
+    let mut is_stranded = false;
+    let (mut printed, mut newest) = (0_u64, None);
+    let made = books.create_keys(new, &mut |batch| {
         bar.add(batch.len() as u64);
         // Each batch leaves before the next is made, so that a broken pipe strands one at most.
-        match print_batch(&session.ui, &mut list, &batch, act.at) {
-            Ok(()) => {
-                printed += batch.len();
-                ControlFlow::Continue(())
-            }
-            Err(failure) => {
-                undelivered = Some((failure, batch));
-                ControlFlow::Break(())
-            }
-        }
+        print_batch(&session.ui, &mut list, &batch).map_err(|failure| {
+            is_stranded = true;
+            stranded(&failure, &batch, session)
+        })?;
+        printed += batch.len() as u64;
+        newest = batch.into_iter().next_back();
+        Ok(())
     });
     drop(bar);
-    if let Some((failure, batch)) = undelivered {
-        return Err(stranded(&failure, &batch, session));
+    if is_stranded {
+        return made.map(|()| Answer::No);
     }
     // What was made before a failure has been printed: the list must end well for its reader.
     list.end()?;
-    let made = made.map_err(|error| {
-        if printed > 0 {
-            session
-                .ui
-                .warn(format!("{} were created and printed before this", values::counted(printed, "key")));
-        }
-        Failure::from(error)
-    })?;
-    let expiry = super::expiry_phrase(new.expires_at, act.at);
-    session.ui.status(format!(
-        "created {} ({}) for {}; {expiry}",
-        values::counted(made, "key"),
-        new.key_type,
-        holder.name
-    ));
+    if made.is_err() && printed > 0 {
+        session.ui.warn(format!("{} were created and printed before this", values::counted(printed, "key")));
+    }
+    made?;
+    if let Some(NewKeyShape { key, .. }) = newest {
+        let expiry = super::expiry_phrase(key.expires_at.map(|at| at.0), now);
+        let (count, holder) = (values::counted(printed, "key"), key.consumer_name.unwrap_or_default());
+        session.ui.status(format!("created {count} ({}) for {holder}; {expiry}", key.key_type));
+    }
     Ok(Answer::Yes)
 }
 
-fn print_batch(ui: &Ui, list: &mut List<'_>, batch: &[Issued], now: Timestamp) -> Result<(), Failure> {
-    for issued in batch {
-        match ui.format() {
-            Format::Table => ui.line(issued.token.expose())?,
-            Format::Json | Format::Jsonl | Format::Csv => {
-                list.row(&NewKeyView { key: &issued.record, token: &issued.token, now })?;
-            }
+fn print_batch(ui: &Ui, list: &mut List<'_>, batch: &[NewKeyShape]) -> Result<(), Failure> {
+    for new in batch {
+        match (ui.format(), &new.token) {
+            (_, None) => return Err(Failure::cannot("the answer with these keys was lost")),
+            (Format::Table, Some(token)) => ui.line(token.expose())?,
+            (Format::Json | Format::Jsonl | Format::Csv, Some(_)) => list.row(new)?,
         }
     }
     ui.flush()
 }
 
 /// The reader of our output left: the last batch exists and nobody has its tokens.
-fn stranded(failure: &Failure, batch: &[Issued], session: &Session) -> Failure {
-    let ids: Vec<String> = batch.iter().map(|issued| issued.record.id.to_string()).collect();
+fn stranded(failure: &Failure, batch: &[NewKeyShape], session: &Session) -> Failure {
+    let ids: Vec<String> = batch.iter().map(|new| new.key.id.0.to_string()).collect();
     session.ui.warn(format!("some of these keys were created but not printed: {}", ids.join(" ")));
     Failure::cannot(format!("stopped creating keys: {}", failure.one_line()))
         .help("revoke those that nobody has with `kgate key revoke ID…`")

@@ -1,17 +1,17 @@
 //! `kgate key list`
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
 use clap::{Args, ValueEnum};
 
+use crate::admin::shape::Spelled;
+use crate::cli::books::{Books, KeysWanted};
 use crate::cli::failure::{Answer, Failure, Outcome};
-use crate::cli::lookup;
 use crate::cli::session::Session;
 use crate::cli::ui::Format;
 use crate::cli::values;
 use crate::cli::view::KeyView;
-use crate::key::{ConsumerId, KeyId, KeyRecord, Span, Status, Timestamp};
-use crate::store::{KeyFilter, Store, StoreError};
+use crate::key::{KeyId, Span, Status};
 
 /// List keys; filters combine
 #[derive(Args)]
@@ -56,68 +56,20 @@ enum StatusName {
 
 pub(super) fn run(args: &List, session: &Session) -> Outcome {
     let now = session.now();
-    let store = session.store()?;
-    let filter = args.filter(&store, now)?;
-    let names = consumer_names(&store)?;
-    let last_used = session.usage().map(|usage| usage.last_used()).transpose()?.unwrap_or_default();
-    let mut list = session.ui.list();
-    let mut failed: Option<Failure> = None;
-    let mut damaged = 0_u64;
-    let mut each = |record: Result<KeyRecord, StoreError>| {
-        let key = match record {
-            Ok(key) => key,
-            Err(error) => {
-                damaged += 1;
-                session.ui.warn(error.to_string());
-                return true;
-            }
-        };
-        let used = last_used.get(&key.id).copied();
-        if filter.matches(&key, now) && args.is_unused(&key, used, now) && args.is_in_first_life(&key) {
-            let consumer = names.get(&key.consumer).map_or("", String::as_str);
-            failed = list.row(&KeyView { key: &key, consumer, last_used: used, now }).err();
-        }
-        failed.is_none()
+    let wanted = KeysWanted {
+        consumer: args.consumer.clone(),
+        tags: args.tags.clone(),
+        status: args.status.iter().map(|name| name.status()).collect(),
+        key_type: args.key_type.clone(),
+        expiring: args.expiring,
+        unused_for: args.unused_for,
+        never_rotated: args.never_rotated,
+        scope: args.scope.clone(),
+        name: args.name.clone(),
     };
-    match filter.consumers.as_ref().and_then(single) {
-        Some(only) => store.keys_of(only, &mut each)?,
-        None => store.keys(&mut each)?,
-    }
-    if let Some(failure) = failed {
-        return Err(failure);
-    }
-    if list.end()? == 0 {
-        session.ui.status("no keys");
-    }
-    if damaged > 0 {
-        return Err(
-            Failure::cannot(format!("{damaged} records could not be read")).help("run `kgate doctor`")
-        );
-    }
-    Ok(Answer::Yes)
-}
-
-impl List {
-    fn filter(&self, store: &Store, now: Timestamp) -> Result<KeyFilter, Failure> {
-        let scope = self.scope.as_deref().map(str::parse).transpose();
-        Ok(KeyFilter {
-            consumers: consumers(store, self.consumer.as_deref(), &self.tags)?,
-            statuses: self.status.iter().map(|name| name.status()).collect(),
-            key_type: self.key_type.clone(),
-            expiring_before: self.expiring.map(|span| now.plus(span.as_duration())),
-            scope: scope.map_err(|e: crate::key::ScopeError| Failure::cannot(e.to_string()))?,
-            name: self.name.clone(),
-        })
-    }
-
-    fn is_in_first_life(&self, key: &KeyRecord) -> bool {
-        !self.never_rotated || (key.rotated_from.is_none() && key.rotated_to.is_none())
-    }
-
-    fn is_unused(&self, key: &KeyRecord, last_used: Option<Timestamp>, now: Timestamp) -> bool {
-        self.unused_for
-            .is_none_or(|span| now.since(last_used.unwrap_or(key.created_at)) >= span.as_duration())
-    }
+    let mut list = session.ui.list();
+    let walked = session.books()?.keys(&wanted, &mut |key| list.row(&KeyView { key: &key, now }));
+    list.end_walk(walked, "no keys").map(|()| Answer::Yes)
 }
 
 impl StatusName {
@@ -132,85 +84,25 @@ impl StatusName {
     }
 }
 
-/// Returns the consumers that `--consumer` and `--tag` select together; `None` is all.
-pub(super) fn consumers(
-    store: &Store,
-    wanted: Option<&str>,
-    tags: &[String],
-) -> Result<Option<BTreeSet<ConsumerId>>, Failure> {
-    let named = wanted.map(|wanted| lookup::consumer(store, wanted)).transpose()?;
-    if tags.is_empty() {
-        return Ok(named.map(|consumer| BTreeSet::from([consumer.id])));
+/// Shows people which keys are meant; programs get identifiers from the command itself.
+pub(super) fn show_keys(ids: &[Spelled<KeyId>], books: &dyn Books, session: &Session) -> Result<(), Failure> {
+    if session.ui.format() != Format::Table || ids.is_empty() {
+        return Ok(());
     }
-    let mut tagged = BTreeSet::new();
-    let mut problem = None;
-    store.consumers(&mut |record| {
-        match record {
-            Ok(c) if tags.iter().all(|tag| c.tags.contains(tag)) => {
-                tagged.insert(c.id);
-            }
-            Ok(_) => {}
-            Err(error) => problem = Some(error),
-        }
-        problem.is_none()
-    })?;
-    // A record that cannot be read may carry the tag: rather no answer than half of one.
-    if let Some(error) = problem {
-        return Err(error.into());
-    }
-    if let Some(consumer) = named {
-        tagged.retain(|id| *id == consumer.id);
-    }
-    Ok(Some(tagged))
-}
-
-/// Shows people which keys are meant (programs get identifiers from the command itself), and says
-/// of each that was found whether it is revoked already.
-pub(super) fn list_keys(
-    wanted: &HashSet<KeyId>,
-    store: &Store,
-    session: &Session,
-) -> Result<BTreeMap<KeyId, bool>, Failure> {
     let now = session.now();
-    let names = consumer_names(store)?;
-    let last_used = session.usage().map(|usage| usage.last_used()).transpose()?.unwrap_or_default();
-    let mut found = BTreeMap::new();
     let mut list = session.ui.list();
-    let mut failed: Option<Failure> = None;
-    store.keys(&mut |key| {
-        let Ok(key) = key else { return true };
-        if wanted.contains(&key.id) {
-            let status = key.status(now);
-            found.insert(key.id, status == Status::Revoked);
-            if session.ui.format() == Format::Table {
-                let consumer = names.get(&key.consumer).map_or("", String::as_str);
-                let last_used = last_used.get(&key.id).copied();
-                failed = list.row(&KeyView { key: &key, consumer, last_used, now }).err();
-            }
+    if ids.len() <= ONE_BY_ONE {
+        for id in ids {
+            list.row(&KeyView { key: &books.key(&id.0.to_string())?, now })?;
         }
-        failed.is_none() && found.len() < wanted.len()
-    })?;
-    if let Some(failure) = failed {
-        return Err(failure);
+    } else {
+        let wanted: BTreeSet<KeyId> = ids.iter().map(|id| id.0).collect();
+        books.keys(&KeysWanted::default(), &mut |key| {
+            if wanted.contains(&key.id.0) { list.row(&KeyView { key: &key, now }) } else { Ok(()) }
+        })?;
     }
-    if session.ui.format() == Format::Table {
-        list.end()?;
-    }
-    Ok(found)
+    list.end().map(drop)
 }
 
-fn consumer_names(store: &Store) -> Result<HashMap<ConsumerId, String>, Failure> {
-    let mut names = HashMap::new();
-    store.consumers(&mut |record| {
-        // A damaged consumer has no name to show; `kgate consumer list` tells of it.
-        if let Ok(consumer) = record {
-            names.insert(consumer.id, consumer.name);
-        }
-        true
-    })?;
-    Ok(names)
-}
-
-fn single(ids: &BTreeSet<ConsumerId>) -> Option<ConsumerId> {
-    if ids.len() == 1 { ids.first().copied() } else { None }
-}
+/// For more keys than this it is less work to walk through all.
+const ONE_BY_ONE: usize = 20;

@@ -14,9 +14,11 @@ mod update;
 mod verify;
 
 use clap::Subcommand;
+use ipnet::IpNet;
 
+use crate::admin::shape::Spelled;
 use crate::config::Config;
-use crate::key::{KeyType, Networks, Scope, Scopes, Timestamp};
+use crate::key::{KeyType, Networks, Scope, ScopeError, Timestamp};
 
 use super::failure::{Failure, Outcome};
 use super::session::Session;
@@ -26,6 +28,7 @@ pub(super) use prune::PRUNED;
 pub(super) use rehash_status::REHASH;
 pub(super) use revoke::REVOKED;
 pub(super) use rotation_status::ROTATION;
+pub(super) use verify::find;
 
 /// Create, list, change, rotate and revoke keys
 #[derive(Subcommand)]
@@ -43,6 +46,13 @@ pub(super) enum Key {
     Enable(switch::Enable),
     Prune(prune::Prune),
     Verify(verify::Verify),
+}
+
+impl Key {
+    /// Says whether a gateway elsewhere can do it.
+    pub(super) fn goes_elsewhere(&self) -> bool {
+        !matches!(self, Self::Export(_) | Self::RehashStatus(_) | Self::Verify(_))
+    }
 }
 
 pub(super) fn run(command: Key, session: &Session) -> Outcome {
@@ -64,7 +74,7 @@ pub(super) fn run(command: Key, session: &Session) -> Outcome {
 }
 
 /// Finds a declared key type, or the first if none is named.
-fn key_type<'c>(config: &'c Config, wanted: Option<&str>) -> Result<&'c KeyType, Failure> {
+pub(super) fn key_type<'c>(config: &'c Config, wanted: Option<&str>) -> Result<&'c KeyType, Failure> {
     let types = config.key_types.as_slice();
     let found = match wanted {
         Some(name) => types.iter().find(|t| t.name == name),
@@ -85,12 +95,16 @@ fn key_type<'c>(config: &'c Config, wanted: Option<&str>) -> Result<&'c KeyType,
     })
 }
 
-fn scopes(typed: &[String]) -> Result<Scopes, Failure> {
-    typed.iter().map(|text| text.parse::<Scope>().map_err(|e| Failure::cannot(e.to_string()))).collect()
+fn scopes(typed: &[String]) -> Result<Vec<Spelled<Scope>>, Failure> {
+    let parse =
+        |text: &String| text.parse().map(Spelled).map_err(|e: ScopeError| Failure::cannot(e.to_string()));
+    typed.iter().map(parse).collect()
 }
 
-fn networks(typed: &[String]) -> Result<Networks, Failure> {
-    typed.iter().map(|text| Networks::parse_one(text).map_err(|e| Failure::cannot(e.to_string()))).collect()
+fn networks(typed: &[String]) -> Result<Vec<Spelled<IpNet>>, Failure> {
+    let parse =
+        |text: &String| Networks::parse_one(text).map(Spelled).map_err(|e| Failure::cannot(e.to_string()));
+    typed.iter().map(parse).collect()
 }
 
 /// Says when a key ends: `expires 2027-02-21T22:00:00Z (in 90d)`.

@@ -1,18 +1,18 @@
 //! `kgate key prune`
 
-use std::ops::ControlFlow;
-
 use clap::Args;
 use serde_json::json;
 
+use crate::admin::api::PruneBody;
+use crate::admin::shape::Spelled;
 use crate::cli::failure::{Answer, Outcome};
 use crate::cli::session::Session;
 use crate::cli::ui::Object;
 use crate::cli::values::{counted, to_the_second};
-use crate::cli::view::{Field, named, time};
-use crate::key::{KeyId, Past};
+use crate::cli::view::{Field, named};
+use crate::key::Past;
 
-use super::list::list_keys;
+use super::list::show_keys;
 
 /// What `key prune` prints.
 pub(in crate::cli) const PRUNED: &[Field] = &[
@@ -41,32 +41,29 @@ pub(in crate::cli) struct Prune {
 }
 
 pub(super) fn run(args: &Prune, session: &Session) -> Outcome {
-    let before = args.revoked_before.resolve(session.now());
-    let store = session.store_mut()?;
-    let mut ids = store.prunable(before)?;
-    let what = format!("{} revoked before {}", counted(ids.len(), "key"), to_the_second(before));
+    let books = session.books()?;
+    let which =
+        PruneBody { revoked_before: Spelled(args.revoked_before), dry_run: true, note: args.note.clone() };
+    let mut pruned = books.prune_keys(&which, &|_| ())?;
+    let before = to_the_second(pruned.revoked_before.0);
+    let what = format!("{} revoked before {before}", counted(pruned.pruned.len(), "key"));
     if args.dry_run {
-        list_keys(&ids.iter().copied().collect(), &store, session)?;
+        show_keys(&pruned.pruned, &*books, session)?;
         session.ui.status(format!("would remove {what}"));
-    } else if ids.is_empty() {
-        session.ui.status(format!("no keys were revoked before {}", to_the_second(before)));
+    } else if pruned.pruned.is_empty() {
+        session.ui.status(format!("no keys were revoked before {before}"));
     } else {
         if !args.yes && !session.ui.confirm(&format!("Remove {what}?"), "--yes")? {
             session.ui.status("nothing was done");
             return Ok(Answer::No);
         }
-        let bar = session.ui.bar(ids.len() as u64, "removing");
-        let pruned = store.prune(before, &session.act(args.note.as_deref()), &mut |batch| {
-            bar.add(batch.len() as u64);
-            ControlFlow::Continue(())
-        });
+        let bar = session.ui.bar(pruned.pruned.len() as u64, "removing");
+        let done = books.prune_keys(&PruneBody { dry_run: false, ..which }, &|more| bar.add(more as u64));
         drop(bar);
-        ids = pruned?.ids;
-        session.ui.status(format!("removed {}", counted(ids.len(), "key")));
+        pruned = done?;
+        session.ui.status(format!("removed {}", counted(pruned.pruned.len(), "key")));
     }
-    let texts: Vec<String> = ids.iter().map(KeyId::to_string).collect();
-    session
-        .ui
-        .object_to_programs(&Object(named(PRUNED, [json!(args.dry_run), time(before), json!(texts)])))?;
+    let values = [json!(args.dry_run), json!(pruned.revoked_before), json!(pruned.pruned)];
+    session.ui.object_to_programs(&Object(named(PRUNED, values)))?;
     Ok(Answer::Yes)
 }

@@ -1,24 +1,22 @@
 //! `kgate key revoke`
 
-use std::collections::{BTreeSet, HashSet};
 use std::io::{self, BufRead, Read};
-use std::ops::ControlFlow;
 
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::admin::api::{BulkRevokeBody, KeysRevoked, RevokeFailure};
+use crate::admin::shape::{KeyShape, Spelled};
+use crate::cli::books::Books;
 use crate::cli::failure::{Answer, Failure, Outcome};
 use crate::cli::lookup;
 use crate::cli::session::Session;
 use crate::cli::ui::Object;
 use crate::cli::values::counted;
 use crate::cli::view::{Field, named};
-use crate::key::{ConsumerId, KeyId, KeyRecord, RevokeReason, State, Status, Token};
-use crate::store::{Store, StoreError};
+use crate::key::{KeyId, RevokeReason, Status};
 
-use super::list::{consumers, list_keys};
-use super::show::holder_name;
-use super::verify::find;
+use super::list::show_keys;
 
 /// What `key revoke` prints.
 pub(in crate::cli) const REVOKED: &[Field] = &[
@@ -77,207 +75,160 @@ enum Reason {
     Closure,
 }
 
-/// What was selected, and what became of it.
-#[derive(Default)]
-struct Tally {
-    wanted: Vec<KeyId>,
-    revoked: Vec<KeyId>,
-    already: Vec<KeyId>,
-    failed: Vec<(String, String)>,
-}
-
 pub(super) fn run(args: &Revoke, session: &Session) -> Outcome {
-    let store = session.store_mut()?;
-    let mut tally = args.select(&store, session)?;
+    let books = session.books()?;
+    let (which, mut failed) = args.select(&*books, session)?;
+    let mut done = match &which {
+        Some(which) => books.revoke_keys(which, &|_| ())?,
+        None => args.nothing(),
+    };
     if args.dry_run {
-        rehearse(&store, session, &mut tally)?;
-    } else if !tally.wanted.is_empty() {
-        let question = format!("Revoke {} for good?", describe(&tally.wanted, &store));
+        show_keys(&done.revoked, &*books, session)?;
+        session.ui.status(format!("would revoke {}", describe(&done.revoked, &*books)));
+    } else if !done.revoked.is_empty() {
+        let question = format!("Revoke {} for good?", describe(&done.revoked, &*books));
         if !args.yes && !session.ui.confirm(&question, "--yes")? {
             session.ui.status("nothing was done");
             return Ok(Answer::No);
         }
-        revoke(args, &store, session, &mut tally)?;
+        let rehearsed = done;
+        done = revoke(args, &rehearsed.revoked, &*books, session)?;
+        done.already_revoked.extend(rehearsed.already_revoked);
+        done.failed.extend(rehearsed.failed);
     }
-    report(args, &store, session, &tally)
-}
-
-/// Says what would be revoked.
-fn rehearse(store: &Store, session: &Session, tally: &mut Tally) -> Result<(), Failure> {
-    let wanted: HashSet<KeyId> = tally.wanted.drain(..).collect();
-    let found = list_keys(&wanted, store, session)?;
-    for id in wanted.iter().filter(|id| !found.contains_key(id)) {
-        tally.fail(&id.to_string(), no_such_key(*id), session);
+    failed.append(&mut done.failed);
+    done.failed = failed;
+    if !args.dry_run && matches!(args.reason, Reason::Leak | Reason::Abuse) {
+        name_successors(&done.revoked, &*books, session);
     }
-    for (id, is_revoked) in found {
-        if is_revoked { &mut tally.already } else { &mut tally.revoked }.push(id);
-    }
-    session.ui.status(format!("would revoke {}", describe(&tally.revoked, store)));
-    Ok(())
-}
-
-fn revoke(args: &Revoke, store: &Store, session: &Session, tally: &mut Tally) -> Result<(), Failure> {
-    let ids = std::mem::take(&mut tally.wanted);
-    let bar = session.ui.bar(ids.len() as u64, "revoking");
-    let act = session.act(args.note.as_deref());
-    let done = store.revoke_many(&ids, args.reason.into(), &act, &mut |batch| {
-        bar.add(batch.len() as u64);
-        for one in batch {
-            match one.result {
-                Ok(outcome) if outcome.changed => tally.revoked.push(one.id),
-                Ok(_) => tally.already.push(one.id),
-                Err(error) => bar.aside(|| tally.fail(&one.id.to_string(), error.to_string(), session)),
-            }
-        }
-        ControlFlow::Continue(())
-    });
-    drop(bar);
-    done.map_err(|error| {
-        if !tally.revoked.is_empty() {
-            let done = tally.revoked.len();
-            session.ui.warn(format!("{done} of {} were revoked before this", counted(ids.len(), "key")));
-        }
-        error.into()
-    })
-}
-
-fn report(args: &Revoke, store: &Store, session: &Session, tally: &Tally) -> Outcome {
-    if !args.dry_run {
-        match tally.revoked.as_slice() {
-            [] => {}
-            [id] => session.ui.status(format!("revoked {id}")),
-            ids => session.ui.status(format!("revoked {}", counted(ids.len(), "key"))),
-        }
-    }
-    match tally.already.as_slice() {
-        [] => {}
-        [id] => session.ui.status(format!("{id} was revoked before, and stays so")),
-        ids => session.ui.status(format!("{} were revoked before, and stay so", counted(ids.len(), "key"))),
-    }
-    if matches!(args.reason, Reason::Leak | Reason::Abuse) {
-        name_successors(&tally.revoked, store, session);
-    }
-    let texts = |ids: &[KeyId]| json!(ids.iter().map(ToString::to_string).collect::<Vec<_>>());
-    let failed: Vec<Value> = tally.failed.iter().map(|(id, e)| json!({"id": id, "error": e})).collect();
-    let values = [
-        json!(args.dry_run),
-        json!(RevokeReason::from(args.reason).as_str()),
-        texts(&tally.revoked),
-        texts(&tally.already),
-        json!(failed),
-    ];
-    session.ui.object_to_programs(&Object(named(REVOKED, values)))?;
-    if tally.failed.is_empty() {
-        return Ok(Answer::Yes);
-    }
-    let failure = Failure::no(format!("{} could not be revoked", counted(tally.failed.len(), "key")));
-    let near = tally.failed.iter().take(NEAR_OF).filter_map(|(id, _)| lookup::near_key(store, id));
-    Err(near.fold(failure, Failure::help))
+    report(args, &done, session)
 }
 
 /// Where holders may rotate keys, whoever found one may have: its successor is another key, and goes on.
-fn name_successors(ids: &[KeyId], store: &Store, session: &Session) {
-    let works = |key: &KeyRecord| !matches!(key.status(session.now()), Status::Revoked | Status::Expired);
-    for id in ids {
-        let successor = store.key(*id).ok().and_then(|key| store.key(key.rotated_to?).ok());
+fn name_successors(ids: &[Spelled<KeyId>], books: &dyn Books, session: &Session) {
+    let works = |key: &KeyShape| !matches!(key.status.0, Status::Revoked | Status::Expired);
+    for id in ids.iter().take(SUCCESSORS_OF) {
+        let find = |id: KeyId| books.key(&id.to_string()).ok();
+        let successor = find(id.0).and_then(|key| find(key.rotated_to?.0));
         if let Some(successor) = successor.filter(works) {
             session.ui.warn(format!(
-                "{id} was replaced by {0}, which still works: `kgate audit --key {0}` says who did that, and from where",
-                successor.id
+                "{} was replaced by {1}, which still works: `kgate audit --key {1}` says who did that, and from where",
+                id.0, successor.id.0
             ));
         }
     }
 }
 
+fn revoke(
+    args: &Revoke,
+    ids: &[Spelled<KeyId>],
+    books: &dyn Books,
+    session: &Session,
+) -> Result<KeysRevoked, Failure> {
+    let bar = session.ui.bar(ids.len() as u64, "revoking");
+    let keys = ids.iter().map(|id| id.0.to_string()).collect();
+    let which = BulkRevokeBody { keys, dry_run: false, ..args.body() };
+    let done = books.revoke_keys(&which, &|more| bar.add(more as u64));
+    drop(bar);
+    done
+}
+
+fn report(args: &Revoke, done: &KeysRevoked, session: &Session) -> Outcome {
+    if !args.dry_run {
+        match done.revoked.as_slice() {
+            [] => {}
+            [id] => session.ui.status(format!("revoked {}", id.0)),
+            ids => session.ui.status(format!("revoked {}", counted(ids.len(), "key"))),
+        }
+    }
+    match done.already_revoked.as_slice() {
+        [] => {}
+        [id] => session.ui.status(format!("{} was revoked before, and stays so", id.0)),
+        ids => session.ui.status(format!("{} were revoked before, and stay so", counted(ids.len(), "key"))),
+    }
+    done.failed.iter().for_each(|failure| session.ui.warn(&failure.error));
+    let values = [
+        json!(args.dry_run),
+        json!(done.reason),
+        json!(done.revoked),
+        json!(done.already_revoked),
+        json!(done.failed),
+    ];
+    session.ui.object_to_programs(&Object(named(REVOKED, values)))?;
+    match done.failed.len() {
+        0 => Ok(Answer::Yes),
+        count => Err(Failure::no(format!("{} could not be revoked", counted(count, "key")))
+            .help("`kgate key list` shows all keys")),
+    }
+}
+
 impl Revoke {
-    /// Says which keys are meant. Those named that cannot be are failures already.
-    fn select(&self, store: &Store, session: &Session) -> Result<Tally, Failure> {
-        let mut tally = Tally::default();
+    /// Returns which keys are meant, and what was named and is none. `None` is no key at all.
+    fn select(
+        &self,
+        books: &dyn Books,
+        session: &Session,
+    ) -> Result<(Option<BulkRevokeBody>, Vec<RevokeFailure>), Failure> {
+        let mut failed = Vec::new();
         if let [only] = self.keys.as_slice()
             && !self.stdin
         {
-            let key = lookup::key(store, only)?;
-            let is_revoked = matches!(key.state, State::Revoked { .. });
-            if is_revoked { &mut tally.already } else { &mut tally.wanted }.push(key.id);
-            return Ok(tally);
+            let keys = vec![books.key(only)?.id.0.to_string()];
+            return Ok((Some(BulkRevokeBody { keys, ..self.body() }), failed));
         }
-        let mut seen = HashSet::new();
-        let mut name = |tally: &mut Tally, text: &str| {
-            match lookup::parse_key_id(text)? {
-                Some(id) if seen.insert(id) => tally.wanted.push(id),
-                Some(_) => {}
-                None => tally.fail(text, format!("`{text}` is not the identifier of a key"), session),
-            }
-            Ok(())
-        };
+        let mut keys = Vec::new();
         for text in &self.keys {
-            name(&mut tally, text)?;
+            match lookup::parse_key_id(text)? {
+                Some(id) => keys.push(id.to_string()),
+                None => failed.push(RevokeFailure {
+                    id: text.clone(),
+                    error: format!("`{text}` is not the identifier of a key"),
+                }),
+            }
         }
         if self.stdin {
-            let peppers = session.config_if_any()?.map(|config| config.peppers.clone()).unwrap_or_default();
             each_line(io::stdin().lock(), &mut |text| {
-                if text.parse::<KeyId>().is_ok() {
-                    return name(&mut tally, text);
-                }
-                if let Some(key) = find(&Token::from_presented(text), &peppers, store)? {
-                    return name(&mut tally, &key.id.to_string());
-                }
-                // It may be a token of another store, and is not repeated.
-                let problem = "a line is neither the identifier of a key nor a key of this store";
-                tally.fail("[redacted]", problem.to_owned(), session);
+                keys.push(text.to_owned());
                 Ok(())
             })?;
         }
-        if let Some(holders) = consumers(store, self.consumer.as_deref(), &self.tags)? {
-            tally.wanted.extend(live_keys(&holders, store)?);
-        }
-        if tally.wanted.is_empty() && tally.failed.is_empty() {
-            session.ui.status("no keys");
-        }
-        Ok(tally)
-    }
-}
-
-impl Tally {
-    /// One line of trouble for one key; the others go on.
-    fn fail(&mut self, id: &str, problem: String, session: &Session) {
-        session.ui.warn(&problem);
-        self.failed.push((id.to_owned(), problem));
-    }
-}
-
-/// Returns the keys of these consumers that are not revoked yet.
-fn live_keys(holders: &BTreeSet<ConsumerId>, store: &Store) -> Result<Vec<KeyId>, Failure> {
-    let mut live = Vec::new();
-    let mut problem: Option<StoreError> = None;
-    let mut each = |key: Result<KeyRecord, StoreError>| {
-        match key {
-            Ok(key) => {
-                if holders.contains(&key.consumer) && !matches!(key.state, State::Revoked { .. }) {
-                    live.push(key.id);
-                }
+        let by_holder = self.consumer.is_some() || !self.tags.is_empty();
+        if keys.is_empty() && !by_holder {
+            if failed.is_empty() {
+                session.ui.status("no keys");
             }
-            // Whose it is cannot be told: rather nothing revoked than one forgotten unsaid.
-            Err(error) => problem = Some(error),
+            return Ok((None, failed));
         }
-        problem.is_none()
-    };
-    match holders.first() {
-        Some(only) if holders.len() == 1 => store.keys_of(*only, &mut each)?,
-        _ => store.keys(&mut each)?,
+        let (consumer, tags) = (self.consumer.clone(), self.tags.clone());
+        Ok((Some(BulkRevokeBody { keys, consumer, tags, ..self.body() }), failed))
     }
-    problem.map_or(Ok(live), |error| Err(error.into()))
+
+    /// What is asked first: which keys would be revoked.
+    fn body(&self) -> BulkRevokeBody {
+        BulkRevokeBody {
+            reason: Some(Spelled(self.reason.into())),
+            dry_run: true,
+            note: self.note.clone(),
+            ..BulkRevokeBody::default()
+        }
+    }
+
+    fn nothing(&self) -> KeysRevoked {
+        KeysRevoked {
+            dry_run: self.dry_run,
+            reason: Spelled(self.reason.into()),
+            revoked: Vec::new(),
+            already_revoked: Vec::new(),
+            failed: Vec::new(),
+        }
+    }
 }
 
-fn no_such_key(id: KeyId) -> String {
-    StoreError::NoSuchKey { wanted: id.to_string() }.to_string()
-}
-
-fn describe(ids: &[KeyId], store: &Store) -> String {
+fn describe(ids: &[Spelled<KeyId>], books: &dyn Books) -> String {
     match ids {
         [id] => {
-            let Ok(key) = store.key(*id) else { return id.to_string() };
-            format!("{id} ({}, {})", key.hint(), holder_name(store, &key))
+            let Ok(key) = books.key(&id.0.to_string()) else { return id.0.to_string() };
+            format!("{} ({}, {})", id.0, key.hint, key.consumer_name.unwrap_or_default())
         }
         ids => counted(ids.len(), "key"),
     }
@@ -320,8 +271,8 @@ impl From<Reason> for RevokeReason {
     }
 }
 
-/// For how many unknown keys near ones are named: each costs a look at all keys.
-const NEAR_OF: usize = 3;
+/// Of how many keys successors are looked for: each costs two questions.
+const SUCCESSORS_OF: usize = 100;
 
 /// An identifier has 30 bytes; a longer line than this is some other file.
 const LONGEST_LINE: u64 = 4096;

@@ -2,12 +2,12 @@
 
 use clap::Args;
 
+use crate::admin::api::{KeyRotated, RotateBody};
+use crate::admin::shape::Spelled;
 use crate::cli::failure::{Answer, Outcome};
-use crate::cli::lookup;
 use crate::cli::session::Session;
 use crate::cli::values;
 use crate::key::{Moment, Span};
-use crate::store::Rotation;
 
 use super::create::print_one;
 
@@ -32,32 +32,27 @@ pub(in crate::cli) struct Rotate {
 }
 
 pub(super) fn run(args: &Rotate, session: &Session) -> Outcome {
-    let config = session.config()?;
-    let act = session.act(args.note.as_deref());
-    let now = act.at;
-    let store = session.store_mut()?;
-    let old = lookup::key(&store, &args.key)?;
-    let expires = match args.expires {
-        Some(moment) => moment,
-        None => super::key_type(config, Some(&old.key_type))?
-            .default_expires
-            .map_or(Moment::Never, |span| Moment::In(span.as_duration())),
+    let now = session.now();
+    if let Some(moment) = args.expires {
+        values::resolve_expiry(moment, now)?;
+    }
+    let how = RotateBody {
+        grace: Some(Spelled(args.grace)),
+        expires: args.expires.map(Spelled),
+        note: args.note.clone(),
     };
-    let expires_at = values::resolve_expiry(expires, now)?;
-    let rotation = Rotation { grace: args.grace.as_duration(), expires_at };
-    let rotated = store.rotate(old.id, rotation, &config.peppers, &act, &mut rand::rng())?;
-    let new = &rotated.new.record;
-    let expiry = super::expiry_phrase(new.expires_at, now);
-    session.ui.status(format!("rotated {} to {}; the new key {expiry}", old.id, new.id));
-    match new.replaces_until {
-        Some(at) => session.ui.status(format!(
-            "the old key works until {} ({}); `kgate key revoke {}` ends it sooner",
+    let KeyRotated { old, new } = session.books()?.rotate_key(&args.key, &how)?;
+    let (old, key) = (old.id.0, &new.key);
+    let expiry = super::expiry_phrase(key.expires_at.map(|at| at.0), now);
+    session.ui.status(format!("rotated {old} to {}; the new key {expiry}", key.id.0));
+    match key.replaces_until {
+        Some(Spelled(at)) => session.ui.status(format!(
+            "the old key works until {} ({}); `kgate key revoke {old}` ends it sooner",
             values::to_the_second(at),
             values::relative(at, now),
-            old.id
         )),
         None => session.ui.status("the old key no longer works"),
     }
-    print_one(&session.ui, &rotated.new, now)?;
+    print_one(&session.ui, &new)?;
     Ok(Answer::Yes)
 }

@@ -3,14 +3,14 @@
 use clap::Args;
 use serde_json::json;
 
+use crate::admin::api::RotationShape;
+use crate::admin::shape::Spelled;
 use crate::cli::failure::{Answer, Outcome};
-use crate::cli::lookup;
 use crate::cli::session::Session;
 use crate::cli::ui::{Cell, Item, Object, Tone};
 use crate::cli::values::{counted, relative};
-use crate::cli::view::{Field, maybe_time, named};
-use crate::key::{KeyRecord, Status, Timestamp};
-use crate::store::{LastUse, Period, Query, Usage};
+use crate::cli::view::{Field, named};
+use crate::key::Timestamp;
 
 /// What `key rotation-status` prints of each replaced key.
 pub(in crate::cli) const ROTATION: &[Field] = &[
@@ -40,42 +40,10 @@ pub(in crate::cli) struct RotationStatus {
 }
 
 pub(super) fn run(args: &RotationStatus, session: &Session) -> Outcome {
-    let now = session.now();
-    let store = session.store()?;
-    let consumer = args.consumer.as_deref().map(|text| lookup::consumer(&store, text)).transpose()?;
-    let mut replaced = Vec::new();
-    let mut each = |record: Result<KeyRecord, _>| {
-        if let Ok(key) = record
-            && key.rotated_to.is_some()
-            && matches!(key.status(now), Status::Active | Status::Scheduled | Status::Disabled)
-        {
-            replaced.push(key);
-        }
-        true
-    };
-    match &consumer {
-        Some(consumer) => store.keys_of(consumer.id, &mut each)?,
-        None => store.keys(&mut each)?,
-    }
-    replaced.sort_by_key(|key| (key.expires_at.is_none(), key.expires_at, key.id));
-    let usage = session.usage();
+    let replaced = session.books()?.rotation_status(args.consumer.as_deref())?;
     let mut list = session.ui.list();
     for key in &replaced {
-        list.row(&Rotation {
-            key,
-            consumer: store.consumer(key.consumer).ok().map(|consumer| consumer.name),
-            requests: usage
-                .as_ref()
-                .map(|usage| requests_of(usage, key, now))
-                .transpose()?
-                .unwrap_or_default(),
-            last: usage.as_ref().map(|usage| usage.last_use(key.id)).transpose()?.flatten(),
-            successor_last: match (&usage, key.rotated_to) {
-                (Some(usage), Some(successor)) => usage.last_used_at(successor)?,
-                _ => None,
-            },
-            now,
-        })?;
+        list.row(&Rotation { key, now: session.now() })?;
     }
     list.end()?;
     session.ui.status(match replaced.len() {
@@ -86,25 +54,9 @@ pub(super) fn run(args: &RotationStatus, session: &Session) -> Outcome {
     Ok(Answer::Yes)
 }
 
-fn requests_of(usage: &Usage, key: &KeyRecord, now: Timestamp) -> Result<u64, crate::store::StoreError> {
-    let counts = usage.counts(Query {
-        keys: Some(vec![key.id]),
-        period: Period::Hour,
-        from: Period::Hour.bucket(now).saturating_sub(24),
-        to: Period::Hour.bucket(now),
-        by_key: false,
-        by_route: false,
-    })?;
-    Ok(counts.iter().map(|count| count.requests).sum())
-}
-
 /// A replaced key.
 struct Rotation<'k> {
-    key: &'k KeyRecord,
-    consumer: Option<String>,
-    requests: u64,
-    last: Option<LastUse>,
-    successor_last: Option<Timestamp>,
+    key: &'k RotationShape,
     now: Timestamp,
 }
 
@@ -117,41 +69,37 @@ impl Item for Rotation<'_> {
         Object(named(
             ROTATION,
             [
-                json!(key.id.to_string()),
+                json!(key.id),
                 json!(key.name),
-                json!(key.consumer.to_string()),
-                json!(self.consumer),
-                json!(key.hint()),
-                json!(key.rotated_to.map(|id| id.to_string())),
-                maybe_time(key.expires_at),
-                json!(self.requests),
-                maybe_time(self.last.map(|last| last.at)),
-                json!(self.last.and_then(|last| last.from).map(|from| from.to_string())),
-                maybe_time(self.successor_last),
+                json!(key.consumer_id),
+                json!(key.consumer_name),
+                json!(key.hint),
+                json!(key.successor),
+                json!(key.works_until),
+                json!(key.requests_24h),
+                json!(key.last_used_at),
+                json!(key.last_used_from),
+                json!(key.successor_last_used_at),
             ],
         ))
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let ago = |at: Option<Timestamp>| {
-            at.map_or_else(|| Cell::toned("never", Tone::Faint), |at| Cell::plain(relative(at, self.now)))
+        let key = self.key;
+        let ago = |at: Option<Spelled<Timestamp>>| {
+            at.map_or_else(|| Cell::toned("never", Tone::Faint), |at| Cell::plain(relative(at.0, self.now)))
         };
-        let requests = Cell::toned(
-            self.requests.to_string(),
-            if self.requests == 0 { Tone::Good } else { Tone::Attention },
-        );
-        let from = self.last.and_then(|last| last.from).map(|from| from.to_string());
+        let tone = if key.requests_24h == 0 { Tone::Good } else { Tone::Attention };
         vec![
-            Cell::plain(self.key.id.to_string()),
-            Cell::or_none(self.key.name.as_str()),
-            Cell::or_none(self.consumer.as_deref().unwrap_or_default()),
-            self.key
-                .expires_at
-                .map_or_else(|| Cell::plain("never ends"), |at| Cell::plain(relative(at, self.now))),
-            requests,
-            ago(self.last.map(|last| last.at)),
-            Cell::or_none(from.unwrap_or_default()),
-            ago(self.successor_last),
+            Cell::plain(key.id.0.to_string()),
+            Cell::or_none(key.name.as_str()),
+            Cell::or_none(key.consumer_name.as_deref().unwrap_or_default()),
+            key.works_until
+                .map_or_else(|| Cell::plain("never ends"), |at| Cell::plain(relative(at.0, self.now))),
+            Cell::toned(key.requests_24h.to_string(), tone),
+            ago(key.last_used_at),
+            Cell::or_none(key.last_used_from.as_deref().unwrap_or_default()),
+            ago(key.successor_last_used_at),
         ]
     }
 }

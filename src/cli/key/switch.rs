@@ -2,8 +2,8 @@
 
 use clap::Args;
 
+use crate::cli::books::Switch;
 use crate::cli::failure::{Answer, Outcome};
-use crate::cli::lookup;
 use crate::cli::session::Session;
 use crate::key::Status;
 
@@ -30,25 +30,19 @@ pub(in crate::cli) struct Enable {
 }
 
 pub(super) fn disable(args: &Disable, session: &Session) -> Outcome {
-    let store = session.store_mut()?;
-    let key = lookup::key(&store, &args.key)?;
-    let outcome = store.disable_key(key.id, &session.act(args.note.as_deref()))?;
-    let word = if outcome.changed { "disabled" } else { "already disabled:" };
-    session.ui.status(format!("{word} {} ({})", key.id, key.hint()));
-    show_changed(&outcome.record, &store, session)?;
-    Ok(Answer::Yes)
+    switch(&args.key, Switch::Off, args.note.as_deref(), session)
 }
 
 pub(super) fn enable(args: &Enable, session: &Session) -> Outcome {
-    let store = session.store_mut()?;
-    let key = lookup::key(&store, &args.key)?;
-    let outcome = store.enable_key(key.id, &session.act(args.note.as_deref()))?;
-    let word = if outcome.changed { "enabled" } else { "already enabled:" };
-    session.ui.status(format!("{word} {} ({})", key.id, key.hint()));
-    let status = outcome.record.status(session.now());
-    if status != Status::Active {
-        session.ui.warn(format!("the key is {status}, so it still does not work"));
+    switch(&args.key, Switch::On, args.note.as_deref(), session)
+}
+
+fn switch(named: &str, to: Switch, note: Option<&str>, session: &Session) -> Outcome {
+    let (key, changed) = session.books()?.switch_key(named, to, note)?;
+    session.ui.status(format!("{} {} ({})", to.word(changed), key.id.0, key.hint));
+    if to == Switch::On && key.status.0 != Status::Active {
+        session.ui.warn(format!("the key is {}, so it still does not work", key.status.0));
     }
-    show_changed(&outcome.record, &store, session)?;
+    show_changed(&key, session)?;
     Ok(Answer::Yes)
 }

@@ -2,12 +2,12 @@
 
 use clap::Args;
 
+use crate::admin::api::KeyEditBody;
+use crate::admin::shape::{Change, Spelled};
 use crate::cli::failure::{Answer, Failure, Outcome};
 use crate::cli::session::Session;
 use crate::cli::values;
-use crate::cli::{consumer, lookup};
 use crate::key::Moment;
-use crate::store::KeyEdit;
 
 use super::show::show_changed;
 
@@ -48,37 +48,35 @@ pub(in crate::cli) struct Update {
 }
 
 pub(super) fn run(args: &Update, session: &Session) -> Outcome {
-    let edit = args.edit(session)?;
-    if edit == KeyEdit::default() {
+    let edit = args.edit()?;
+    if edit == KeyEditBody::default() {
         return Err(
             Failure::cannot("nothing to change").help("name what to change; see `kgate key update --help`")
         );
     }
-    if let Some(Some(plan)) = &edit.plan {
-        consumer::check_plan(session, plan)?;
+    if let Some(moment) = args.expires {
+        values::resolve_expiry(moment, session.now())?;
     }
-    let store = session.store_mut()?;
-    let key = lookup::key(&store, &args.key)?;
-    let outcome = store.update_key(key.id, &edit, &session.act(args.note.as_deref()))?;
-    let word = if outcome.changed { "updated" } else { "unchanged:" };
-    session.ui.status(format!("{word} {}", key.id));
-    show_changed(&outcome.record, &store, session)?;
+    let edit = KeyEditBody { note: args.note.clone(), ..edit };
+    let (key, changed) = session.books()?.update_key(&args.key, &edit)?;
+    let word = if changed { "updated" } else { "unchanged:" };
+    session.ui.status(format!("{word} {}", key.id.0));
+    show_changed(&key, session)?;
     Ok(Answer::Yes)
 }
 
 impl Update {
-    fn edit(&self, session: &Session) -> Result<KeyEdit, Failure> {
-        let now = session.now();
+    fn edit(&self) -> Result<KeyEditBody, Failure> {
         let networks = super::networks(&self.networks)?;
-        Ok(KeyEdit {
+        Ok(KeyEditBody {
             name: self.name.clone(),
-            plan: self.plan.as_deref().map(values::empty_is_none),
+            plan: self.plan.as_deref().map_or(Change::Keep, values::empty_clears),
             networks: (self.any_ip || !networks.is_empty()).then_some(networks),
             set_metadata: values::metadata(&self.meta),
             unset_metadata: self.unset_meta.iter().cloned().collect(),
-            not_before: self.not_before.map(|moment| moment.resolve(now)),
-            expires_at: self.expires.map(|moment| values::resolve_expiry(moment, now)).transpose()?,
-            if_tag: None,
+            not_before: self.not_before.map(Spelled),
+            expires: self.expires.map(Spelled),
+            note: None,
         })
     }
 }

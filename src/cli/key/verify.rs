@@ -85,7 +85,11 @@ fn read_token(session: &Session) -> Result<Token, Failure> {
 }
 
 /// Finds the record of a token under any digest it may be stored by.
-pub(super) fn find(token: &Token, peppers: &Peppers, store: &Store) -> Result<Option<KeyRecord>, Failure> {
+pub(in crate::cli) fn find(
+    token: &Token,
+    peppers: &Peppers,
+    store: &Store,
+) -> Result<Option<KeyRecord>, Failure> {
     let mut digests = Vec::new();
     peppers.each_digest(token.expose().as_bytes(), |digest| digests.push(digest));
     for digest in digests {

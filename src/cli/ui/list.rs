@@ -56,6 +56,19 @@ impl<'ui> List<'ui> {
         self.ui.flush()
     }
 
+    /// Ends a list that a walk filled: whole for its reader also if the walk failed midway, and nothing at all if
+    /// it never began. `none` is said of an empty one.
+    pub(in crate::cli) fn end_walk(self, walked: Result<(), Failure>, none: &str) -> Result<(), Failure> {
+        if self.printed == 0 && walked.is_err() {
+            return walked;
+        }
+        let ui = self.ui;
+        if self.end()? == 0 {
+            ui.status(none);
+        }
+        walked
+    }
+
     /// Ends the list and returns how many rows it had.
     pub(in crate::cli) fn end(mut self) -> Result<u64, Failure> {
         match self.ui.format {

@@ -431,11 +431,6 @@ impl Bar {
     pub(super) fn add(&self, steps: u64) {
         self.0.inc(steps);
     }
-
-    /// Does something that prints, above the bar.
-    pub(super) fn aside(&self, print: impl FnOnce()) {
-        self.0.suspend(print);
-    }
 }
 
 impl Drop for Bar {

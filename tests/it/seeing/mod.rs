@@ -4,7 +4,7 @@ mod audit;
 mod events;
 mod logs;
 mod metrics;
-mod receiver;
+pub mod receiver;
 mod traces;
 
 use std::fs;
