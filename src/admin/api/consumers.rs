@@ -57,6 +57,7 @@ pub struct NewConsumerBody {
     pub metadata: Pairs,
     /// Never forwarded.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub tags: BTreeSet<String>,
     /// Why, in your words, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,12 +89,15 @@ pub struct ConsumerEditBody {
     pub set_metadata: Pairs,
     /// Metadata to remove.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub unset_metadata: BTreeSet<String>,
     /// Tags to add.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub add_tags: BTreeSet<String>,
     /// Tags to remove.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub remove_tags: BTreeSet<String>,
     /// Why, in your words, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]

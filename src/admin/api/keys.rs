@@ -132,6 +132,7 @@ pub struct KeyEditBody {
     pub set_metadata: Pairs,
     /// Metadata to remove.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub unset_metadata: BTreeSet<String>,
     /// When it begins to work; `never` means at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
