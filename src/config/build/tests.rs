@@ -441,6 +441,10 @@ fn mistakes_of_each_kind() {
             "[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\ncost = 100\n",
             &["5:8", "a cost of 100 never fits limit `m` of plan `p`, which allows 60"],
         ),
+        (
+            "[listen]\nadmin = \"0.0.0.0:81\"\n",
+            &["2:9", "admin keys sent to `0.0.0.0:81` would", "admin_tls"],
+        ),
         // What holders may do.
         ("[self_service]\nallow = []\n", &["2:9", "names nothing"]),
         ("[self_service]\n", &["1:1", "`allow`"]),
@@ -565,10 +569,6 @@ fn doubts_are_warnings() {
         (
             format!("{with_route}[listen]\nproxy = [\"0.0.0.0:80\"]\n"),
             "17:10 keys sent to `0.0.0.0:80` cross",
-        ),
-        (
-            format!("{with_route}[listen]\nadmin = \"0.0.0.0:81\"\n"),
-            "17:9 admin keys sent to `0.0.0.0:81` cross",
         ),
         (
             format!(
