@@ -179,6 +179,12 @@ async fn open(mut socket: Socket, mut shared: Shared) -> Option<Opened> {
         };
         shared.peer.is_tls = true;
         shared.peer.certificate = peer_certificate(&stream).map(Arc::new);
+        // Who resumes a session shows no certificate again, so nobody has looked at its dates.
+        let now = shared.gateway.verifier.now().wall;
+        if shared.peer.certificate.as_ref().is_some_and(|shown| shown.is_expired(now)) {
+            fault(ConnectionFault::Handshake);
+            return None;
+        }
         is_h2 = tls::is_h2(&stream);
         socket = Socket::Tls(Box::new(stream));
     }
@@ -313,10 +319,10 @@ fn peer(address: IpAddr) -> Peer {
 }
 
 /// Words refusals of heads as all refusals are worded, and logs them.
-struct Words {
-    setup: Arc<Setup>,
-    gateway: Arc<Gateway>,
-    client: Option<IpAddr>,
+pub(super) struct Words {
+    pub(super) setup: Arc<Setup>,
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) client: Option<IpAddr>,
 }
 
 impl Refusals for Words {

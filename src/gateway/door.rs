@@ -117,9 +117,15 @@ impl Door {
         let body_is_sound =
             codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
                 && codings.next().is_none();
+        // RFC 9110 §10.1.1 knows one expectation. Servers disagree on what another one, or two, mean for when a
+        // body comes, and so on where the next request begins.
+        let mut expects = head.headers.get_all(EXPECT).iter();
+        let expects_what_is_known =
+            expects.next().is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+                && expects.next().is_none();
         // Over HTTP/1.1 a longer one was refused with its head.
         let method_is_sound = head.method != Method::CONNECT && head.method.as_str().len() <= MAX_METHOD;
-        if !host_is_sound || !body_is_sound || !method_is_sound {
+        if !host_is_sound || !body_is_sound || !expects_what_is_known || !method_is_sound {
             return Some(Failure::BadRequest);
         }
         None
@@ -194,7 +200,7 @@ impl Door {
             host,
             target: &exchange.target,
             client: exchange.client,
-            certificate: peer_of(session).certificate.as_ref().map_or(&[], |shown| shown.names()),
+            certificate: peer_of(session).certificate.as_ref().map_or(&[], |shown| shown.names_at(now.wall)),
             fields: &head.headers,
         };
         Ok(engine.decide(&attributes, now))
@@ -451,9 +457,7 @@ impl Door {
         let (mut parts, ()) = http::Response::new(()).into_parts();
         parts.status = status;
         parts.headers = headers;
-        if let Stage::Denied(denial) = &exchange.stage
-            && let Some(cors) = denial.route().and_then(|(route, _)| exchange.setup.cors(route))
-        {
+        if let Some(cors) = exchange.stage.judged_on().and_then(|route| exchange.setup.cors(route)) {
             cors.decorate(session.req_header().headers.get(ORIGIN), &mut parts.headers);
         }
         if let Some(hsts) = peer_of(session).door.as_ref().and_then(|door| door.hsts.as_ref()) {
@@ -547,8 +551,12 @@ impl ProxyHttp for Door {
                 {
                     // A call of gRPC may begin with silence, and the client's half stay open to its end.
                     let caps = &exchange.setup.caps;
-                    let is_call = is_grpc(session.req_header());
-                    caller.expect_body(if is_call { caps.upgrade_idle_timeout } else { caps.body_timeout });
+                    let may_be_silent = exchange.is_call(session.req_header());
+                    caller.expect_body(if may_be_silent {
+                        caps.upgrade_idle_timeout
+                    } else {
+                        caps.body_timeout
+                    });
                 }
                 let head = session.req_header();
                 if exchange.setup.compresses(forwarding.permit().route().0)
@@ -605,7 +613,7 @@ impl ProxyHttp for Door {
         }
         if let Some(caller) = &exchange.caller
             && !end
-            && !is_grpc(session.req_header())
+            && !exchange.is_call(session.req_header())
             && !caller.keeps_pace(exchange.received, exchange.setup.caps.body_rate)
         {
             return Error::e_explain(ErrorType::HTTPStatus(408), "the body comes too slowly");
@@ -921,7 +929,7 @@ fn target_of(session: &Session) -> Bytes {
 }
 
 /// Says whether a request is a call of gRPC, which reads refusals as statuses of its own.
-fn is_grpc(head: &RequestHeader) -> bool {
+pub(super) fn is_grpc(head: &RequestHeader) -> bool {
     let Some(kind) = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes) else { return false };
     let rest =
         kind.get(..GRPC.len()).filter(|begin| begin.eq_ignore_ascii_case(GRPC)).map(|_| &kind[GRPC.len()..]);

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method};
+use pingora::http::RequestHeader;
 
 use super::Gateway;
+use super::door::is_grpc;
 use super::h2::Caller;
 use super::live::Live;
 use super::route::Route;
@@ -62,6 +64,19 @@ pub(super) enum Stage {
     Answered(&'static str, Option<usize>),
     /// It was for kgate itself.
     Own(Box<OwnWork>),
+}
+
+impl Stage {
+    /// Returns the route the request was judged on, if it came so far.
+    pub(super) fn judged_on(&self) -> Option<usize> {
+        match self {
+            Self::Denied(denial) => denial.route().map(|(route, _)| route),
+            Self::Forwarding(forwarding) => Some(forwarding.permit.route().0),
+            Self::Own(own) => Some(own.permit.route().0),
+            // A pre-flight says what there is to say itself.
+            Self::Fresh | Self::Answered(..) => None,
+        }
+    }
 }
 
 /// A request that kgate itself answers.
@@ -159,6 +174,12 @@ impl Exchange {
         let permit = &forwarding.permit;
         let upstream = self.setup.upstreams.get(permit.upstream());
         !self.setup.compresses(permit.route().0) && upstream.is_some_and(Upstream::speaks_http1)
+    }
+
+    /// Says whether a request is a call of gRPC that a backend can take for one. On other routes the word of a
+    /// client that it is would only free it of the pace its body has to keep.
+    pub(super) fn is_call(&self, head: &RequestHeader) -> bool {
+        is_grpc(head) && self.upstream().is_some_and(|(upstream, _)| !upstream.speaks_http1())
     }
 
     /// Notes a failed attempt.

@@ -5,10 +5,14 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
+use crate::key::Timestamp;
+
 /// Who a client proved to be by a certificate an authority signed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PeerCertificate {
     names: Vec<String>,
+    /// Until when it holds; `None` if that cannot be read, which is never.
+    not_after: Option<Timestamp>,
 }
 
 impl PeerCertificate {
@@ -29,7 +33,18 @@ impl PeerCertificate {
                 _ => None,
             }));
         }
-        Self { names }
+        let not_after = Some(Timestamp::from_secs(certificate.validity().not_after.timestamp()));
+        Self { names, not_after }
+    }
+
+    /// Says whether it holds no more. A session that is resumed, or a connection that is kept, may outlive it.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.not_after.is_none_or(|end| now > end)
+    }
+
+    /// Returns its names as [`names`](Self::names) does; none once it has expired.
+    pub fn names_at(&self, now: Timestamp) -> &[String] {
+        if self.is_expired(now) { &[] } else { &self.names }
     }
 
     /// Returns every name it gives, with its kind: `subject:CN=a, O=b`, `cn:a`, `dns:a.example.com`,

@@ -68,6 +68,26 @@ fn every_answer_says_whether_the_page_may_read_it() {
 }
 
 #[test]
+fn a_page_may_read_that_the_backend_failed_or_the_body_was_too_long() {
+    let caps = "upstream = \"echo\"\nresponse_timeout = \"200ms\"\nmax_body = \"1KiB\"\n";
+    let gate = Gate::start(&(CONFIG.to_owned() + &CORS.replace("upstream = \"echo\"\n", caps)));
+    let token = gate.issue(&[]);
+    for (line, more, status) in [
+        ("GET /app/a?drop", "", 502),
+        ("GET /app/a?delay=2000", "", 504),
+        ("PUT /app/a", "Content-Length: 2000\r\n", 413),
+    ] {
+        let fields = format!("Origin: https://app.example.com\r\nX-Api-Key: {}\r\n{more}", token.expose());
+        let answer = ask(&gate, line, &fields);
+        assert_eq!(answer.status, status, "{line}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some("https://app.example.com"), "{line}");
+        assert_eq!(answer.header("vary"), Some("origin"), "{line}");
+        let stranger = ask(&gate, line, &fields.replace("app.example", "evil.example"));
+        assert_eq!((stranger.status, stranger.header("access-control-allow-origin")), (status, None));
+    }
+}
+
+#[test]
 fn answers_are_compressed_on_request_of_the_route() {
     if is_quick() {
         return;

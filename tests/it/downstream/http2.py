@@ -38,11 +38,13 @@ class Peer:
         self.streams, self.goaway, self.closed, self.pongs = {}, None, False, 0
         self.replenish, self.last = True, 1
         self.block = None
+        self.sent = 0
 
     def frame(self, kind, flags, stream, payload=b""):
         return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
 
     def send(self, data):
+        self.sent += len(data)
         try:
             self.socket.sendall(data)
         except (OSError, ssl.SSLError):
@@ -123,7 +125,7 @@ class Peer:
         stream["end"] |= bool(flags & 1)
 
     def report(self, number):
-        return {**self.stream(number), "goaway": self.goaway, "closed": self.closed, "pongs": self.pongs}
+        return {**self.stream(number), "goaway": self.goaway, "closed": self.closed, "pongs": self.pongs, "sent": self.sent}
 
     def run(self, command):
         what = command["do"]

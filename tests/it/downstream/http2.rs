@@ -24,11 +24,11 @@ impl Peer {
         Self::open(&["tls", "localhost", &gate.address.port().to_string(), ca.to_str().unwrap()])
     }
 
-    fn open(arguments: &[&str]) -> Self {
+    pub fn open(arguments: &[&str]) -> Self {
         Self::open_with(arguments, &json!([]))
     }
 
-    fn open_with(arguments: &[&str], settings: &Value) -> Self {
+    pub fn open_with(arguments: &[&str], settings: &Value) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         let mut child = Command::new(target.join("tools/bin/python"))
@@ -52,24 +52,29 @@ impl Peer {
         serde_json::from_str(&line).unwrap_or_else(|_| panic!("the peer failed at {command}"))
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn stream(&mut self) -> u32 {
         self.next += 2;
         self.next - 2
     }
 
     /// Opens a stream with a head, and returns its number.
-    fn begin(&mut self, head: &[(&str, &str)], end: bool) -> u32 {
+    pub fn begin(&mut self, head: &[(&str, &str)], end: bool) -> u32 {
         let stream = self.stream();
         self.run(&json!({ "do": "headers", "stream": stream, "headers": head, "end": end }));
         stream
     }
 
-    fn wait(&mut self, stream: u32) -> Value {
+    pub fn wait(&mut self, stream: u32) -> Value {
         self.run(&json!({ "do": "wait", "stream": stream }))
     }
 
     /// Asks, and waits for the answer.
-    fn ask(&mut self, head: &[(&str, &str)]) -> Value {
+    pub fn ask(&mut self, head: &[(&str, &str)]) -> Value {
         let stream = self.begin(head, true);
         self.wait(stream)
     }
@@ -267,6 +272,31 @@ fn what_breaks_the_rules_of_a_stream_costs_that_stream_only() {
     assert_eq!(gate.echo.requests() - before, cases.len() / 12 + 1, "a backend saw one of them");
 }
 
+/// Pingora refuses some itself, before any hook: they are counted and logged all the same.
+#[test]
+fn what_the_protocol_itself_refuses_is_logged() {
+    if is_quick() {
+        return;
+    }
+    let gate = tls_gate(TLS, "");
+    let key = bearer(&gate.issue(&["products:read"]));
+    let mut peer = Peer::tls(&gate);
+    for (number, fields) in [
+        head(&key, &[("content-length", "0"), ("content-length", "5")]),
+        head(&key, &[("host", "evil.example")]),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let answer = peer.ask(fields);
+        assert!(answer["reset"].is_number() || answer["status"] == 400, "{answer}");
+        until("it is logged", || gate.lines.all().len() > number);
+        let line = &gate.lines.all()[number];
+        assert_eq!((&line["status"], &line["reason"]), (&json!(400), &json!("malformed_header")), "{line}");
+        assert_eq!(line["client"], "127.0.0.1");
+    }
+}
+
 #[test]
 fn a_body_that_is_not_as_long_as_it_says_is_no_request() {
     if is_quick() {
@@ -349,7 +379,8 @@ fn a_call_of_grpc_is_refused_in_its_own_words() {
     let ca = gate.dir.path().join("ca.pem");
     let target = format!("localhost:{}", gate.address.port());
     let call = |key: Option<&str>| {
-        let all: Vec<&str> = [target.as_str(), ca.to_str().unwrap()].into_iter().chain(key).collect();
+        let known = [target.as_str(), ca.to_str().unwrap(), "/v1/products/Get"];
+        let all: Vec<&str> = known.into_iter().chain(key).collect();
         python("grpc_client.py", &all)
     };
     for key in [None, Some("nonsense"), Some("acme_live_00000000000000000000000000000000000000")] {
@@ -431,6 +462,15 @@ fn caps_hold_over_http2() {
             .iter()
             .any(|line| line["reason"] == "cut_body_too_slow" || line["reason"] == "body_too_slow")
     });
+
+    // Nor is it kept by who says it is a call of gRPC, where no backend takes one.
+    let before = now();
+    let as_call = [&upload[..], &[("content-type", "application/grpc"), ("te", "trailers")]].concat();
+    let stream = peer.begin(&as_call, false);
+    peer.run(&json!({ "do": "data", "stream": stream, "text": "half a bo" }));
+    let answer = peer.wait(stream);
+    assert!(answer["reset"].is_number() || header(&answer, "grpc-status").is_some(), "{answer}");
+    assert!(now() - before < Duration::from_secs(5));
 
     // A body over the cap, declared and not.
     let stream = peer.begin(&[&upload[..], &[("content-length", "65537")]].concat(), false);

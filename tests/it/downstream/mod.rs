@@ -5,7 +5,7 @@ mod alike;
 mod announced;
 mod bodies;
 mod browsers;
-mod http2;
+pub mod http2;
 mod slow;
 mod tls;
 
@@ -38,11 +38,22 @@ impl Office {
 
     /// Issues `NAME.pem` and `NAME.key`, with the common name `cn`, for hosts, until a year.
     pub fn issue(&self, name: &str, cn: &str, hosts: &[&str], until: i32) {
+        self.issue_with(name, cn, hosts, |params| params.not_after = rcgen::date_time_ymd(until, 1, 1));
+    }
+
+    /// Issues one as [`issue`](Self::issue) does, changed first.
+    pub fn issue_with(
+        &self,
+        name: &str,
+        cn: &str,
+        hosts: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) {
         let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(hosts).unwrap();
         params.distinguished_name.push(DnType::CommonName, cn);
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        change(&mut params);
         let key = KeyPair::generate().unwrap();
         let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
         // The key first: a server that looks in between finds a pair that does not match, and waits.

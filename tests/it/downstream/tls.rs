@@ -1,5 +1,7 @@
 //! TLS: which certificate, who gets in, what a route takes, and certificates that change.
 
+use std::time::Duration;
+
 use kgate::config::Config;
 
 use super::{Office, TLS, run, tls_client, tls_gate};
@@ -153,6 +155,54 @@ fn without_a_required_certificate_nobody_gets_in() {
     }
     assert!(ask(Some("stranger")).is_none());
     until("both are counted", || gate.count("kgate_connection_faults_total{fault=\"handshake\"}") >= 2.0);
+}
+
+/// Who resumes a session shows no certificate again, and who keeps a connection none either.
+#[test]
+fn a_certificate_that_expires_is_none_on_resumed_sessions_and_kept_connections() {
+    let tls = format!("{TLS}, client_certificates = \"optional\", client_ca = \"ca.pem\"");
+    let listen = format!("proxy = [{{ address = \"127.0.0.1:0\", tls = {{ {tls} }} }}]");
+    let config = CONFIG.replace("proxy = [\"127.0.0.1:0\"]", &listen) + PARTNERS;
+    let ends = kgate::verify::wall().as_millis().div_euclid(1000) + 4;
+    let gate = Gate::start_with(&config, |dir| {
+        let office = Office::open(dir);
+        office.issue("server", "server", &["localhost"], 2100);
+        office.issue_with("brief", "partner", &[], |params| {
+            let from_epoch = Duration::from_secs(u64::try_from(ends).unwrap());
+            params.not_after = rcgen::date_time_ymd(1970, 1, 1) + from_epoch;
+        });
+    });
+    let dir = gate.dir.path();
+    let identity = kgate::tls::Identity::read(&dir.join("brief.pem"), &dir.join("brief.key")).unwrap();
+    let authorities = kgate::tls::Authorities::read(&dir.join("ca.pem")).unwrap();
+    let config = kgate::tls::client_config(&authorities, Some(&identity), &[]).unwrap();
+    let ask = |client: &mut Client| {
+        client
+            .try_send("GET /partners-public/a HTTP/1.1\r\nHost: a\r\n\r\n")
+            .then(|| client.try_answer().map(|answer| answer.status))
+            .flatten()
+    };
+    let connect = || {
+        let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+        let mut connection = rustls::ClientConnection::new(std::sync::Arc::clone(&config), name).unwrap();
+        let mut socket = std::net::TcpStream::connect(gate.address).unwrap();
+        socket.set_read_timeout(Some(crate::harness::PATIENCE)).unwrap();
+        while connection.is_handshaking() {
+            connection.complete_io(&mut socket).unwrap();
+        }
+        let is_resumed = connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+        (Client::over(rustls::StreamOwned::new(connection, socket)), is_resumed)
+    };
+    let (mut kept, _) = connect();
+    assert_eq!(ask(&mut kept), Some(200));
+    let (mut resumed, is_resumed) = connect();
+    assert!(is_resumed);
+    assert_eq!(ask(&mut resumed), Some(200));
+    until("the certificate has expired", || kgate::verify::wall().as_millis() > (ends + 1) * 1000);
+    assert_eq!(ask(&mut kept), Some(403));
+    let (mut again, is_resumed) = connect();
+    assert!(is_resumed, "else nothing is shown");
+    assert_eq!(ask(&mut again), None);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The promises kgate makes to its operator, each attacked over real sockets.
 
 mod canary;
+mod corpus;
 mod floods;
 mod framing;
 mod identity;
