@@ -10,4 +10,5 @@ mod memory;
 mod paths;
 mod quotas;
 mod refusals;
+mod smuggling;
 mod sources;
