@@ -5,6 +5,7 @@ mod alike;
 mod announced;
 mod bodies;
 mod browsers;
+mod grpc;
 pub mod http2;
 mod slow;
 mod tls;
