@@ -6,6 +6,7 @@
 
 mod access;
 mod account;
+mod announced;
 mod answer;
 mod caps;
 mod client;
@@ -22,6 +23,7 @@ mod value;
 
 pub use access::{AccessLine, AccessSink, Verdict, redacted, without_tokens};
 pub use account::{ACCOUNT, Account, Counts, NoQuestion, Question, from_page};
+pub use announced::Announced;
 pub use answer::{Answer, Answers, Failure, Own};
 pub use caps::HeadCaps;
 pub use client::{client_address, is_trusted};

@@ -1,21 +1,11 @@
-//! The PROXY protocol: a load balancer's word, at the very beginning of a connection, for whom it is.
-//! Versions 1 and 2 (haproxy's proxy-protocol.txt of 2020), told apart by their first bytes.
+//! Reads the header of the PROXY protocol, versions 1 and 2, told apart by their first bytes. What it says is
+//! `edge`'s to understand.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// For whom a connection is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Announced {
-    /// For this client.
-    Client(IpAddr),
-    /// For the balancer itself, which looks whether we live.
-    Itself,
-    /// For somebody the balancer cannot name: over a Unix socket, or unknown.
-    Unknown,
-}
+use crate::edge::Announced;
 
 /// Reads the header, and not a byte of what follows it.
 ///
@@ -33,7 +23,7 @@ pub(super) async fn read(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Anno
         }
         let mut addresses = vec![0; length];
         from.read_exact(&mut addresses).await?;
-        return v2(rest[0], rest[1], &addresses).ok_or_else(malformed);
+        return Announced::from_v2(rest[0], rest[1], &addresses).ok_or_else(malformed);
     }
     let mut line = begin.to_vec();
     // No further than the end of the line: what follows is TLS, or a request.
@@ -43,58 +33,11 @@ pub(super) async fn read(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Anno
         }
         line.push(from.read_u8().await?);
     }
-    v1(&line).ok_or_else(malformed)
+    Announced::from_v1(&line).ok_or_else(malformed)
 }
 
 fn malformed() -> io::Error {
     io::ErrorKind::InvalidData.into()
-}
-
-/// `PROXY TCP4 192.0.2.7 203.0.113.1 56324 443`, with its line end.
-fn v1(line: &[u8]) -> Option<Announced> {
-    let line = std::str::from_utf8(line).ok()?.strip_prefix("PROXY ")?.strip_suffix("\r\n")?;
-    if line == "UNKNOWN" || line.starts_with("UNKNOWN ") {
-        return Some(Announced::Unknown);
-    }
-    let mut words = line.split(' ');
-    let is_v6 = match words.next()? {
-        "TCP4" => false,
-        "TCP6" => true,
-        _ => return None,
-    };
-    let mut address = || words.next()?.parse::<IpAddr>().ok().filter(|a| a.is_ipv6() == is_v6);
-    let (source, _destination) = (address()?, address()?);
-    let mut port = || {
-        let word = words.next()?;
-        let is_plain = word.bytes().all(|b| b.is_ascii_digit()) && (word == "0" || !word.starts_with('0'));
-        word.parse::<u16>().ok().filter(|_| is_plain)
-    };
-    port()?;
-    port()?;
-    words.next().is_none().then_some(Announced::Client(source))
-}
-
-/// Version and command, family and protocol, and what they say follows; further fields (TLV) are passed over.
-fn v2(version: u8, family: u8, rest: &[u8]) -> Option<Announced> {
-    match version {
-        0x20 => return Some(Announced::Itself),
-        0x21 => {}
-        _ => return None,
-    }
-    match family {
-        0x11 => {
-            let octets: [u8; 4] = rest.get(..12)?[..4].try_into().ok()?;
-            Some(Announced::Client(Ipv4Addr::from(octets).into()))
-        }
-        0x21 => {
-            let octets: [u8; 16] = rest.get(..36)?[..16].try_into().ok()?;
-            Some(Announced::Client(Ipv6Addr::from(octets).into()))
-        }
-        // A Unix socket, or something unspecified.
-        0x00 | 0x31 | 0x32 => Some(Announced::Unknown),
-        // Datagrams are no connection.
-        _ => None,
-    }
 }
 
 const V1_SIGNATURE: &[u8] = b"PROXY ";

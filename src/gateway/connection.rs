@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 
-use super::announced::{self, Announced};
+use super::announced;
 use super::door::Door;
 use super::h2::{self, Shared};
 use super::live::{LAST_WORDS, Live, Lives};
@@ -25,7 +25,7 @@ use super::pipe::Pipe;
 use super::setup::{Listening, Setup};
 use super::wire::{Handback, Peer, Refusals, Socket, Wire};
 use super::{Gateway, Listener, Stop, Stopped};
-use crate::edge::{AccessLine, Answer, Failure, RequestId, Verdict, is_trusted};
+use crate::edge::{AccessLine, Announced, Answer, Failure, RequestId, Verdict, is_trusted};
 use crate::key::canonical_ip;
 use crate::metrics::ConnectionFault;
 use crate::tls::{self, peer_certificate};

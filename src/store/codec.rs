@@ -478,6 +478,29 @@ pub(super) fn decode_audit(bytes: &[u8]) -> Result<AuditRow, String> {
     }
 }
 
+/// Reads a row as each kind there is, behind a checksum that fits, and says how many kinds it can be of: what
+/// fuzzing feeds, since it would not come upon a checksum by chance.
+///
+/// # Panics
+/// If what was read is written and read again as something else.
+pub fn read_as_each(row: &[u8]) -> usize {
+    fn again<T: PartialEq>(read: Result<T, String>, again: impl Fn(&T) -> Result<T, String>) -> usize {
+        let Ok(read) = read else { return 0 };
+        assert!(again(&read).is_ok_and(|same| same == read), "a row that was read is written as it was");
+        1
+    }
+    let (id, name) = ([7; 16], [7; 32]);
+    let under = |table_key: &[u8]| [row, &crc(table_key, row)].concat();
+    let framed = under(&id);
+    again(decode_key(&id, &framed), |key| decode_key(&id, &encode_key(key)))
+        + again(decode_consumer(&id, &framed), |held| decode_consumer(&id, &encode_consumer(held)))
+        + again(decode_admin_key(&id, &framed), |key| decode_admin_key(&id, &encode_admin_key(key)))
+        + again(decode_done(&name, &under(&name)), |done| decode_done(&name, &encode_done(&name, done)))
+        + again(Ends::decode(&under(b"state")), |ends| Ends::decode(&ends.encode()))
+        + again(decode_audit(row), |audit| decode_audit(&encode_audit(audit.clone())))
+        + usize::from(Touched::decode(row).is_some_and(|touched| touched.encode() == row))
+}
+
 pub(super) fn hash(row: &[u8]) -> [u8; 32] {
     Sha256::digest(row).into()
 }

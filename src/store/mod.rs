@@ -39,6 +39,8 @@ pub use admin_keys::{AdminRotated, IssuedAdminKey, NewAdminKey};
 pub use audit::{Act, Action, Actor, AuditFault, AuditHead, AuditReport, AuditRow, PrunedKey, Subject, Via};
 pub use backup::{BackupReport, Overwrite};
 pub use changes::{Change, Changes, Damage, Item, Revision};
+#[doc(hidden)]
+pub use codec::read_as_each;
 pub use consumers::{ConsumerEdit, Deletion, NewConsumer};
 pub use doctor::{Check, DoctorReport, Level, doctor};
 pub use ended::End;

@@ -54,7 +54,7 @@ pub fn scan(source: impl Read) -> Report {
 }
 
 /// Prefixes of which one begins the other, and one as short as can be.
-static TYPES: LazyLock<KeyTypes> = LazyLock::new(|| {
+pub static TYPES: LazyLock<KeyTypes> = LazyLock::new(|| {
     let declare = |prefix: &&str| KeyType {
         name: (*prefix).to_owned(),
         prefix: prefix.parse().expect("a prefix"),

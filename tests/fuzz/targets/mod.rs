@@ -8,6 +8,9 @@
 mod archives;
 mod detect;
 mod encodings;
+mod records;
+mod requests;
+mod words;
 
 /// A target's name and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -30,4 +33,11 @@ pub const TARGETS: &[Target] = &[
     ("decode_quoted_printable", encodings::quoted_printable),
     ("decode_split", encodings::split),
     ("detect", detect::detect),
+    ("config", words::config),
+    ("head", requests::head),
+    ("log", words::log),
+    ("path", requests::path),
+    ("proxy", words::proxy),
+    ("record", records::record),
+    ("token", words::token),
 ];
