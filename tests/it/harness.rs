@@ -33,8 +33,10 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running gateway. Dropping it stops it and removes its store.
 pub struct Gate {
-    /// Where it listens on TCP.
+    /// Where it listens on TCP, the last place if there are several.
     pub address: SocketAddr,
+    /// All of them, as they are in the configuration.
+    pub addresses: Vec<SocketAddr>,
     /// The echo backend, behind `{echo}` of the configuration.
     pub echo: Echo,
     /// A second handle on its store, as a command would have.
@@ -148,7 +150,7 @@ impl Gate {
         runtime.spawn(Arc::clone(&gateway).tend());
         let (stop, stopped) = watch::channel(Stop::Running);
         let count = config.server.workers.unwrap_or(1);
-        let mut address = None;
+        let mut addresses = Vec::new();
         let mut shares: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
         for wanted in &config.listen.proxy {
             let wanted = match &wanted.address {
@@ -158,7 +160,7 @@ impl Gate {
             };
             let bound = Arc::new(Mutex::new(Bound::bind(&wanted, count).unwrap()));
             if let ListenAddress::Tcp(actual) = bound.lock().unwrap().address() {
-                address = Some(*actual);
+                addresses.push(*actual);
             }
             shares.iter_mut().for_each(|share| share.push(Arc::clone(&bound)));
         }
@@ -179,7 +181,8 @@ impl Gate {
             })
             .collect();
         Self {
-            address: address.unwrap_or(([127, 0, 0, 1], 0).into()),
+            address: addresses.last().copied().unwrap_or(([127, 0, 0, 1], 0).into()),
+            addresses,
             echo,
             store,
             metrics,

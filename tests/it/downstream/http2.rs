@@ -281,13 +281,8 @@ fn what_the_protocol_itself_refuses_is_logged() {
     let gate = tls_gate(TLS, "");
     let key = bearer(&gate.issue(&["products:read"]));
     let mut peer = Peer::tls(&gate);
-    for (number, fields) in [
-        head(&key, &[("content-length", "0"), ("content-length", "5")]),
-        head(&key, &[("host", "evil.example")]),
-    ]
-    .iter()
-    .enumerate()
-    {
+    let nameless = [&HEAD[..2], &HEAD[3..]].concat();
+    for (number, fields) in [head(&key, &[("host", "evil.example")]), nameless].iter().enumerate() {
         let answer = peer.ask(fields);
         assert!(answer["reset"].is_number() || answer["status"] == 400, "{answer}");
         until("it is logged", || gate.lines.all().len() > number);

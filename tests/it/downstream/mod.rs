@@ -5,10 +5,12 @@ mod alike;
 mod announced;
 mod bodies;
 mod browsers;
+mod cost;
 mod grpc;
 pub mod http2;
 mod slow;
 mod tls;
+mod transports;
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};

@@ -5,12 +5,12 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use super::{Office, TLS, tls_client};
-use crate::harness::{CONFIG, Gate, full_or, is_soak, now, request, until};
+use super::{Office, TLS, run, tls_client};
+use crate::harness::{CONFIG, Gate, full_or, is_quick, is_soak, now, request, until};
 
 fn gate() -> Gate {
     let listen = format!("proxy = [{{ address = \"127.0.0.1:0\", tls = {{ {TLS} }} }}]");
-    let caps = "realm = \"acme\"\nmax_connections_per_address = 10000\nhandshake_timeout = \"2s\"\nheader_timeout = \"2s\"\nidle_timeout = \"2s\"";
+    let caps = "realm = \"acme\"\nmax_connections_per_address = 10000\nhandshake_timeout = \"2s\"\nheader_timeout = \"2s\"\nidle_timeout = \"2s\"\nbody_timeout = \"2s\"";
     let config = CONFIG.replace("proxy = [\"127.0.0.1:0\"]", &listen).replace("realm = \"acme\"", caps);
     Gate::start_with(&config, |dir| Office::open(dir).issue("server", "server", &["localhost"], 2100))
 }
@@ -30,6 +30,13 @@ fn ask(gate: &Gate, token: &kgate::key::Token, count: usize) -> (Duration, Durat
     (times[count / 2], times[count * 99 / 100])
 }
 
+/// What this process holds in memory, in bytes.
+fn held() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    resident.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
 #[test]
 fn slow_clients_are_let_go_in_time_and_others_are_served() {
     let gate = gate();
@@ -37,7 +44,8 @@ fn slow_clients_are_let_go_in_time_and_others_are_served() {
     let quiet = ask(&gate, &token, 50);
     let began = now();
     let mut slow = Vec::new();
-    for number in 0..full_or(4_500, 150) {
+    let memory = held();
+    for number in 0..full_or(4_000, 150) {
         let mut socket = TcpStream::connect(gate.address).unwrap();
         match number % 3 {
             0 => {}
@@ -48,15 +56,27 @@ fn slow_clients_are_let_go_in_time_and_others_are_served() {
         slow.push(socket);
     }
     let mut halves = Vec::new();
-    for number in 0..full_or(500, 30) {
+    for number in 0..full_or(1_000, 40) {
         let mut client = tls_client(&gate, "localhost", None).unwrap();
-        if number % 2 == 0 {
-            client.send("GET /v1/products HTTP/1.1\r\nHost: a\r\nX-Slow: ");
+        match number % 4 {
+            0 => client.send("GET /v1/products HTTP/1.1\r\nHost: a\r\nX-Slow: "),
+            1 => {}
+            // A body of which two bytes come.
+            2 => client.send(
+                request("POST", "/v1/products", &token)
+                    .replace("\r\n\r\n", "\r\nContent-Length: 9999\r\n\r\nab"),
+            ),
+            // An answer that nobody reads.
+            _ => client.send(request("GET", "/v1/products?bytes=4000000", &token)),
         }
         halves.push(client);
     }
     let beside = ask(&gate, &token, 50);
-    println!("quiet {quiet:?}, beside {} slow clients {beside:?}", slow.len() + halves.len());
+    let grown = held().saturating_sub(memory) >> 10;
+    let all = slow.len() + halves.len();
+    println!("quiet {quiet:?}, beside {all} slow clients {beside:?}, {} KiB each", grown / all as u64);
+    // The clients themselves are in it, and the backend with its answers.
+    assert!(grown < 256 * all as u64 + (64 << 10), "{grown} KiB");
     if is_soak() {
         assert!(beside.1 < quiet.1 * 2 + Duration::from_millis(20), "{quiet:?} {beside:?}");
     }
@@ -67,4 +87,38 @@ fn slow_clients_are_let_go_in_time_and_others_are_served() {
     assert!(handshakes >= f64::from(silent), "{handshakes}");
     assert!(gate.count("kgate_connection_faults_total{fault=\"head_timeout\"}") >= 10.0);
     assert!(ask(&gate, &token, 5).0 < Duration::from_secs(5));
+}
+
+/// `slowhttptest` in its four ways, over clear text and TLS: at its end nobody is left, and it always found the
+/// service available.
+#[test]
+fn slowhttptest_finds_the_service_available() {
+    if is_quick() {
+        return;
+    }
+    let secure = gate();
+    let caps = "realm = \"acme\"\nmax_connections_per_address = 10000\nheader_timeout = \"1s\"\nidle_timeout = \"1s\"\nbody_timeout = \"1s\"";
+    let plain = Gate::start(&CONFIG.replace("realm = \"acme\"", caps));
+    let count = full_or(1_000, 60).to_string();
+    let seconds = full_or(10, 2).to_string();
+    std::thread::scope(|scope| {
+        for (scheme, gate) in [("http", &plain), ("https", &secure)] {
+            let (count, seconds) = (&count, &seconds);
+            scope.spawn(move || {
+                for mode in [&["-H", "-i", "1"][..], &["-B", "-i", "1"], &["-R"], &["-X", "-n", "1"]] {
+                    let url = format!("{scheme}://127.0.0.1:{}/public/a", gate.address.port());
+                    let common = ["-c", count, "-r", "200", "-l", seconds, "-p", "5", "-v", "1", "-u", &url];
+                    let said = run("slowhttptest", &[mode, &common].concat());
+                    // Between its words it sets colours.
+                    let found: Vec<&str> =
+                        said.lines().filter(|line| line.contains("service available")).collect();
+                    let is_up = |line: &&str| line.contains("YES");
+                    assert!(!found.is_empty() && found.iter().all(is_up), "{scheme} {mode:?}: {said}");
+                }
+            });
+        }
+    });
+    for gate in [&plain, &secure] {
+        until("all of them are let go", || gate.count("kgate_connections") == 0.0);
+    }
 }
