@@ -24,7 +24,6 @@ if [ "$purpose" != build ]; then
   want zstd zstd               # makes archives
   want openssl openssl         # signs alerts, speaks TLS of all ages
   want h2load nghttp2-client   # many streams at once
-  want slowhttptest slowhttptest   # clients that take their time
   want curl curl               # speaks HTTP/2, TLS and the PROXY protocol
   want rg ripgrep              # reads our rules
   want node nodejs             # verifies tokens as a backend does

@@ -17,11 +17,10 @@ use tokio::time::Instant;
 
 use super::Gateway;
 use super::callers::Counted;
-use super::connection::Words;
 use super::door::Door;
 use super::live::{Entered, LAST_WORDS, Live, Lives};
 use super::setup::Setup;
-use super::wire::{PACE_GRACE, Peer, Refusals};
+use super::wire::{PACE_GRACE, Peer};
 use crate::metrics::ConnectionFault;
 
 /// What a connection may take, from the configuration at the time it was accepted.
@@ -194,8 +193,7 @@ pub(super) async fn converse(io: Io, mut shared: Shared) {
                     }
                 }
                 Ok(Some(H2Accept::Rejected)) => {
-                    // Pingora has answered, with a bare 400 or a reset: counted and logged it is as every other.
-                    let _ = shared.words().refuse(ConnectionFault::Malformed);
+                    shared.gateway.metrics.connection_fault(ConnectionFault::Malformed);
                     count.malformed += 1;
                     if count.malformed >= MALFORMED {
                         break;
@@ -240,11 +238,6 @@ impl Count {
 }
 
 impl Shared {
-    fn words(&self) -> Words {
-        let (setup, gateway) = (Arc::clone(&self.setup), Arc::clone(&self.gateway));
-        Words { setup, gateway, client: self.peer.address }
-    }
-
     /// Serves one request. Says whether it was answered.
     fn serve(&self, session: HttpSession) -> impl Future<Output = bool> + Send + 'static {
         let entered = self.lives.enter();

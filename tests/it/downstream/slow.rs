@@ -5,8 +5,8 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use super::{Office, TLS, run, tls_client};
-use crate::harness::{CONFIG, Gate, full_or, is_quick, is_soak, now, request, until};
+use super::{Office, TLS, tls_client};
+use crate::harness::{CONFIG, Gate, full_or, is_soak, now, request, until};
 
 fn gate() -> Gate {
     let listen = format!("proxy = [{{ address = \"127.0.0.1:0\", tls = {{ {TLS} }} }}]");
@@ -87,38 +87,4 @@ fn slow_clients_are_let_go_in_time_and_others_are_served() {
     assert!(handshakes >= f64::from(silent), "{handshakes}");
     assert!(gate.count("kgate_connection_faults_total{fault=\"head_timeout\"}") >= 10.0);
     assert!(ask(&gate, &token, 5).0 < Duration::from_secs(5));
-}
-
-/// `slowhttptest` in its four ways, over clear text and TLS: at its end nobody is left, and it always found the
-/// service available.
-#[test]
-fn slowhttptest_finds_the_service_available() {
-    if is_quick() {
-        return;
-    }
-    let secure = gate();
-    let caps = "realm = \"acme\"\nmax_connections_per_address = 10000\nheader_timeout = \"1s\"\nidle_timeout = \"1s\"\nbody_timeout = \"1s\"";
-    let plain = Gate::start(&CONFIG.replace("realm = \"acme\"", caps));
-    let count = full_or(1_000, 60).to_string();
-    let seconds = full_or(10, 2).to_string();
-    std::thread::scope(|scope| {
-        for (scheme, gate) in [("http", &plain), ("https", &secure)] {
-            let (count, seconds) = (&count, &seconds);
-            scope.spawn(move || {
-                for mode in [&["-H", "-i", "1"][..], &["-B", "-i", "1"], &["-R"], &["-X", "-n", "1"]] {
-                    let url = format!("{scheme}://127.0.0.1:{}/public/a", gate.address.port());
-                    let common = ["-c", count, "-r", "200", "-l", seconds, "-p", "5", "-v", "1", "-u", &url];
-                    let said = run("slowhttptest", &[mode, &common].concat());
-                    // Between its words it sets colours.
-                    let found: Vec<&str> =
-                        said.lines().filter(|line| line.contains("service available")).collect();
-                    let is_up = |line: &&str| line.contains("YES");
-                    assert!(!found.is_empty() && found.iter().all(is_up), "{scheme} {mode:?}: {said}");
-                }
-            });
-        }
-    });
-    for gate in [&plain, &secure] {
-        until("all of them are let go", || gate.count("kgate_connections") == 0.0);
-    }
 }
