@@ -66,7 +66,7 @@ pub fn path(data: &[u8]) {
     let end = forwarded.iter().position(|b| *b == b'?').unwrap_or(forwarded.len());
     assert!(forwarded[end..].iter().all(|b| *b > b' ' && *b != 0x7f && *b != b'#'), "a query of one line");
     let mut path = forwarded[..end].to_vec();
-    assert!(path.iter().all(|b| b.is_ascii_graphic()), "a path of one line: {}", path.escape_ascii());
+    assert!(path.iter().all(u8::is_ascii_graphic), "a path of one line: {}", path.escape_ascii());
     for _ in 0..3 {
         let shown = path.escape_ascii().to_string();
         assert!(!path.starts_with(b"/keyed/"), "a backend that decodes sees another route: {shown}");
@@ -84,15 +84,12 @@ fn decoded(path: &[u8]) -> Vec<u8> {
     while let Some((&first, more)) = rest.split_first() {
         let code = more.get(..2).filter(|_| first == b'%').and_then(|two| std::str::from_utf8(two).ok());
         let byte = code.filter(|two| two.bytes().all(|b| b.is_ascii_hexdigit()));
-        match byte.and_then(|two| u8::from_str_radix(two, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                rest = &more[2..];
-            }
-            None => {
-                out.push(first);
-                rest = more;
-            }
+        if let Some(byte) = byte.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+            out.push(byte);
+            rest = &more[2..];
+        } else {
+            out.push(first);
+            rest = more;
         }
     }
     out

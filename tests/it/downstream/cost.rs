@@ -126,8 +126,8 @@ fn a_flood_costs_kgate_no_more_than_a_hundred_times_what_it_costs_the_attacker()
             peer.run(&json!({ "do": "listen", "seconds": 0.5 }))
         };
         served(what);
-        let (after, attacker) = (spent(pid), spent(peer.id()).0 - attacker);
-        let (cpu, memory) = (after.0 - before.0, after.1.saturating_sub(before.1));
+        let (after, attacker) = (spent(pid), spent(peer.id()).0.saturating_sub(attacker));
+        let (cpu, memory) = (after.0.saturating_sub(before.0), after.1.saturating_sub(before.1));
         let sent = report["sent"].as_u64().unwrap();
         println!("| {what} | {sent} | {attacker:?} | {cpu:?} | {} KiB |", memory >> 10);
         // The clock of the kernel ticks every 10 ms, and serving somebody else is in it.

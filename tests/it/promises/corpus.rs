@@ -251,7 +251,7 @@ fn chunks(form: &Form<'_>, all: &mut Cases) {
         format!("0\r\n A: b\r\n\r\n{inner}"),
         format!("0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{inner}"),
         format!("0\r\nContent-Length: {n}\r\n\r\n{inner}"),
-        format!("0\r\nAuthorization: Bearer x\r\nX-Consumer-Id: EVIL\r\nHost: b\r\n\r\n"),
+        "0\r\nAuthorization: Bearer x\r\nX-Consumer-Id: EVIL\r\nHost: b\r\n\r\n".to_owned(),
         format!("0\r\n{inner}\r\n"),
         format!("{n:x}\r\n{inner}\r\n"),
         format!("{:x}\r\n{inner}\r\n0\r\n\r\n", n + 2),
@@ -269,7 +269,7 @@ fn without_body(form: &Form<'_>, all: &mut Cases) {
         for (fields, body) in [
             (format!("Content-Length: {n}\r\n"), inner.to_owned()),
             (format!("Content-Length: {n}\r\n"), String::new()),
-            (format!("Content-Length: 0\r\n"), inner.to_owned()),
+            ("Content-Length: 0\r\n".to_owned(), inner.to_owned()),
             ("Transfer-Encoding: chunked\r\n".to_owned(), format!("{n:x}\r\n{inner}\r\n0\r\n\r\n")),
             (format!("Connection: close\r\nContent-Length: {n}\r\n"), inner.to_owned()),
         ] {

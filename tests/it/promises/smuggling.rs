@@ -117,8 +117,11 @@ fn gate(backend: &Backend, lines: &str) -> Gate {
     )
 }
 
+/// Fields of a head, pseudo fields first.
+type Head = Vec<(String, String)>;
+
 /// The frames of HTTP/2 that become a request of HTTP/1.1: fields, and what follows them.
-fn over_http2(key: &str, inner: &str) -> Vec<(String, Vec<(String, String)>, Vec<Value>)> {
+fn over_http2(key: &str, inner: &str) -> Vec<(String, Head, Vec<Value>)> {
     let head = |method: &str, path: &str, more: &[(&str, &str)]| -> Vec<(String, String)> {
         let pseudo = [(":method", method), (":scheme", "http"), (":authority", "a"), (":path", path)];
         let all = [&pseudo[..], &[("authorization", key)], more].concat();
