@@ -103,3 +103,17 @@ fn a_key_of_somebody_else_is_one_that_is_not_there() {
     assert!(thief.keys().is_empty() && !thief.page("/usage").contains("billing"));
     assert_eq!(scene.gateway(&token), 200);
 }
+
+#[test]
+fn whoever_is_signed_in_can_sign_in_anew_and_is_then_nobody_else() {
+    let scene = Scene::new();
+    let (acme, other) = (scene.consumer("Acme Corp"), scene.consumer("Other Ltd"));
+    let mut browser = scene.signed_in(acme);
+    browser.create("billing");
+    let before = super::Browser { address: browser.address, cookie: browser.cookie.clone() };
+    let code = scene.invite(other);
+    assert_eq!(browser.submit("/invite", "/invite", &[("code", &code)]).status, 303);
+    assert!(browser.page("/account").contains("Other Ltd") && browser.keys().is_empty());
+    let mut before = before;
+    assert_eq!(before.get("/keys").status, 303, "the session before is over");
+}
