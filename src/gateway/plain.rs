@@ -237,3 +237,47 @@ const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// As many as Pingora makes.
 const ATTEMPTS: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_alone(fields: &[(&str, &str)]) -> bool {
+        let field = |(name, value): &(&str, &str)| {
+            (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
+        };
+        is_for_backends_alone(&fields.iter().map(field).collect())
+    }
+
+    #[test]
+    fn what_is_between_the_client_and_us_or_announces_a_body_takes_the_long_way() {
+        for plain in [
+            &[][..],
+            &[("Host", "a"), ("Accept", "*/*"), ("Cookie", "a=1")],
+            &[("Connection", "keep-alive")],
+            &[("connection", "Close"), ("Content-Length", "0")],
+        ] {
+            assert!(is_alone(plain), "{plain:?}");
+        }
+        for other in [
+            ("Connection", "close, X-Consumer-Id"),
+            ("Connection", "Upgrade"),
+            ("Connection", ""),
+            ("Content-Length", "1"),
+            ("Content-Length", "00"),
+            ("Content-Length", "0, 0"),
+            ("Expect", "100-continue"),
+            ("HTTP2-Settings", "a"),
+            ("Keep-Alive", "timeout=5"),
+            ("Proxy-Authenticate", "a"),
+            ("Proxy-Authorization", "a"),
+            ("Proxy-Connection", "keep-alive"),
+            ("TE", "trailers"),
+            ("Trailer", "a"),
+            ("Transfer-Encoding", "chunked"),
+            ("Upgrade", "websocket"),
+        ] {
+            assert!(!is_alone(&[("Host", "a"), other]), "{other:?}");
+        }
+    }
+}

@@ -12,7 +12,8 @@ One backend; every gateway has one worker, keep-alive and the same policies: a k
   http     kgate's sidecar asked over HTTP (/forward-auth), nothing forwarded
   grpc     kgate's sidecar asked over Envoy's gRPC, with h2load
   alone    Envoy that only forwards: what its api_key_auth, or kgate beside it, adds is the difference
-  quiet    kgate without an access log, and nobody who reads its metrics; `kgate` has both
+  quiet    kgate without an access log, and nobody who reads its metrics; `kgate` has both, and the others
+           write no log
   beside   Envoy as docs/fronts/envoy.md has it, with kgate beside it: both processes
 
 They are measured round by round with wrk, so that a noisy machine is noisy for all; the medians
@@ -431,6 +432,7 @@ def main():
     print()
     for label, what, over, bar in (
             ("kgate : haproxy", "kgate", "haproxy", 1.5), ("kgate : envoy", "kgate", "envoy", 0.5),
+            ("without a log : haproxy", "quiet", "haproxy", None), ("without a log : envoy", "quiet", "envoy", None),
             ("kgate : nginx", "kgate", "nginx", None), ("policies : public route", "kgate", "public", 1.10),
             ("log and metrics : neither", "kgate", "quiet", 1.08),
             ("two quotas : none", "quota", "kgate", None), ("a signed token : none", "jwt", "kgate", 1.10),
