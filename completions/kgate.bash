@@ -5215,12 +5215,16 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__status)
-            opts="-q -h --config --data-dir --server --admin-key-file --ca --client-cert --client-key --format --json --quiet --help"
+            opts="-q -h --once --every --config --data-dir --server --admin-key-file --ca --client-cert --client-key --format --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

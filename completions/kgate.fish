@@ -57,7 +57,7 @@ complete -c kgate -n "__fish_kgate_needs_command" -f -a "portal" -d 'Invite cons
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "audit" -d 'Show who did what, when and why'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "backup" -d 'Write a consistent copy of the store to a file, while it is in use'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "restore" -d 'Merge a backup into the store'
-complete -c kgate -n "__fish_kgate_needs_command" -f -a "status" -d 'Say whether anything is wrong, now'
+complete -c kgate -n "__fish_kgate_needs_command" -f -a "status" -d 'Show what the running server does, live, and whether anything is wrong'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "doctor" -d 'Look at everything that can be wrong with the data directory'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c kgate -n "__fish_kgate_needs_command" -f -a "man" -d 'Print a manual page, or write all of them'
@@ -1121,6 +1121,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand restore" -s y -l yes -d 'Do 
 complete -c kgate -n "__fish_kgate_using_subcommand restore" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand restore" -s q -l quiet -d 'Print results, warnings and errors only'
 complete -c kgate -n "__fish_kgate_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand status" -l every -d 'How often the picture is refreshed: 1s, 500ms, 1m' -r
 complete -c kgate -n "__fish_kgate_using_subcommand status" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand status" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand status" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
@@ -1132,6 +1133,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand status" -l format -d 'Form o
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand status" -l once -d 'Print it once, on a terminal, too'
 complete -c kgate -n "__fish_kgate_using_subcommand status" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand status" -s q -l quiet -d 'Print results, warnings and errors only'
 complete -c kgate -n "__fish_kgate_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -1199,7 +1201,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_su
 complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key portal audit backup restore status doctor completions man help" -f -a "audit" -d 'Show who did what, when and why'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key portal audit backup restore status doctor completions man help" -f -a "backup" -d 'Write a consistent copy of the store to a file, while it is in use'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key portal audit backup restore status doctor completions man help" -f -a "restore" -d 'Merge a backup into the store'
-complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key portal audit backup restore status doctor completions man help" -f -a "status" -d 'Say whether anything is wrong, now'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key portal audit backup restore status doctor completions man help" -f -a "status" -d 'Show what the running server does, live, and whether anything is wrong'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key portal audit backup restore status doctor completions man help" -f -a "doctor" -d 'Look at everything that can be wrong with the data directory'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key portal audit backup restore status doctor completions man help" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and not __fish_seen_subcommand_from init demo serve check explain consumer key leak-scan leak-hook leak-rules usage signing-key tls admin-key portal audit backup restore status doctor completions man help" -f -a "man" -d 'Print a manual page, or write all of them'

@@ -1784,6 +1784,7 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 ;;
 (status)
 _arguments "${_arguments_options[@]}" : \
+'(--once)--every=[How often the picture is refreshed\: 1s, 500ms, 1m]:TIME:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
@@ -1795,6 +1796,7 @@ _arguments "${_arguments_options[@]}" : \
 json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
+'--once[Print it once, on a terminal, too]' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
 '--quiet[Print results, warnings and errors only]' \
@@ -2253,7 +2255,7 @@ _kgate_commands() {
 'audit:Show who did what, when and why' \
 'backup:Write a consistent copy of the store to a file, while it is in use' \
 'restore:Merge a backup into the store' \
-'status:Say whether anything is wrong, now' \
+'status:Show what the running server does, live, and whether anything is wrong' \
 'doctor:Look at everything that can be wrong with the data directory' \
 'completions:Print the completion script of a shell' \
 'man:Print a manual page, or write all of them' \
@@ -2525,7 +2527,7 @@ _kgate__subcmd__help_commands() {
 'audit:Show who did what, when and why' \
 'backup:Write a consistent copy of the store to a file, while it is in use' \
 'restore:Merge a backup into the store' \
-'status:Say whether anything is wrong, now' \
+'status:Show what the running server does, live, and whether anything is wrong' \
 'doctor:Look at everything that can be wrong with the data directory' \
 'completions:Print the completion script of a shell' \
 'man:Print a manual page, or write all of them' \

@@ -217,6 +217,7 @@ fn open(router: Router, desk: &Arc<Desk>) -> Router {
         .route("/healthz", with(|_| json(200, &value!({ "status": "ok" }))))
         .route("/readyz", with(|desk| readiness(&(desk.handlers().ready)())))
         .route("/metrics", with(|desk| metrics((desk.handlers().metrics)())))
+        .route("/status", with(|desk| json(200, &value!((desk.handlers().status)()))))
         .route("/.well-known/jwks.json", with(|desk| json(200, &(desk.handlers().jwks)())))
         .route(
             "/explain",

@@ -20,6 +20,7 @@ mod openapi;
 mod problem;
 mod server;
 pub mod shape;
+pub mod status;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -88,8 +89,8 @@ pub struct Handlers {
     pub alerts: Arc<dyn AlertTaker>,
     /// The configuration in force.
     pub config: Box<dyn Fn() -> Arc<Config> + Send + Sync>,
-    /// What runs here, as an object: for `/v1/status`.
-    pub status: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
+    /// What runs here: for `/status` and `/v1/status`.
+    pub status: Box<dyn Fn() -> status::Status + Send + Sync>,
     /// The time.
     pub now: Box<dyn Fn() -> Now + Send + Sync>,
     /// How the limits of a key stand, by its digest.

@@ -272,7 +272,8 @@ const FORMS: &[(&str, &str, &[view::Field])] = &[
     ("A check of the audit log", "`audit verify`.", audit::AUDIT_REPORT),
     ("A backup", "`backup`.", backup::BACKUP),
     ("A restored backup", "`restore`.", restore::RESTORE),
-    ("A check", "`doctor` and `status` print an array of these.", doctor::CHECK),
+    ("A check", "`doctor` prints an array of these.", doctor::CHECK),
+    ("A status", "`status` prints one; in CSV its checks.", status::STATUS),
 ];
 
 /// Returns the whole command tree, for generated documents.

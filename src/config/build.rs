@@ -12,7 +12,7 @@ use toml::de::DeTable;
 
 use super::headers::{canonical_name, is_header_name, is_reserved};
 use super::holders;
-use super::listen::Dated;
+use super::listen::{Certificate, Dated};
 use super::reader::{At, Section, shown};
 use super::report::did_you_mean;
 use super::secret::Readers;
@@ -47,8 +47,15 @@ pub(super) fn build(path: &Path, text: &str) -> Result<Loaded, Report> {
     let report = RefCell::new(report);
     let base = path.parent().unwrap_or(Path::new(""));
     let builder = Builder { base, report: &report, dates: RefCell::default() };
-    let config = builder.config(path, &root);
+    let mut config = builder.config(path, &root);
     let dates = builder.dates.into_inner();
+    if let Some(config) = &mut config {
+        for certificate in dates.iter().map(Certificate::from) {
+            if !config.certificates.contains(&certificate) {
+                config.certificates.push(certificate);
+            }
+        }
+    }
     let mut report = report.into_inner();
     report.sort();
     match config {
@@ -145,16 +152,14 @@ impl<'t> Builder<'t> {
         warn_of_plans(&top, &server_section, &server, &plans);
         warn_of_routes(&top, &route_sections, &routes, &key_types);
 
+        let fronts = sidecar.as_ref();
         let spec = Spec {
             key_types: key_types.clone(),
             peppers: peppers.clone(),
             plans: plans.clone(),
             default_plan: server.default_plan.clone(),
             upstreams: upstreams.len(),
-            failed_auth: server
-                .failed_auth
-                .as_ref()
-                .map(|limit| without_proxies(limit, &server, sidecar.as_ref())),
+            failed_auth: server.failed_auth.as_ref().map(|limit| without_proxies(limit, &server, fronts)),
             routes: routes.iter().map(|route| route.spec.clone()).chain(own.iter().cloned()).collect(),
             publishable,
         };
@@ -179,8 +184,8 @@ impl<'t> Builder<'t> {
             }
         };
         let keys: Vec<String> = rules.credential_headers().iter().map(|name| canonical_name(name)).collect();
-        let forwards: Vec<_> = routes.iter().map(|route| (route.section, &route.forward)).collect();
-        forward::check_against_credentials(&route_sections, &forwards, &keys);
+        let named = routes.iter().map(|route| (route.section, &route.forward)).collect::<Vec<_>>();
+        forward::check_against_credentials(&route_sections, &named, &keys);
         let (route_answers, forwards) = by_route(routes, own.len());
         Some(Config {
             path: path.to_owned(),
@@ -203,6 +208,7 @@ impl<'t> Builder<'t> {
             route_names: rules.spec().routes.iter().map(|route| route.name.clone()).collect(),
             route_answers,
             forwards,
+            certificates: Vec::new(),
             rules: Arc::new(rules),
         })
     }

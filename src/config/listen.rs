@@ -51,8 +51,34 @@ pub struct AdminTls {
 pub(super) struct Dated {
     pub(super) span: Range<usize>,
     pub(super) path: PathBuf,
+    /// For whom it is: the names of hosts, or else its subject.
+    pub(super) names: Vec<String>,
     pub(super) not_before: Timestamp,
     pub(super) not_after: Timestamp,
+}
+
+/// A certificate of a file the configuration names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Certificate {
+    /// The file.
+    pub path: PathBuf,
+    /// For whom it is: the names of hosts, or else its subject.
+    pub names: Vec<String>,
+    /// From when it holds.
+    pub not_before: Timestamp,
+    /// Until when it holds.
+    pub not_after: Timestamp,
+}
+
+impl From<&Dated> for Certificate {
+    fn from(dated: &Dated) -> Self {
+        Self {
+            path: dated.path.clone(),
+            names: dated.names.clone(),
+            not_before: dated.not_before,
+            not_after: dated.not_after,
+        }
+    }
 }
 
 impl Dated {
@@ -284,7 +310,8 @@ impl Builder<'_> {
     #[cfg(feature = "tls")]
     pub(super) fn dated(&self, span: Range<usize>, path: &std::path::Path, facts: &crate::tls::Facts) {
         let (not_before, not_after) = (facts.not_before, facts.not_after);
-        self.dates.borrow_mut().push(Dated { span, path: path.to_owned(), not_before, not_after });
+        let names = if facts.names.is_empty() { vec![facts.subject.clone()] } else { facts.names.clone() };
+        self.dates.borrow_mut().push(Dated { span, path: path.to_owned(), names, not_before, not_after });
     }
 
     /// Whoever has no gateway listens nowhere.

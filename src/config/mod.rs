@@ -39,7 +39,7 @@ pub use data_dir::data_dir_alone;
 pub use forward::{Forward, HeaderEdits, RewrittenPrefix};
 pub use headers::{IdentityHeader, IdentityHeaders, canonical_name};
 pub use leaks::{Leaks, OnAlert};
-pub use listen::{AdminTls, ListenTls, Listener};
+pub use listen::{AdminTls, Certificate, ListenTls, Listener};
 pub use portal::{IdentityProxy, Portal};
 pub use report::{Problem, Report, Severity};
 pub use secret::{Secret, SecretFault};
@@ -91,6 +91,8 @@ pub struct Config {
     pub forwards: Vec<Forward>,
     /// How their answers reach clients, in the same order.
     pub route_answers: Vec<RouteAnswers>,
+    /// The certificates of listeners, of authorities and for upstreams, each once.
+    pub certificates: Vec<Certificate>,
     /// Routes, plans, key types and peppers, compiled for the engine.
     pub rules: Arc<Rules>,
 }

@@ -105,7 +105,7 @@ impl Connections {
         place: OwnedSemaphorePermit,
     ) -> impl Future<Output = ()> + Send + 'static {
         let setup = self.gateway.setup();
-        let counted = self.gateway.metrics.connection();
+        let counted = self.gateway.listeners[self.number].connection();
         let door = setup.doors.get(self.number).cloned();
         let shared = Shared {
             gateway: Arc::clone(&self.gateway),

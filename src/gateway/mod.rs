@@ -40,7 +40,7 @@ use tokio::task::JoinSet;
 
 use crate::config::{Address, Config};
 use crate::edge::AccessSink;
-use crate::metrics::Metrics;
+use crate::metrics::{ListenerSeries, Metrics};
 use crate::policy::Rules;
 use crate::sign::Keys;
 use crate::verify::Verifier;
@@ -54,7 +54,7 @@ pub use listen::{BindError, Bound, ListenAddress, Listener};
 use live::Lives;
 use setup::Setup;
 pub use setup::SetupError;
-pub use upstream::{ServerReport, ServerState};
+pub use upstream::{AddressReport, ServerReport, ServerState};
 
 /// How a running worker is told to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -98,6 +98,8 @@ pub struct Gateway {
     callers: Arc<Callers>,
     /// Where it listens, in the order of the configuration it was started with.
     addresses: Vec<Address>,
+    /// What is counted of each of them.
+    listeners: Vec<ListenerSeries>,
 }
 
 /// The configuration in force, and the one before it: a request may have been judged by its rules.
@@ -120,7 +122,9 @@ impl Gateway {
     ) -> Result<Arc<Self>, SetupError> {
         let addresses: Vec<_> = config.listen.proxy.iter().map(|l| l.address.clone()).collect();
         let current = Arc::new(Setup::new(config, &metrics, &keys, &addresses, None)?);
+        let listeners = addresses.iter().map(|address| metrics.listener(&address.to_string())).collect();
         Ok(Arc::new(Self {
+            listeners,
             setups: ArcSwap::from_pointee(Setups { current, previous: None }),
             changed: watch::Sender::new(()),
             verifier,
@@ -165,7 +169,14 @@ impl Gateway {
 
     /// Returns the upstreams of the configuration in force and how their servers are.
     pub fn report(&self) -> Vec<(String, Vec<ServerReport>)> {
-        self.setup().upstreams.iter().map(|upstream| (upstream.name.clone(), upstream.report())).collect()
+        let now = self.verifier.now().mono;
+        self.setup().upstreams.iter().map(|upstream| (upstream.name.clone(), upstream.report(now))).collect()
+    }
+
+    /// Returns where it listens, in the order of the configuration it was started with, and how many
+    /// connections are open there.
+    pub fn connections(&self) -> impl Iterator<Item = (&Address, u64)> {
+        self.addresses.iter().zip(self.listeners.iter().map(ListenerSeries::open))
     }
 
     /// Returns how many requests are in work.

@@ -6,8 +6,10 @@
 //! once, and counting is then an atomic add.
 
 mod table;
+mod tally;
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::Collector;
@@ -16,9 +18,10 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
-use crate::key::Limit;
+use crate::key::{Limit, Timestamp};
 
 pub use table::{Kind, Metric, TABLE, reference};
+pub use tally::Tally;
 
 /// How a request ended, seen from the outside; one of a closed set, a label of `kgate_requests_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -313,6 +316,8 @@ pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
     durations: HistogramVec,
+    /// Those of every route there ever was, by name.
+    answered: Mutex<BTreeMap<String, Histogram>>,
     decisions: Histogram,
     failed_authentications: IntCounterVec,
     ended_uses: [IntCounter; EndedKey::ALL.len()],
@@ -325,7 +330,8 @@ pub struct Metrics {
     upstream_retries: IntCounterVec,
     upstream_down: IntGaugeVec,
     upstream_up: IntGaugeVec,
-    connections: IntGauge,
+    upstream_in_flight: IntGaugeVec,
+    connections: IntGaugeVec,
     connections_total: IntCounter,
     connection_faults: Vec<IntCounter>,
     in_flight: IntGauge,
@@ -344,6 +350,8 @@ pub struct Metrics {
     reloads: IntCounterVec,
     alerts: IntCounterVec,
     alert_keys_ended: IntCounterVec,
+    certificates: IntGaugeVec,
+    started: Gauge,
 }
 
 /// What is known about the snapshot when a scrape asks; `serve` fills it in.
@@ -387,6 +395,7 @@ impl Metrics {
         Self {
             requests: counters(&registry, "kgate_requests_total"),
             durations: histograms(&registry, "kgate_request_duration_seconds", &BUCKETS),
+            answered: Mutex::default(),
             decisions: histograms(&registry, "kgate_decision_duration_seconds", &DECISION_BUCKETS)
                 .with_label_values::<&str>(&[]),
             failed_authentications: counters(&registry, "kgate_failed_authentications_total"),
@@ -400,7 +409,8 @@ impl Metrics {
             upstream_retries: counters(&registry, "kgate_upstream_retries_total"),
             upstream_down: gauges(&registry, "kgate_upstream_servers_down"),
             upstream_up: gauges(&registry, "kgate_upstream_server_up"),
-            connections: gauge(&registry, "kgate_connections"),
+            upstream_in_flight: gauges(&registry, "kgate_upstream_server_in_flight"),
+            connections: gauges(&registry, "kgate_connections"),
             connections_total: counter(&registry, "kgate_connections_total"),
             connection_faults: ConnectionFault::ALL
                 .iter()
@@ -422,6 +432,8 @@ impl Metrics {
             reloads: counters(&registry, "kgate_config_reloads_total"),
             alerts: counters(&registry, "kgate_leak_alerts_total"),
             alert_keys_ended: counters(&registry, "kgate_leak_alert_keys_ended_total"),
+            certificates: gauges(&registry, "kgate_certificate_not_after_timestamp_seconds"),
+            started: seconds(&registry, "kgate_start_timestamp_seconds"),
             registry,
         }
     }
@@ -459,7 +471,15 @@ impl Metrics {
         // What every route has sooner or later is there from the start, so that its rate can be told.
         series.requests(&self.requests, Verdict::Allowed, 200);
         series.requests(&self.requests, Verdict::Unauthorized, 401);
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.insert(name.to_owned(), series.duration.clone());
         series
+    }
+
+    /// Returns how many requests ended since the start; never less than before.
+    pub fn answered(&self) -> u64 {
+        let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.values().map(Histogram::get_sample_count).sum()
     }
 
     fn upstream(&self, name: &str) -> UpstreamSeries {
@@ -481,11 +501,10 @@ impl Metrics {
         }
     }
 
-    /// Counts a connection as open until the returned guard drops.
-    pub fn connection(self: &Arc<Self>) -> OpenConnection {
-        self.connections.inc();
-        self.connections_total.inc();
-        OpenConnection(self.connections.clone())
+    /// Looks up the series of a listener, by its address in the configuration.
+    pub fn listener(&self, address: &str) -> ListenerSeries {
+        let open = self.connections.with_label_values(&[address]);
+        ListenerSeries { open, total: self.connections_total.clone() }
     }
 
     /// Counts a connection that was ended before its time.
@@ -547,13 +566,39 @@ impl Metrics {
         self.refreshes.inc_by(facts.refreshes.saturating_sub(self.refreshes.get()));
     }
 
-    /// Takes over which servers take requests: (upstream, server, whether it does). Called before
-    /// [`Metrics::render`]; servers that are not named are forgotten.
-    pub fn set_servers<'n>(&self, servers: impl IntoIterator<Item = (&'n str, &'n str, bool)>) {
+    /// Takes over which servers take requests: (upstream, server, whether it does, how many it has). Called
+    /// before [`Metrics::render`]; servers that are not named are forgotten.
+    pub fn set_servers<'n>(&self, servers: impl IntoIterator<Item = (&'n str, &'n str, bool, u32)>) {
         self.upstream_up.reset();
-        for (upstream, server, is_up) in servers {
-            self.upstream_up.with_label_values(&[upstream, server]).set(i64::from(is_up));
+        self.upstream_in_flight.reset();
+        for (upstream, server, is_up, in_flight) in servers {
+            let labels = [upstream, server];
+            self.upstream_up.with_label_values(&labels).set(i64::from(is_up));
+            self.upstream_in_flight.with_label_values(&labels).set(i64::from(in_flight));
         }
+    }
+
+    /// Takes over until when certificates hold, by their files. Called before [`Metrics::render`]; files that
+    /// are not named are forgotten.
+    pub fn set_certificates<'n>(&self, files: impl IntoIterator<Item = (&'n str, Timestamp)>) {
+        self.certificates.reset();
+        for (file, until) in files {
+            let held = self.certificates.with_label_values(&[file]);
+            let until = until.as_millis() / 1000;
+            // Of several in one file the first to end.
+            held.set(if held.get() == 0 { until } else { held.get().min(until) });
+        }
+    }
+
+    /// Takes over when this process began to serve.
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds are exact for 285,000 years")]
+    pub fn set_started(&self, at: Timestamp) {
+        self.started.set(at.as_millis() as f64 / 1000.0);
+    }
+
+    /// Reads everything, to be asked about.
+    pub fn tally(&self) -> Tally {
+        Tally::new(self.registry.gather())
     }
 
     /// Renders everything in the Prometheus text format, version 0.0.4.
@@ -716,6 +761,26 @@ impl UpstreamSeries {
     /// Sets how many servers are being skipped.
     pub fn set_down(&self, servers: usize) {
         self.down.set(i64::try_from(servers).unwrap_or(i64::MAX));
+    }
+}
+
+/// The series of one listener.
+pub struct ListenerSeries {
+    open: IntGauge,
+    total: IntCounter,
+}
+
+impl ListenerSeries {
+    /// Counts a connection as open until the returned guard drops.
+    pub fn connection(&self) -> OpenConnection {
+        self.open.inc();
+        self.total.inc();
+        OpenConnection(self.open.clone())
+    }
+
+    /// Returns how many are open.
+    pub fn open(&self) -> u64 {
+        u64::try_from(self.open.get()).unwrap_or_default()
     }
 }
 
@@ -956,7 +1021,9 @@ mod tests {
         metrics.set_webhook("ops", 1, 1, 1);
         metrics.leak_alert("github", AlertResult::Taken, 1);
         metrics.reloaded(true);
-        metrics.set_servers([("u", "127.0.0.1:9000", true)]);
+        metrics.set_servers([("u", "127.0.0.1:9000", true, 1)]);
+        metrics.set_certificates([("chain.pem", Timestamp::from_millis(1_000))]);
+        drop(metrics.listener("127.0.0.1:8080").connection());
         let text = metrics.render();
         for metric in TABLE {
             assert!(text.contains(&format!("# TYPE {} ", metric.name)), "{} is missing", metric.name);
@@ -976,11 +1043,43 @@ mod tests {
 
     #[test]
     fn a_connection_counts_as_open_until_its_guard_drops() {
-        let metrics = Arc::new(Metrics::new());
-        let one = metrics.connection();
-        let _two = metrics.connection();
+        let metrics = Metrics::new();
+        let listener = metrics.listener("127.0.0.1:8080");
+        let one = listener.connection();
+        let _two = listener.connection();
         drop(one);
         let text = metrics.render();
-        assert!(text.contains("kgate_connections 1\n") && text.contains("kgate_connections_total 2\n"));
+        assert!(text.contains("kgate_connections{listener=\"127.0.0.1:8080\"} 1\n"), "{text}");
+        assert!(text.contains("kgate_connections_total 2\n"));
+        assert_eq!(listener.open(), 1);
+    }
+
+    #[test]
+    fn of_the_certificates_of_a_file_the_first_to_end_counts() {
+        let metrics = Metrics::new();
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
+        metrics.set_certificates([("gone.pem", at(1))]);
+        metrics.set_certificates([("a.pem", at(30)), ("a.pem", at(20)), ("a.pem", at(40)), ("b.pem", at(7))]);
+        let tally = metrics.tally();
+        let expiry = "kgate_certificate_not_after_timestamp_seconds";
+        let held = [("a.pem".to_owned(), 20.0), ("b.pem".to_owned(), 7.0)];
+        assert_eq!(tally.by(expiry, "file"), held.into());
+    }
+
+    #[test]
+    fn what_was_answered_outlives_its_route() {
+        let metrics = Metrics::new();
+        let before = metrics.series(["old", "kept"], []);
+        before.finished(&finished(Some(0), Verdict::Allowed, 200));
+        before.finished(&finished(Some(1), Verdict::Allowed, 200));
+        let after = metrics.series(["kept"], []);
+        after.finished(&finished(Some(0), Verdict::Allowed, 200));
+        after.finished(&finished(None, Verdict::NotFound, 404));
+        assert_eq!(metrics.answered(), 4);
+        let tally = metrics.tally();
+        let requests = tally.by("kgate_requests_total", "verdict");
+        let held = [("allowed", 3.0), ("not_found", 1.0), ("unauthorized", 0.0)];
+        assert_eq!(requests, held.map(|(name, count)| (name.to_owned(), count)).into());
+        assert!((tally.sum("kgate_requests_total") - 4.0).abs() < 0.5);
     }
 }

@@ -124,7 +124,18 @@ pub const TABLE: &[Metric] = &[
         &["upstream", "server"],
         "1 while a server of the configuration takes requests, else 0; a name is up while one of its addresses is.",
     ),
-    metric(Gauge, "kgate_connections", &[], "Open client connections."),
+    metric(
+        Gauge,
+        "kgate_upstream_server_in_flight",
+        &["upstream", "server"],
+        "Requests being worked on by a server of the configuration, those of all its addresses together.",
+    ),
+    metric(
+        Gauge,
+        "kgate_connections",
+        &["listener"],
+        "Open client connections, by the address they came to.",
+    ),
     metric(Counter, "kgate_connections_total", &[], "Client connections accepted."),
     metric(
         Counter,
@@ -208,6 +219,13 @@ pub const TABLE: &[Metric] = &[
         &["source"],
         "Keys revoked or switched off because an alert reported them.",
     ),
+    metric(
+        Gauge,
+        "kgate_certificate_not_after_timestamp_seconds",
+        &["file"],
+        "Until when the certificates of a file of the configuration hold, the first to end, in Unix time.",
+    ),
+    metric(Gauge, "kgate_start_timestamp_seconds", &[], "When this process began to serve, in Unix time."),
     metric(Gauge, "kgate_build_info", &["version"], "Always 1; the label tells which release runs."),
 ];
 
@@ -227,7 +245,7 @@ pub fn reference() -> String {
     let _ = write!(
         page,
         "\n## Values of labels\n\n\
-         - `route`, `upstream`, `server`, `limit`, `webhook`: names from `kgate.toml`; `-` is a request no route matched.\n\
+         - `route`, `upstream`, `server`, `listener`, `limit`, `webhook`, `file`: names from `kgate.toml`; `-` is a request no route matched.\n\
          - `verdict`: {}.\n- `fault` of an upstream: {}.\n- `fault` of a connection: {}.\n\
          - `code`: {}.\n- `kind` of an ended key: {}.\n- `kind` of a limit: {}.\n\
          - `queue` and `cause`: {}.\n- `within`: {}.\n- `result`: `ok`, `failed`.\n\n{REST}",

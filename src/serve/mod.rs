@@ -18,6 +18,7 @@ mod reload;
 mod running;
 mod signals;
 mod signing;
+mod status;
 mod tellers;
 mod traces;
 mod upgrade;

@@ -19,6 +19,7 @@ use super::lock::{ServeLock, Taken};
 use super::log_file::LogFile;
 use super::reload::Watches;
 use super::signing::Signing;
+use super::status::{self, BEAT, Pulse};
 use super::tellers::Tellers;
 use super::upgrade::{self, Door, Estate, Inheritance, Socket};
 use super::usage::UsageBook;
@@ -66,6 +67,14 @@ pub struct Running {
     looking: Option<Watches>,
 }
 
+/// Where a server listens.
+pub(super) struct Doors {
+    pub(super) proxy: Vec<ListenAddress>,
+    pub(super) sidecar: Vec<ListenAddress>,
+    pub(super) admin: Vec<ListenAddress>,
+    pub(super) portal: Vec<ListenAddress>,
+}
+
 /// What reloads and endpoints need.
 pub(super) struct Core {
     config: Mutex<Arc<Config>>,
@@ -78,6 +87,7 @@ pub(super) struct Core {
     notify: Arc<dyn Fn(&Notice) + Send + Sync>,
     usage: Arc<UsageBook>,
     tellers: Arc<Tellers>,
+    pulse: Pulse,
     /// Whether the data directory is not the configuration's.
     has_own_data_dir: bool,
     is_draining: AtomicBool,
@@ -118,6 +128,7 @@ impl Running {
         }
         let metrics = Arc::new(Metrics::new());
         metrics.expect_limits(limits_of(&config));
+        metrics.set_started(wall());
         let format = options.access_format(&config.access_log);
         let notify: Arc<dyn Fn(&Notice) + Send + Sync> = Arc::from(options.notify);
         let tellers = Tellers::new(&config, &verifier, &notify)?;
@@ -144,6 +155,7 @@ impl Running {
             notify,
             usage: Arc::clone(&usage),
             tellers: Arc::clone(&tellers),
+            pulse: Pulse::default(),
             has_own_data_dir: options.data_dir.is_some(),
             is_draining: AtomicBool::new(false),
         });
@@ -194,7 +206,7 @@ impl Running {
         }
         running.bound = bound;
         running.asked = asked;
-        let desk = desk(&core);
+        let desk = desk(&core, running.doors());
         if !running.managed.is_empty() {
             let (desk, stop) = (Arc::clone(&desk), admin_stopped.clone());
             running.desk_threads.push(spawn_admin(&core, desk, &mut running.managed, stop)?);
@@ -237,6 +249,15 @@ impl Running {
     /// Returns where health, readiness, metrics and the admin API are.
     pub fn managed(&self) -> Vec<ListenAddress> {
         self.managed.iter().map(|bound| bound.address().clone()).collect()
+    }
+
+    fn doors(&self) -> Doors {
+        Doors {
+            proxy: self.addresses(),
+            sidecar: self.sidecar(),
+            admin: self.managed(),
+            portal: self.visited(),
+        }
     }
 
     /// Returns where the portal listens.
@@ -485,7 +506,7 @@ impl Core {
         Notice::Reloaded { routes: config.route_names.len(), needs_restart }
     }
 
-    fn readiness(&self) -> Result<(), NotReady> {
+    pub(super) fn readiness(&self) -> Result<(), NotReady> {
         if self.is_draining.load(Ordering::SeqCst) {
             return Err(NotReady { code: "draining", reason: "it was told to stop".to_owned() });
         }
@@ -495,23 +516,31 @@ impl Core {
         }
     }
 
-    /// What runs here, for the admin API.
-    fn status(&self) -> serde_json::Value {
-        let (keys, consumers) = self.verifier.counts();
-        let config = self.config();
-        serde_json::json!({
-            "pid": std::process::id(),
-            "uptime_seconds": self.verifier.clock().elapsed().as_secs(),
-            "revision": self.verifier.revision().unwrap_or_default().0,
-            "snapshot_age_seconds": self.verifier.age().as_secs_f64(),
-            "keys": keys,
-            "consumers": consumers,
-            "routes": config.route_names,
-            "configuration": config.path.display().to_string(),
-        })
+    pub(super) fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    /// Notes, again and again, how many requests there were.
+    async fn count_beats(&self) {
+        let mut beats = tokio::time::interval(BEAT);
+        beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            beats.tick().await;
+            self.pulse.beat(self.verifier.clock().elapsed(), self.metrics.answered());
+        }
     }
 
     fn scrape(&self) -> String {
+        self.bring_up_to_date();
+        self.metrics.render()
+    }
+
+    /// Hands the metrics what is known elsewhere.
+    pub(super) fn bring_up_to_date(&self) {
         let verifier = &self.verifier;
         self.metrics.set_snapshot(SnapshotFacts {
             revision: verifier.revision().unwrap_or_default().0,
@@ -535,11 +564,16 @@ impl Core {
         }
         let report = self.gateway.report();
         let servers = report.iter().flat_map(|(upstream, servers)| {
-            servers.iter().map(|server| (upstream.as_str(), server.server.as_str(), server.is_up()))
+            servers
+                .iter()
+                .map(|server| (upstream.as_str(), server.server.as_str(), server.is_up(), server.in_flight()))
         });
         self.metrics.set_servers(servers);
+        let config = self.config();
+        let files: Vec<_> =
+            config.certificates.iter().map(|c| (c.path.to_string_lossy(), c.not_after)).collect();
+        self.metrics.set_certificates(files.iter().map(|(path, until)| (&**path, *until)));
         self.tellers.report(&self.metrics);
-        self.metrics.render()
     }
 }
 
@@ -747,10 +781,10 @@ impl NewWorker {
 }
 
 /// What the admin API and the portal work with.
-fn desk(core: &Arc<Core>) -> Arc<Desk> {
+fn desk(core: &Arc<Core>, doors: Doors) -> Arc<Desk> {
     let of = || Arc::clone(core);
     let (ready, metrics, jwks, asked, config) = (of(), of(), of(), of(), of());
-    let (status, now, limits, servers) = (of(), of(), of(), of());
+    let (shown, now, limits, servers) = (of(), of(), of(), of());
     Desk::new(Handlers {
         ready: Box::new(move || ready.readiness()),
         metrics: Box::new(move || metrics.scrape()),
@@ -761,7 +795,7 @@ fn desk(core: &Arc<Core>) -> Arc<Desk> {
         }),
         alerts: Arc::new(Taker::new(of())),
         config: Box::new(move || config.config()),
-        status: Box::new(move || status.status()),
+        status: Box::new(move || status::status(&shown, &doors)),
         now: Box::new(move || now.verifier.now()),
         limits: Box::new(move |digest| {
             let engine = limits.verifier.current();
@@ -837,6 +871,7 @@ fn spawn_tending(
 ) -> Result<JoinHandle<()>, ServeError> {
     let runtime = current_thread().map_err(system("the runtime that looks after backends"))?;
     let (gateway, core) = (Arc::clone(&core.gateway), Arc::clone(core));
+    let counting = Arc::clone(&core);
     let upgrades = estate.and_then(|estate| {
         let _on = runtime.enter();
         Some((upgrade::listen(&core)?, estate))
@@ -853,6 +888,7 @@ fn spawn_tending(
             runtime.block_on(async {
                 tokio::select! {
                     () = gateway.tend() => {}
+                    () = counting.count_beats() => {}
                     () = upgrades => {}
                     _ = stop.wait_for(|stop| *stop == Stop::Now) => {}
                 }

@@ -46,6 +46,7 @@ mod scan;
 mod scan_archives;
 mod scan_hostile;
 mod seeing;
+mod status;
 mod tokens;
 mod upgrade;
 mod upstream_tls;

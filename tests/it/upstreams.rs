@@ -346,7 +346,7 @@ fn a_server_that_says_it_is_ill_gets_no_requests_until_it_is_well() {
     until("it is back", || down() == 1.0);
     assert_eq!(shares(&gate, 20).get(&other.port()), None);
     let report = gate.gateway.report();
-    let states: Vec<&str> = report[0].1.iter().map(|server| server.addresses[0].1.as_str()).collect();
+    let states: Vec<&str> = report[0].1.iter().map(|server| server.addresses[0].state.as_str()).collect();
     assert_eq!(states, ["up", "unhealthy"]);
 }
 

@@ -22,6 +22,7 @@ use crate::store::{RecordTag, Store, StoreError};
 use super::endpoint::{Call, Endpoint, Reply};
 use super::problem::Problem;
 use super::shape::{AdminKeyShape, ConsumerShape, KeyShape, NewAdminKeyShape, Page};
+use super::status::Status;
 
 pub use admin_keys::{AdminKeyRotated, NewAdminKeyBody, RotateAdminKeyBody};
 pub use audit::{AlertShape, AuditReportShape, AuditRowShape, details as action_details};
@@ -241,7 +242,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         .answers::<Vec<UsageRow>>(),
         post("/v1/explain", Some(Viewer), "explain", "Says what would become of a request", system::explain)
             .body::<system::ExplainBody>(),
-        get("/v1/status", Some(Viewer), "status", "Shows what runs here", system::status),
+        get("/v1/status", Some(Viewer), "status", "Shows what runs here", system::status).answers::<Status>(),
         get("/v1/doctor", Some(Viewer), "doctor", "Looks at the data directory", system::doctor)
             .answers::<Vec<system::CheckShape>>(),
         get("/v1/whoami", Some(Viewer), "whoami", "Says who calls", system::whoami).answers::<Whoami>(),

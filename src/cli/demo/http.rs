@@ -2,8 +2,10 @@
 //! it came.
 
 use std::fmt::Write as _;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 /// What a server answered.
@@ -41,10 +43,28 @@ pub(in crate::cli) fn request(
     target: &str,
     fields: &[(&str, &str)],
 ) -> io::Result<Response> {
-    let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
+    let stream = TcpStream::connect_timeout(&to, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut message = format!("{method} {target} HTTP/1.1\r\nHost: {to}\r\nUser-Agent: kgate\r\n");
+    exchange(stream, &to.to_string(), method, target, fields)
+}
+
+/// As [`request`], through a Unix socket.
+pub(in crate::cli) fn request_unix(path: &Path, method: &str, target: &str) -> io::Result<Response> {
+    let stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    exchange(stream, "localhost", method, target, &[])
+}
+
+fn exchange(
+    mut stream: impl Read + io::Write,
+    host: &str,
+    method: &str,
+    target: &str,
+    fields: &[(&str, &str)],
+) -> io::Result<Response> {
+    let mut message = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: kgate\r\n");
     for (name, value) in fields {
         let _ = write!(message, "{name}: {value}\r\n");
     }

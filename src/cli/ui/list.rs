@@ -105,6 +105,7 @@ impl<'ui> List<'ui> {
                     Tone::Attention => built.fg(Color::DarkYellow),
                     Tone::Bad => built.fg(Color::DarkRed),
                     Tone::Faint => built.add_attribute(Attribute::Dim),
+                    Tone::Strong => built.add_attribute(Attribute::Bold),
                 }
             }));
         }

@@ -6,6 +6,7 @@
 
 mod list;
 mod narrow;
+mod screen;
 mod text;
 
 use std::borrow::Cow;
@@ -24,6 +25,7 @@ use narrow::Narrow;
 use text::{clean_lines, csv_text};
 
 pub(super) use list::List;
+pub(super) use screen::Line;
 pub(super) use text::{clean, csv_heading, csv_line, json_clean};
 
 /// The form results are printed in.
@@ -99,6 +101,7 @@ pub(super) enum Tone {
     Attention,
     Bad,
     Faint,
+    Strong,
 }
 
 impl Cell {
@@ -447,6 +450,7 @@ impl Tone {
             Self::Attention => "33",
             Self::Bad => "31",
             Self::Faint => "2",
+            Self::Strong => "1",
         }
     }
 }

@@ -124,7 +124,7 @@ impl Upstream {
             && let Some(endpoint) = pool.returning(now, nanos(ejection.lasts))
         {
             self.remake();
-            return Some(Chosen::new(endpoint, self.balance));
+            return Some(Chosen::new(endpoint));
         }
         // Relaxed: a turn taken twice in a race costs nothing.
         let turn = || self.turn.fetch_add(1, Ordering::Relaxed);
@@ -138,7 +138,7 @@ impl Upstream {
             (_, None) => pool.in_turn(turn()),
             (_, Some(tried)) => pool.another(turn(), tried),
         };
-        endpoint.map(|endpoint| Chosen::new(endpoint, self.balance))
+        endpoint.map(Chosen::new)
     }
 
     /// Says whether its servers are asked in HTTP/1.1, come what may.
@@ -168,8 +168,8 @@ impl Upstream {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner).take(answers, now)
     }
 
-    /// Returns each server as it is configured, and what is known of it.
-    pub(super) fn report(&self) -> Vec<ServerReport> {
+    /// Returns each server as it is configured, and what is known of it at `now`, monotonic nanoseconds.
+    pub(super) fn report(&self, now: u64) -> Vec<ServerReport> {
         self.servers
             .iter()
             .map(|server| {
@@ -177,7 +177,7 @@ impl Upstream {
                 ServerReport {
                     server: server.address.to_string(),
                     weight: server.weight,
-                    addresses: endpoints.iter().map(|e| (e.address.clone(), e.vitals.state())).collect(),
+                    addresses: endpoints.iter().map(|endpoint| endpoint.report(now)).collect(),
                 }
             })
             .collect()
@@ -229,14 +229,34 @@ pub struct ServerReport {
     pub server: String,
     /// Its share.
     pub weight: u32,
-    /// Its addresses, several if it is a name, and how each is.
-    pub addresses: Vec<(String, ServerState)>,
+    /// Its addresses: several if it is a name, none while that is not found.
+    pub addresses: Vec<AddressReport>,
+}
+
+/// What is known of one address of a server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AddressReport {
+    /// As it is printed.
+    pub address: String,
+    /// How it is.
+    pub state: ServerState,
+    /// Requests it is working on.
+    pub in_flight: u32,
+    /// Requests to it that failed, one after the other.
+    pub failures: u32,
+    /// When a request is sent there again, if it is [`ServerState::Ejected`].
+    pub tried_again_in: Option<Duration>,
 }
 
 impl ServerReport {
     /// Says whether it takes requests, at one of its addresses at least.
     pub fn is_up(&self) -> bool {
-        self.addresses.iter().any(|(_, state)| *state == ServerState::Up)
+        self.addresses.iter().any(|address| address.state == ServerState::Up)
+    }
+
+    /// Returns how many requests it is working on.
+    pub fn in_flight(&self) -> u32 {
+        self.addresses.iter().map(|address| address.in_flight).sum()
     }
 }
 

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use pingora::upstreams::peer::{HttpPeer, Peer};
 
-use super::ServerState;
-use crate::config::Balance;
+use super::{AddressReport, ServerState};
 
 /// Who takes requests. Made anew when a server fails, comes back or gets another address.
 #[derive(Default)]
@@ -80,6 +80,18 @@ impl Endpoint {
 
     pub(super) fn socket_address(&self) -> Option<SocketAddr> {
         self.peer._address.as_inet().copied()
+    }
+
+    /// Returns what is known of it at `now`, monotonic nanoseconds.
+    pub(super) fn report(&self, now: u64) -> AddressReport {
+        let returns_at = self.returns_at().map(|at| Duration::from_nanos(at.saturating_sub(now)));
+        AddressReport {
+            address: self.address.clone(),
+            state: self.vitals.state(),
+            in_flight: self.vitals.in_flight.load(Ordering::Relaxed),
+            failures: self.vitals.failures.load(Ordering::Relaxed),
+            tried_again_in: returns_at,
+        }
     }
 
     fn is_fit(&self) -> bool {
@@ -244,22 +256,17 @@ impl Endpoint {
 }
 
 /// A server that was chosen for a request, until that is done.
-pub(in crate::gateway) struct Chosen {
-    endpoint: Arc<Endpoint>,
-    is_counted: bool,
-}
+pub(in crate::gateway) struct Chosen(Arc<Endpoint>);
 
 impl Chosen {
-    pub(super) fn new(endpoint: Arc<Endpoint>, balance: Balance) -> Self {
-        let is_counted = balance == Balance::LeastInFlight;
-        if is_counted {
-            endpoint.vitals.in_flight.fetch_add(1, Ordering::Relaxed);
-        }
-        Self { endpoint, is_counted }
+    pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
+        // Relaxed: it orders nothing. The line travels between workers anyway, with the count of references.
+        endpoint.vitals.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(endpoint)
     }
 
     pub(in crate::gateway) fn endpoint(&self) -> Arc<Endpoint> {
-        Arc::clone(&self.endpoint)
+        Arc::clone(&self.0)
     }
 }
 
@@ -267,15 +274,13 @@ impl std::ops::Deref for Chosen {
     type Target = Endpoint;
 
     fn deref(&self) -> &Endpoint {
-        &self.endpoint
+        &self.0
     }
 }
 
 impl Drop for Chosen {
     fn drop(&mut self) {
-        if self.is_counted {
-            self.endpoint.vitals.in_flight.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.0.vitals.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

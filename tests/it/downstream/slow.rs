@@ -80,7 +80,7 @@ fn slow_clients_are_let_go_in_time_and_others_are_served() {
     if is_soak() {
         assert!(beside.1 < quiet.1 * 2 + Duration::from_millis(20), "{quiet:?} {beside:?}");
     }
-    until("all of them are let go", || gate.count("kgate_connections") == 0.0);
+    until("all of them are let go", || gate.count("kgate_connections{listener=\"127.0.0.1:0\"}") == 0.0);
     assert!(began.elapsed() < Duration::from_mins(1));
     let handshakes = gate.count("kgate_connection_faults_total{fault=\"handshake\"}");
     let silent = u32::try_from(slow.len()).unwrap();

@@ -68,8 +68,14 @@ fn promtool_finds_nothing_in_the_metrics_of_a_busy_server() {
     }
     for metric in TABLE {
         let is_there = text.contains(&format!("# TYPE {} ", metric.name));
-        let needs_more =
-            ["kgate_shadow", "kgate_upstream_errors", "kgate_leak", "kgate_config_reloads", "kgate_webhook"];
+        let needs_more = [
+            "kgate_shadow",
+            "kgate_upstream_errors",
+            "kgate_leak",
+            "kgate_config_reloads",
+            "kgate_webhook",
+            "kgate_certificate",
+        ];
         assert!(is_there || needs_more.iter().any(|name| metric.name.starts_with(name)), "{}", metric.name);
     }
 }
