@@ -15,11 +15,14 @@ One backend; every gateway has one worker, keep-alive and the same policies: a k
   quiet    kgate without an access log, and nobody who reads its metrics; `kgate` has both, and the others
            write no log
   beside   Envoy as docs/fronts/envoy.md has it, with kgate beside it: both processes
+  … tls    each of the four over TLS 1.3, HTTP/1.1, with the same certificate (P-256)
+  … h2     each of the four over TLS and HTTP/2, with h2load: 8 connections, 4 requests at once on each
 
 They are measured round by round with wrk, so that a noisy machine is noisy for all; the medians
 are compared. CPU time is what the listening process used (/proc/PID/task/*/schedstat). Latency is
-measured at half of kgate's throughput with h2load, direct to the backend and through kgate, over
-TCP and over a Unix socket. Everything started is stopped; traffic stays on this machine.
+measured with h2load: at half of kgate's throughput, direct to the backend and through kgate, over
+TCP and over a Unix socket; and of each gateway at half of its own throughput, over TCP, TLS and
+HTTP/2. What TLS costs is the throughput with it over the throughput without it. Everything started is stopped; traffic stays on this machine.
 """
 import argparse
 import hashlib
@@ -38,6 +41,9 @@ BODY = '{"ok":true,"items":[1,2,3,4,5,6,7,8,9,10],"pad":"' + "x" * 50 + '"}'
 PATH = "/v1/products"
 BACKEND, NGINX, HAPROXY, ENVOY, KGATE, SIDECAR, BESIDE, ALONE = 19000, 19102, 19112, 19122, 19132, 19142, 19152, 19162
 QUIET, ADMIN = 19172, 19182
+# Beside the port of each that speaks clear text.
+TLS = 5
+PEERS = {"nginx": NGINX, "haproxy": HAPROXY, "envoy": ENVOY, "kgate": KGATE}
 
 
 def key(i):
@@ -47,6 +53,14 @@ def key(i):
 def write(path, text):
     with open(path, "w") as f:
         f.write(text)
+
+
+def certificate(d):
+    """One key and one certificate for all; HAProxy wants both in one file."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                    "-keyout", f"{d}/key.pem", "-out", f"{d}/cert.pem"], capture_output=True, check=True)
+    write(f"{d}/both.pem", open(f"{d}/cert.pem").read() + open(f"{d}/key.pem").read())
 
 
 def backend(d):
@@ -68,7 +82,9 @@ events {{ worker_connections 8192; }}
 http {{ access_log off; keepalive_requests 100000000; keepalive_timeout 600s; include {d}/map.conf;
   limit_req_zone $consumer zone=k:32m rate=900000r/s;
   upstream b {{ server 127.0.0.1:{BACKEND}; keepalive 256; keepalive_requests 100000000; }}
-  server {{ listen 127.0.0.1:{port}; location / {{ if ($consumer = "") {{ return 401; }}
+  server {{ listen 127.0.0.1:{port}; listen 127.0.0.1:{port + TLS} ssl http2;
+    ssl_certificate {d}/cert.pem; ssl_certificate_key {d}/key.pem; ssl_protocols TLSv1.2 TLSv1.3;
+    location / {{ if ($consumer = "") {{ return 401; }}
     limit_req zone=k burst=1000000 nodelay; proxy_http_version 1.1; proxy_set_header Connection "";
     proxy_set_header Authorization ""; proxy_set_header X-Consumer-Id $consumer;
     proxy_set_header X-Consumer-Scopes "products:read,orders:write"; proxy_set_header X-Consumer-Plan pro;
@@ -93,6 +109,7 @@ backend st
   stick-table type string len 40 size 200k expire 60s store http_req_rate(1s)
 frontend auth
   bind 127.0.0.1:{port}
+  bind 127.0.0.1:{port + TLS} ssl crt {d}/both.pem alpn h2,http/1.1 ssl-min-ver TLSv1.2
   http-request set-var(txn.c) req.hdr(authorization),sha2(256),hex,map_str({d}/hap.map)
   http-request deny deny_status 401 unless {{ var(txn.c) -m found }}
   http-request track-sc0 var(txn.c) table st
@@ -130,9 +147,17 @@ def envoy(d, n, port, binary):
               filter_enforced: {pct}"""
     if not n:
         told = policies = ""
-    write(f"{d}/envoy-{port}.yaml", f"""static_resources:
-  listeners:
-  - address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
+    secured = f"""
+      transport_socket:
+        name: envoy.transport_sockets.tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          common_tls_context:
+            tls_params: {{ tls_minimum_protocol_version: TLSv1_2, tls_maximum_protocol_version: TLSv1_3 }}
+            alpn_protocols: [ h2, http/1.1 ]
+            tls_certificates: [ {{ certificate_chain: {{ filename: {d}/cert.pem }}, private_key: {{ filename: {d}/key.pem }} }} ]"""
+    listen = lambda at, tls: f"""
+  - address: {{ socket_address: {{ address: 127.0.0.1, port_value: {at} }} }}
     filter_chains:
     - filters:
       - name: envoy.filters.network.http_connection_manager
@@ -142,7 +167,10 @@ def envoy(d, n, port, binary):
           route_config: {{ virtual_hosts: [ {{ name: a, domains: ["*"], routes: [ {{ match: {{ prefix: "/" }}, route: {{ cluster: b }}{told} }} ] }} ] }}
           http_filters:{policies}
           - name: envoy.filters.http.router
-            typed_config: {{ "@type": {t}.http.router.v3.Router }}
+            typed_config: {{ "@type": {t}.http.router.v3.Router }}{tls}"""
+    both = listen(port, "") + (listen(port + TLS, secured) if n else "")
+    write(f"{d}/envoy-{port}.yaml", f"""static_resources:
+  listeners:{both}
   clusters:
   - name: b
     connect_timeout: 5s
@@ -157,12 +185,13 @@ def kgate(d, keys, binary):
     """Fills a store with `keys` keys; returns the command to serve it, a token, and keys a second."""
     write(f"{d}/kgate.toml", f"""data_dir = "{d}/data"
 [listen]
-proxy = ["127.0.0.1:{KGATE}", "unix:{d}/kgate.sock"]
+proxy = ["127.0.0.1:{KGATE}", "unix:{d}/kgate.sock", {{ address = "127.0.0.1:{KGATE + TLS}", tls = {{ certificate = "{d}/cert.pem", key = "{d}/key.pem" }} }}]
 admin = "127.0.0.1:{ADMIN}"
 [sidecar]
 listen = ["127.0.0.1:{SIDECAR}"]
 [server]
 workers = 1
+max_requests_per_connection = 1000000000
 [[key_type]]
 name = "live"
 prefix = "acme_live"
@@ -259,13 +288,13 @@ def rss_mb(pids):
     return sum(int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{p}/status").read()).group(1)) for p in pids) / 1024
 
 
-def measure(port, token, seconds, path, headers=(), also=()):
+def measure(port, token, seconds, path, headers=(), also=(), scheme="http"):
     """CPU of the process that listens on `port`, and of those that listen on the ports of `also`."""
     pids = [pid for p in (port, *also) for pid in listeners(p)]
     before = cpu_seconds(pids)
     more = [part for header in headers for part in ("-H", header)]
     out = subprocess.run(["wrk", "-t1", "-c32", f"-d{seconds}s", "-H", f"Authorization: Bearer {token}", *more,
-                          f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True).stdout
+                          f"{scheme}://127.0.0.1:{port}{path}"], capture_output=True, text=True).stdout
     used = cpu_seconds(pids) - before
     requests = int(re.search(r"(\d+) requests in", out).group(1))
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
@@ -324,13 +353,28 @@ def measure_grpc(d, token, seconds):
     return {"us": used / max(requests, 1) * 1e6, "rps": requests / seconds, "rss": rss_mb(pids), "bad": bad}
 
 
-def latency(d, base, token, rps, seconds):
+def measure_h2(port, token, seconds):
+    """As `measure`, over TLS and HTTP/2."""
+    pids = listeners(port)
+    before = cpu_seconds(pids)
+    out = subprocess.run(["h2load", "-c8", "-m4", f"-D{seconds}", "-H", f"Authorization: Bearer {token}",
+                          f"https://127.0.0.1:{port}{PATH}"], capture_output=True, text=True).stdout
+    used = cpu_seconds(pids) - before
+    if "Application protocol: h2" not in out:
+        sys.exit(f"no HTTP/2 on {port}: {out}")
+    good, bad = re.search(r"status codes: (\d+) 2xx, (.*)", out).groups()
+    requests = int(good)
+    return {"us": used / max(requests, 1) * 1e6, "rps": requests / seconds, "rss": rss_mb(pids),
+            "bad": sum(int(n) for n in re.findall(r"(\d+) [345]xx", bad))}
+
+
+def latency(d, base, token, rps, seconds, protocol=("--h1",)):
     """Latencies in microseconds, sorted, at `rps` requests a second over 8 connections."""
     log = f"{d}/h2load.log"
     if os.path.exists(log):
         os.remove(log)
     unix = base.startswith("unix:")
-    command = ["h2load", "--h1", "-c8", f"--rps={rps / 8:.1f}", f"-D{seconds}", "--log-file", log,
+    command = ["h2load", *protocol, "-c8", f"--rps={rps / 8:.1f}", f"-D{seconds}", "--log-file", log,
                "-H", f"Authorization: Bearer {token}"] + (["-B", base] if unix else [])
     subprocess.run(command + [(f"http://127.0.0.1:{KGATE}" if unix else base) + PATH], capture_output=True, check=True)
     rows = [line.split() for line in open(log)]
@@ -341,11 +385,29 @@ def added_latency(d, token, rps, seconds):
     rows = []
     for name, direct, through in (("TCP", f"http://127.0.0.1:{BACKEND}", f"http://127.0.0.1:{KGATE}"),
                                   ("Unix socket", f"unix:{d}/up.sock", f"unix:{d}/kgate.sock")):
-        at = lambda xs, q: xs[min(len(xs) - 1, int(len(xs) * q))]
         a, b = (latency(d, base, token, rps, seconds) for base in (direct, through))
         if a and b:
             rows.append({"over": name, "rps": rps, "p50_us": at(b, .5) - at(a, .5), "p99_us": at(b, .99) - at(a, .99),
                          "direct_p50_us": at(a, .5), "direct_p99_us": at(a, .99)})
+    return rows
+
+
+def at(sorted_values, quantile):
+    return sorted_values[min(len(sorted_values) - 1, int(len(sorted_values) * quantile))]
+
+
+def latencies_at_half(d, targets, medians, seconds):
+    """Of each gateway at half of its own throughput, in each way it can be spoken to."""
+    rows = []
+    for name in filter(targets.get, PEERS):
+        port, token, _ = targets[name]
+        for way, row, scheme, port, protocol in (("TCP", name, "http", port, ("--h1",)),
+                                                 ("TLS", f"{name} tls", "https", port + TLS, ("--h1",)),
+                                                 ("HTTP/2", f"{name} h2", "https", port + TLS, ())):
+            rps = medians[row]["rps"] / 2
+            found = latency(d, f"{scheme}://127.0.0.1:{port}", token, rps, seconds, protocol)
+            if found:
+                rows.append({"gateway": name, "over": way, "rps": rps, "p50_us": at(found, .5), "p99_us": at(found, .99)})
     return rows
 
 
@@ -367,9 +429,10 @@ def main():
         started.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
 
     try:
-        for port in (BACKEND, NGINX, HAPROXY, ENVOY, KGATE, SIDECAR, BESIDE, ALONE, QUIET, ADMIN):
+        for port in (BACKEND, SIDECAR, BESIDE, ALONE, QUIET, ADMIN, *PEERS.values(), *(p + TLS for p in PEERS.values())):
             if listeners(port):
                 sys.exit(f"port {port} is in use")
+        certificate(d)
         start(backend(d))
         wait_port(BACKEND)
         for name, port, make in (("nginx", NGINX, nginx), ("haproxy", HAPROXY, haproxy), ("envoy", ENVOY, envoy)):
@@ -403,12 +466,19 @@ def main():
             start(envoy_beside(d, o.envoy))
             wait_port(BESIDE)
             asks["beside"] = lambda: measure(BESIDE, token, o.seconds, PATH, also=(SIDECAR,))
+        for n in filter(targets.get, PEERS):
+            asks[f"{n} tls"] = lambda to=targets[n]: measure(to[0] + TLS, to[1], o.seconds, PATH, scheme="https")
+            if shutil.which("h2load"):
+                asks[f"{n} h2"] = lambda to=targets[n]: measure_h2(to[0] + TLS, to[1], o.seconds)
         rows = {n: [] for n in asks}
         for _ in range(o.rounds):
             for n, ask in asks.items():
                 rows[n].append(ask())
         medians = {n: {k: statistics.median(r[k] for r in rs) for k in rs[0]} for n, rs in rows.items()}
-        added = added_latency(d, token, medians["kgate"]["rps"] / 2, o.seconds) if shutil.which("h2load") else []
+        added, halves = [], []
+        if shutil.which("h2load"):
+            added = added_latency(d, token, medians["kgate"]["rps"] / 2, o.seconds)
+            halves = latencies_at_half(d, targets, medians, o.seconds)
     finally:
         for p in started:
             try:
@@ -423,7 +493,7 @@ def main():
         shutil.rmtree(d, ignore_errors=True)
 
     if o.json:
-        print(json.dumps({"gateways": medians, "added_latency": added, "keys_per_second": made}))
+        print(json.dumps({"gateways": medians, "added_latency": added, "latency_at_half": halves, "keys_per_second": made}))
         return
     for n, m in medians.items():
         note = f"  {m['bad']:.0f} BAD ANSWERS" if m["bad"] else ""
@@ -443,6 +513,15 @@ def main():
             ratio = us[what] / us[over]
             verdict = "" if bar is None else f"  bar {bar:.2f}  {'met' if ratio <= bar else 'MISSED'}"
             print(f"{label:26s} {ratio:6.2f}{verdict}")
+    kept = {n: medians[f"{n} tls"]["rps"] / medians[n]["rps"] for n in PEERS if f"{n} tls" in medians}
+    best = max((ratio for n, ratio in kept.items() if n != "kgate"), default=0)
+    for n, ratio in kept.items():
+        verdict = "" if n != "kgate" or not best else f"  bar {best * 0.9:.2f}  {'met' if ratio >= best * 0.9 else 'MISSED'}"
+        print(f"{n + ': TLS keeps':26s} {ratio:6.2f}{verdict}")
+    for n in PEERS:
+        for way in ("tls", "h2"):
+            if f"{n} {way}" in us and n != "kgate":
+                print(f"{'kgate : ' + n + ', ' + way:26s} {us['kgate ' + way] / us[n + ' ' + way]:6.2f}")
     print(f"{'key create --count':26s} {made:6.0f} keys/s  bar 30000  {'met' if made >= 30000 else 'MISSED'}")
     per_core = 1e6 / us["kgate"]
     month = 30 * 86400
@@ -451,6 +530,9 @@ def main():
     for r in added:
         print(f"added over direct, {r['over']:11s} p50 {r['p50_us']:5.0f} us  p99 {r['p99_us']:5.0f} us"
               f"  at {r['rps']:.0f} requests/s (direct: {r['direct_p50_us']:.0f}, {r['direct_p99_us']:.0f})")
+    for r in halves:
+        print(f"at half load, {r['gateway']:8s} {r['over']:7s} p50 {r['p50_us']:5.0f} us  p99 {r['p99_us']:5.0f} us"
+              f"  at {r['rps']:.0f} requests/s")
 
 
 if __name__ == "__main__":
