@@ -39,6 +39,7 @@ if [ "$purpose" != build ]; then
 fi
 if [ "$purpose" = test ]; then
   want promtool prometheus     # checks metrics and alert rules
+  want wrk wrk                 # load that notices what a process loses to another
 fi
 if [ "$purpose" = bench ]; then
   want wrk wrk

@@ -9,7 +9,7 @@ use std::time::Duration;
 use kgate::store::{Issued, NewKey, Store};
 
 use crate::fronts::free_port;
-use crate::harness::{Client, act, full_or, new_key, until};
+use crate::harness::{Client, act, full_or, is_quick, new_key, now, until};
 use crate::process::{CONFIG, Process, Site, exists, request, status};
 
 /// Ports that stay the same from one process to the next, a sidecar, and a plan whose counts can be seen.
@@ -91,6 +91,65 @@ fn an_upgrade_under_load_drops_nothing_and_nothing_is_stale() {
     let mut asks = Client::tcp(sidecar.unwrap());
     asks.send("GET /nginx HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(asks.answer().status >= 400, "the sidecar answers, too");
+}
+
+/// A client that knows nothing of kgate finds nothing to complain about while certificates, configuration and
+/// processes change under it, over TLS and in clear text.
+#[test]
+fn wrk_loses_no_request_to_upgrades_reloads_and_other_certificates() {
+    if is_quick() {
+        return;
+    }
+    let (plain, secure) = (free_port(), free_port());
+    let tls =
+        format!("{{ address = \"{secure}\", tls = {{ certificate = \"cert.pem\", key = \"key.pem\" }} }}");
+    let text = config().replace("proxy = [\"127.0.0.1:0\"]", &format!("proxy = [\"{plain}\", {tls}]"));
+    let site = Site::with(CONFIG);
+    let renew = |days: u32| {
+        let dir = site.dir.path().to_str().unwrap();
+        site.run(&["tls", "self-signed", "--force", "--expires", &format!("{days}d"), "--dir", dir]);
+    };
+    renew(30);
+    site.configure(&text);
+    let key = Site::issue(&site.store());
+    let mut serving = site.serve(&[]);
+    until("the key is known", || status(plain, &key) == 200);
+    let seconds = full_or(60, 8);
+    let loads = [format!("http://{plain}/x"), format!("https://{secure}/x")].map(|url| {
+        let mut command = Command::new("wrk");
+        command.args(["-t1", "-c4", &format!("-d{seconds}s"), "-H"]);
+        command.arg(format!("Authorization: Bearer {}", key.token.expose())).arg(url);
+        command.stdout(Stdio::piped()).spawn().expect("`tests/setup.sh test` installs it")
+    });
+    let started = now();
+    let (mut days, mut upgrades) = (31, 0);
+    while now() - started < Duration::from_secs(seconds as u64 - 2) {
+        renew(days);
+        // One change is found by looking, the other is told of.
+        site.configure(&text.replace("realm = \"acme\"", &format!("realm = \"acme {days}\"")));
+        serving.signal(rustix::process::Signal::HUP);
+        until("the new certificate is shown", || left(&serving) > (i64::from(days) - 1) * 86_400);
+        let next = site.serve(&["--upgrade"]);
+        let (ended, said) = std::mem::replace(&mut serving, next).wait();
+        assert!(ended.success() && said.contains("serves now"), "{said}");
+        (days, upgrades) = (days + 1, upgrades + 1);
+    }
+    assert!(upgrades >= 2, "{upgrades} upgrades under load");
+    for load in loads {
+        let said = String::from_utf8(load.wait_with_output().unwrap().stdout).unwrap();
+        let requests = said.lines().find_map(|line| line.trim().split_once(" requests in"));
+        let requests: u64 = requests.expect("wrk says how many").0.parse().unwrap();
+        println!("{requests} requests, {upgrades} upgrades");
+        assert!(requests > 100, "{said}");
+        assert!(!said.contains("Socket errors") && !said.contains("Non-2xx"), "{said}");
+    }
+}
+
+/// How long the certificate in force holds, in seconds.
+fn left(serving: &Process) -> i64 {
+    let (_, status) = serving.ask_admin("/status");
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    status["certificates"][0]["seconds_left"].as_i64().unwrap()
 }
 
 #[test]
