@@ -1,13 +1,17 @@
 //! The manifests of `docs/deploy/`: objects Kubernetes would take, and configurations kgate takes.
 
 use std::fs;
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
 
+use kgate::gateway::echo::Echo;
 use serde_json::Value;
 
-use crate::fronts::tool;
-use crate::harness::is_quick;
+use crate::fronts::{free_port, tool};
+use crate::harness::{Client, is_quick, until};
+use crate::process::{CONFIG, Process, Site, request};
 
 /// Prints the documents of a file as JSON and checks those of Kubernetes itself against its schemas.
 const CHECK: &str = r#"
@@ -130,6 +134,103 @@ fn the_page_on_systemd_has_a_configuration_and_units_that_go_together() {
         .expect("`tests/setup.sh test` installs it");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && !said.contains("kgate."), "{said}");
+}
+
+/// The page is followed: its configuration, and its commands in their order, but for those that change the
+/// machine itself (packages, users, systemd). Directories and ports are the test's.
+#[test]
+fn the_page_on_systemd_leads_to_a_gateway_with_tls_http2_and_two_backends() {
+    if is_quick() {
+        return;
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let backends = [0; 3].map(|_| runtime.block_on(Echo::start()).unwrap());
+    let home = tempfile::tempdir().unwrap();
+    let (port, admin) = (free_port().port(), free_port());
+    let at = |name: &str| home.path().join(name).display().to_string();
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/deploy");
+    let here = |text: String| {
+        text.replace("/etc/kgate", &at("etc"))
+            .replace("/var/lib/kgate", &at("var"))
+            .replace("0.0.0.0:443", &format!("127.0.0.1:{port}"))
+            .replace("https://localhost/", &format!("https://localhost:{port}/"))
+            .replace("127.0.0.1:8081", &admin.to_string())
+            .replace("127.0.0.1:9000", &backends[0].address().to_string())
+            .replace("127.0.0.1:9001", &backends[1].address().to_string())
+            .replace("127.0.0.1:9100", &backends[2].address().to_string())
+    };
+    let page = here(fs::read_to_string(dir.join("systemd.md")).unwrap());
+    let unit = here(fs::read_to_string(dir.join("kgate.service")).unwrap());
+    let (page, _) = page.split_once("## Change something").unwrap();
+    fs::create_dir(at("etc")).unwrap();
+    fs::write(at("etc/kgate.toml"), block(page, "toml")).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_kgate"));
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let sh = |line: &str| {
+        // Nobody becomes another user here.
+        let prelude = "set -e; chown() { :; }; runuser() { shift 3; \"$@\"; }\n";
+        let line = line.replace(" -o root -g kgate", "").replace(" -o kgate -g kgate", "");
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{prelude}{line}")]).current_dir(home.path()).env("PATH", &path);
+        let output = command.env_remove("KGATE_CONFIG").env_remove("KGATE_DATA_DIR").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {said}{}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (mut serving, mut last, mut count) = (None, String::new(), 0);
+    let mut is_fenced = false;
+    for line in page.lines() {
+        is_fenced ^= line.starts_with("```");
+        let Some(line) = line.strip_prefix("    ").filter(|_| !is_fenced) else { continue };
+        if line.contains("enable --now kgate") {
+            let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+            let mut words = start.split_whitespace();
+            assert_eq!(words.next(), Some("/usr/local/bin/kgate"));
+            let mut command = Command::new(program);
+            command.args(words);
+            serving = Some(Process::start(command).unwrap_or_else(|said| panic!("{said}")));
+        }
+        let of_machine = ["apt-get ", "make install", "useradd ", "systemctl ", "install -m 644 docs/"];
+        if of_machine.iter().any(|command| line.starts_with(command)) {
+            continue;
+        }
+        (last, count) = (sh(line), count + 1);
+    }
+    assert!(serving.is_some() && count >= 8, "{count} commands were followed");
+    assert!(last.contains(r#""target":"/v1/catalog/""#), "the catalog answers: {last}");
+    let ask = "curl -sS -w '%{http_version} %{http_code}' -H \"Authorization: Bearer $(cat key)\" --cacert";
+    let orders = sh(&format!("{ask} {} https://localhost:{port}/v1/orders/7", at("etc/tls/cert.pem")));
+    assert!(orders.contains(r#""target":"/7""#) && orders.ends_with("2 200"), "{orders}");
+    assert_eq!((backends[2].requests(), backends[0].requests() + backends[1].requests() > 0), (1, true));
+}
+
+/// systemd itself makes the socket, and starts kgate when the first client comes.
+#[test]
+fn a_client_that_comes_before_kgate_is_served_where_systemd_holds_the_socket() {
+    if is_quick() {
+        return;
+    }
+    let (proxy, admin) = (free_port(), free_port());
+    let text = CONFIG
+        .replace("proxy = [\"127.0.0.1:0\"]", &format!("proxy = [\"{proxy}\"]"))
+        .replace("admin = \"127.0.0.1:0\"", &format!("admin = \"{admin}\""));
+    let site = Site::with(&text);
+    let key = Site::issue(&site.store());
+    let mut command = Command::new("systemd-socket-activate");
+    command.args(["-l", &proxy.to_string(), "-l", &admin.to_string(), env!("CARGO_BIN_EXE_kgate")]);
+    command.arg("--config").arg(site.config_path()).arg("serve").stdin(Stdio::null());
+    let first = thread::spawn({
+        let asked = request(&key);
+        move || {
+            until("systemd listens", || TcpStream::connect(proxy).is_ok());
+            let mut client = Client::tcp(proxy);
+            client.send(asked);
+            client.answer().status
+        }
+    });
+    let process = Process::start(command).unwrap_or_else(|said| panic!("{said}"));
+    assert_eq!(first.join().unwrap(), 200);
+    assert_eq!((process.address, process.admin, process.readiness().as_str()), (proxy, admin, "ready"));
 }
 
 #[test]
