@@ -30,6 +30,8 @@ pub struct Ask<'a> {
     pub query: &'a [(&'a str, &'a str)],
     /// The body; null for none.
     pub body: Value,
+    /// The tag of the version that is to be changed; any without it.
+    pub if_match: Option<&'a str>,
     /// A name under which this may come again and is not done twice.
     pub once: Option<&'a str>,
 }
@@ -105,7 +107,7 @@ impl Acts {
             params: &params,
             query: Some(&query).filter(|query| !query.is_empty()).map(String::as_str),
             body: &body,
-            if_match: None,
+            if_match: ask.if_match.map(str::to_owned),
             request: ask.request(caller, id),
             now,
         };

@@ -50,6 +50,8 @@ pub(super) struct ListQuery {
     scope: Option<Spelled<Scope>>,
     /// Only those whose name contains this, whatever the case.
     name: Option<String>,
+    /// Only those whose token ends so: up to its last four characters.
+    ends: Option<String>,
     /// How many at most.
     #[schemars(range(min = 1, max = 500))]
     limit: Option<u64>,
@@ -366,7 +368,10 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
             call.now.since(used.get(&key.id).copied().unwrap_or(key.created_at)) >= span.0.as_duration()
         });
         let is_in_first_life = key.rotated_from.is_none() && key.rotated_to.is_none();
-        filter.matches(key, call.now) && is_unused && (!query.never_rotated || is_in_first_life)
+        filter.matches(key, call.now)
+            && is_unused
+            && (!query.never_rotated || is_in_first_life)
+            && query.ends.as_deref().is_none_or(|ends| key.hint().ends_with(ends))
     };
     let mut gather = Gather::new(limit(query.limit)?);
     let after = query.cursor.as_ref().map(|id| id.0);

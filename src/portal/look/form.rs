@@ -34,7 +34,7 @@ impl Faults {
 
     /// What an endpoint of the API says is wrong; `None` if it is nothing a form could do better.
     pub(in crate::portal) fn of(problem: &Problem) -> Option<Self> {
-        if ![400, 409, 412, 422].contains(&problem.status) {
+        if ![400, 409, 412, 422].contains(&problem.status) && problem.errors.is_empty() {
             return None;
         }
         let field = |pointer: &str| {
@@ -123,6 +123,20 @@ pub(in crate::portal) fn select(
                     option value=(value) selected[value == chosen] { (text) }
                 }
             }
+        }
+    }
+}
+
+/// A field of several lines, each of them one value.
+pub(in crate::portal) fn area(name: &str, label: &str, hint: &str, value: &str, faults: &Faults) -> Markup {
+    let fault = faults.of_field(name);
+    let hint_id = format!("{name}-hint");
+    html! {
+        div.field.is-bad[fault.is_some()] {
+            label for=(name) { (label) }
+            p.hint #(hint_id) { @if let Some(fault) = fault { span.fault { (fault) } " " } (hint) }
+            textarea #(name) name=(name) rows="3" maxlength="4096" autocapitalize="off" spellcheck="false"
+                aria-describedby=(hint_id) aria-invalid=[fault.map(|_| "true")] { (value) }
         }
     }
 }

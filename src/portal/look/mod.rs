@@ -9,6 +9,6 @@ mod frame;
 mod words;
 
 pub(super) use chart::{Bar, days, share};
-pub(super) use form::{Faults, Field, button, csrf, form, select};
+pub(super) use form::{Faults, Field, area, button, csrf, form, select};
 pub(super) use frame::{Frame, error_page};
 pub(super) use words::{Relative, amount, counted, day, span, when};

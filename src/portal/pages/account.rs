@@ -80,7 +80,7 @@ pub(super) fn end(visit: &Visit<'_>) -> Result<Answer, Problem> {
     Ok(Answer::see("/account"))
 }
 
-fn by(by: SignedInBy) -> &'static str {
+pub(super) fn by(by: SignedInBy) -> &'static str {
     match by {
         SignedInBy::Invite => "by a link",
         SignedInBy::Proxy => "by your single sign-on",
@@ -89,7 +89,7 @@ fn by(by: SignedInBy) -> &'static str {
 }
 
 /// What a browser says of itself, in two words if it is one of the usual.
-fn browser(agent: &str) -> String {
+pub(super) fn browser(agent: &str) -> String {
     let find =
         |names: &[(&str, &'static str)]| names.iter().find(|(part, _)| agent.contains(part)).map(|(_, n)| *n);
     let name = find(&[

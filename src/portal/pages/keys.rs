@@ -126,7 +126,7 @@ fn expiring(visit: &Visit<'_>, keys: &[KeyShape]) -> Markup {
 const SOON: Duration = Duration::from_hours(14 * 24);
 
 /// What a key is called, or else how it is recognised.
-fn called(key: &KeyShape) -> &str {
+pub(super) fn called(key: &KeyShape) -> &str {
     if key.name.is_empty() { &key.hint } else { &key.name }
 }
 
@@ -150,7 +150,7 @@ fn table(visit: &Visit<'_>, keys: &[KeyShape]) -> Markup {
     }
 }
 
-fn badge(key: &KeyShape) -> Markup {
+pub(super) fn badge(key: &KeyShape) -> Markup {
     let (class, text) = match key.status.0 {
         Status::Active if key.rotated_to.is_some() => ("is-warn", "being replaced"),
         Status::Active => ("is-good", "active"),
@@ -162,7 +162,7 @@ fn badge(key: &KeyShape) -> Markup {
     html! { span.badge class=(class) { (text) } }
 }
 
-fn expires(key: &KeyShape, now: Timestamp) -> Markup {
+pub(super) fn expires(key: &KeyShape, now: Timestamp) -> Markup {
     html! {
         @if key.status.0 == Status::Revoked { span.soft { "—" } }
         @else if let Some(at) = &key.expires_at { (Relative(at.0, now)) }
@@ -245,7 +245,7 @@ fn replacing(visit: &Visit<'_>, key: &KeyShape) -> Markup {
     }
 }
 
-fn details(visit: &Visit<'_>, key: &KeyShape) -> Markup {
+pub(super) fn details(visit: &Visit<'_>, key: &KeyShape) -> Markup {
     let now = visit.now;
     html! {
         dl {
@@ -266,7 +266,7 @@ fn details(visit: &Visit<'_>, key: &KeyShape) -> Markup {
     }
 }
 
-fn limits_left(limits: &[LimitLeft]) -> Markup {
+pub(super) fn limits_left(limits: &[LimitLeft]) -> Markup {
     html! {
         @if limits.is_empty() { p.soft { "This key has no limits." } }
         @else {
@@ -339,7 +339,7 @@ fn graces(visit: &Visit<'_>) -> Vec<(String, String)> {
 }
 
 /// Drawn for each form: sent again, it is not done again.
-fn once() -> Markup {
+pub(super) fn once() -> Markup {
     let token = crate::key::Token::mint(&"once".parse().expect("it is a prefix"), &mut rand::rng());
     html! { input type="hidden" name="once" value=(token.expose()); }
 }
@@ -495,7 +495,7 @@ pub(super) fn create(visit: &Visit<'_>) -> Result<Answer, Problem> {
 }
 
 /// Returns the name under which a form is sent once.
-fn named_once<'v>(visit: &'v Visit<'_>) -> Result<&'v str, Problem> {
+pub(super) fn named_once<'v>(visit: &'v Visit<'_>) -> Result<&'v str, Problem> {
     let once = visit.field("once");
     let is_good = (16..=128).contains(&once.len()) && once.bytes().all(|b| b.is_ascii_graphic());
     if is_good {
@@ -581,7 +581,7 @@ fn revoke_form(visit: &Visit<'_>, key: &KeyShape, faults: &Faults) -> Markup {
     }
 }
 
-fn last_four(key: &KeyShape) -> &str {
+pub(super) fn last_four(key: &KeyShape) -> &str {
     key.hint.rsplit('…').next().unwrap_or_default()
 }
 

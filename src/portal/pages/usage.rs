@@ -50,7 +50,7 @@ pub(super) fn charts(visit: &Visit<'_>, subject: &str, since: &str) -> Result<Ma
         return Ok(html! {
             section.card.empty {
                 h2 { "No requests yet" }
-                p { "When an application sends one with your key, you see it here within a minute." }
+                p { "When an application sends one with a key, you see it here within a minute." }
             }
         });
     }
@@ -88,12 +88,12 @@ pub(super) fn charts(visit: &Visit<'_>, subject: &str, since: &str) -> Result<Ma
     })
 }
 
-fn stat(number: u64, text: &str) -> Markup {
+pub(super) fn stat(number: u64, text: &str) -> Markup {
     html! { div.stat { b { (amount(number)) } span { (text) } } }
 }
 
 /// One bar for each stretch since then, also for those in which nothing was.
-fn bars(rows: &[UsageRow], since: Timestamp, now: Timestamp) -> Vec<Bar> {
+pub(super) fn bars(rows: &[UsageRow], since: Timestamp, now: Timestamp) -> Vec<Bar> {
     let Some(step) = rows.first().map(|row| row.step_seconds.max(1)) else { return Vec::new() };
     let by_start: HashMap<i64, &UsageRow> = rows.iter().map(|row| (row.from.0.as_secs(), row)).collect();
     let first = since.as_secs().div_euclid(step);

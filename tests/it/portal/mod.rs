@@ -1,5 +1,6 @@
 //! The portal of a running `kgate serve`: pages asked for over real sockets, and by a real browser.
 
+mod operator;
 mod pages;
 
 use std::net::SocketAddr;

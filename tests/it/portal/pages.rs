@@ -51,7 +51,7 @@ fn every_page_asks_for_who_may_see_it() {
     let (mut consumer, mut viewer) = (scene.signed_in(acme), scene.operator(Role::Viewer));
     let mut nobody = scene.nobody();
     for place in places() {
-        let path = place.path.replace("{key}", "key_01jq0000000000000000000000");
+        let path = super::operator::concrete(place.path);
         let ask = |browser: &mut super::Browser| match place.method.as_str() {
             "GET" => browser.get(&path).status,
             _ => browser.post(&path, &[]).status,
