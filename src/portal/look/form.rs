@@ -153,5 +153,5 @@ pub(in crate::portal) fn form(known: &Known, action: &str, inside: &Markup) -> M
 
 /// The button that sends a form.
 pub(in crate::portal) fn button(text: &str, class: &str) -> Markup {
-    html! { button.button class=(class) type="submit" { (text) } }
+    html! { button class={ "button " (class) } type="submit" { (text) } }
 }

@@ -106,7 +106,11 @@ fn expiring(visit: &Visit<'_>, keys: &[KeyShape]) -> Markup {
     let is_soon = |key: &&KeyShape| {
         key.status.0 == Status::Active
             && key.rotated_to.is_none()
-            && key.expires_at.is_some_and(|at| at.0 <= visit.now.plus(SOON))
+            && key.expires_at.is_some_and(|at| {
+                // Not of a key that was made to be short-lived, as long as it is young.
+                let left = at.0.since(visit.now);
+                left <= SOON && left <= at.0.since(key.created_at.0) / 3
+            })
     };
     let soon: Vec<_> = keys.iter().filter(is_soon).collect();
     html! {
@@ -159,7 +163,7 @@ pub(super) fn badge(key: &KeyShape) -> Markup {
         Status::Expired => ("", "expired"),
         Status::Revoked => ("is-bad", "revoked"),
     };
-    html! { span.badge class=(class) { (text) } }
+    html! { span class={ "badge " (class) } { (text) } }
 }
 
 pub(super) fn expires(key: &KeyShape, now: Timestamp) -> Markup {
