@@ -40,6 +40,7 @@ fi
 if [ "$purpose" = test ]; then
   want promtool prometheus     # checks metrics and alert rules
   want wrk wrk                 # load that notices what a process loses to another
+  want chromium chromium       # drives the portal as people do
 fi
 if [ "$purpose" = bench ]; then
   want wrk wrk
@@ -99,5 +100,11 @@ if [ "$purpose" = test ]; then
     echo "kgate: installing PyJWT and cryptography (PyPI) and jose (npm) into $tools" >&2
     "$tools/bin/pip" install -q --disable-pip-version-check pyjwt cryptography
     npm install --silent --no-audit --no-fund --prefix "$tools" jose
+  fi
+  # A browser driven by a program, and what finds faults in pages for those who cannot see them.
+  if [ ! -d "$tools/node_modules/axe-core" ] || ! "$tools/bin/python" -c 'import playwright' 2>/dev/null; then
+    echo "kgate: installing playwright (PyPI) and axe-core (npm) into $tools" >&2
+    "$tools/bin/pip" install -q --disable-pip-version-check playwright
+    npm install --silent --no-audit --no-fund --prefix "$tools" axe-core
   fi
 fi

@@ -1,5 +1,7 @@
 //! The portal of a running `kgate serve`: pages asked for over real sockets, and by a real browser.
 
+mod attacks;
+mod browser;
 mod operator;
 mod pages;
 

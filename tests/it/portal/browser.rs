@@ -1,0 +1,51 @@
+//! A real browser: Debian's chromium, driven by Playwright as people would, with axe-core looking on.
+//!
+//! `KGATE_PICTURES=DIR` keeps a picture of every page in two themes and at three widths.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use kgate::key::Role;
+use serde_json::{Value, json};
+
+use super::{Scene, admin_key};
+use crate::harness::is_quick;
+
+#[test]
+fn a_consumer_keeps_keys_in_a_real_browser_and_no_page_has_a_serious_fault() {
+    if is_quick() {
+        return;
+    }
+    let scene = Scene::with(
+        "title = \"Acme API\"\nsupport = \"api@acme.example\"\napi_url = \"https://api.acme.example\"\nscopes = [\"products:read\", \"products:write\"]\nmax_keys = 5\nmax_expires = \"180d\"",
+    );
+    let portal = format!("http://{}", scene.process.portal.unwrap());
+    let acme = scene.consumer("Acme <b>Corp</b>");
+    let other = scene.consumer("Other");
+    let target = Path::new(env!("CARGO_BIN_EXE_kgate")).ancestors().nth(2).unwrap();
+    let asked = json!({
+        "portal": portal,
+        "gateway": format!("http://{}/", scene.process.address),
+        "link": format!("{portal}/invite#{}", scene.invite(acme)),
+        "link_without_script": format!("{portal}/invite#{}", scene.invite(other)),
+        "admin_key": admin_key(&scene.site.store(), Role::Viewer),
+        "chromium": "/usr/bin/chromium",
+        "axe": target.join("tools/node_modules/axe-core/axe.min.js"),
+        "pictures": std::env::var("KGATE_PICTURES").ok(),
+    });
+    let mut child = Command::new(target.join("tools/bin/python"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/portal/browser.py"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("tests/setup.sh test installs it");
+    child.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
+    // What the browser saw is what the gateway now knows.
+    let status = |name: &str| scene.gateway(seen[name].as_str().unwrap());
+    assert_eq!((status("old"), status("new"), status("without_script")), (401, 200, 200));
+}
