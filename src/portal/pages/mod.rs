@@ -67,6 +67,12 @@ fn operators() -> Vec<Page> {
         post("/operator/consumers/{consumer}/invite", operator, |v| {
             consumers::done(v, consumers::Act::Invite)
         }),
+        get("/operator/consumers/{consumer}/sign-out", operator, |v| {
+            consumers::ask(v, consumers::Act::SignOut)
+        }),
+        post("/operator/consumers/{consumer}/sign-out", operator, |v| {
+            consumers::done(v, consumers::Act::SignOut)
+        }),
         get("/operator/keys", viewer, keys::list),
         post("/operator/keys", operator, keys::create),
         get("/operator/keys/new", operator, keys::new),

@@ -6,6 +6,7 @@ use kgate::store::{AuditRow, NewConsumer, Via};
 
 use super::{Browser, Scene, text, token};
 use crate::harness::{act, new_key};
+use crate::process::Site;
 
 const KEY: &str = "/operator/keys/key_01jq0000000000000000000000";
 
@@ -321,6 +322,12 @@ fn an_admin_makes_an_admin_key_and_a_link_and_signs_others_out() {
     let fields = [("csrf", csrf.as_str()), ("whose", &whose), ("session", &session)];
     assert_eq!(olga.post("/operator/access/sessions", &fields).status, 303);
     assert_eq!(consumer.get("/keys").status, 303);
+    // All of them at once, and links that are still open with them.
+    let (mut again, mut late) = (scene.signed_in(acme), scene.nobody());
+    let open = scene.invite(acme);
+    let out = format!("/operator/consumers/{acme}/sign-out");
+    led(&olga.submit(&out, &out, &[]));
+    assert_eq!((again.get("/keys").status, late.post("/invite", &[("code", &open)]).status), (303, 422));
     let admins = admin.cookie.clone().unwrap();
     let admins = admins.split_once('=').unwrap().1.split('.').next().unwrap().to_owned();
     let fields = [("csrf", csrf.as_str()), ("whose", &admins), ("session", "x")];
@@ -332,6 +339,19 @@ fn an_admin_makes_an_admin_key_and_a_link_and_signs_others_out() {
     let revoke = revoke.split('"').next().unwrap().to_owned();
     led(&admin.submit(&revoke, &revoke, &[("confirm", "Olga")]));
     assert_eq!(olga.get("/operator").status, 303);
+}
+
+#[test]
+fn of_the_configuration_no_secret_is_shown() {
+    let secret = "a-secret-of-thirty-two-characters";
+    let with = "[[upstream]]\nshared_secret_file = \"of-the-backend\"";
+    let site = Site::with(&super::config("").replace("[[upstream]]", with));
+    std::fs::write(site.dir.path().join("of-the-backend"), secret).unwrap();
+    let process = site.serve(&[]);
+    let scene = Scene { site, process };
+    let page = scene.operator(Role::Viewer).page("/operator/gateway");
+    assert!(page.contains("headers, shared secret") && page.contains("acme_live"), "{page}");
+    assert!(!page.contains(secret) && !page.contains("of-the-backend"), "{page}");
 }
 
 #[test]

@@ -165,6 +165,7 @@ pub(in crate::portal::pages) fn show(visit: &Visit<'_>) -> Result<Answer, Proble
                         @if consumer.enabled { a.button.is-bad href=(format!("{path}/disable")) { "Switch off" } }
                         @else { a.button.is-plain href=(format!("{path}/enable")) { "Switch on" } }
                         a.button.is-bad href=(url("/operator/keys/revoke", &[("consumer", &id)])) { "Revoke all keys" }
+                        @if !visit.config.listen.portal.is_empty() { a.button.is-plain href=(format!("{path}/sign-out")) { "Sign out" } }
                         a.button.is-bad href=(format!("{path}/delete")) { "Delete" }
                     }
                 }
@@ -314,6 +315,7 @@ pub(in crate::portal::pages) enum Act {
     Enable,
     Delete,
     Invite,
+    SignOut,
 }
 
 impl Act {
@@ -323,6 +325,7 @@ impl Act {
             Self::Enable => "enable",
             Self::Delete => "delete",
             Self::Invite => "invite",
+            Self::SignOut => "sign-out",
         }
     }
 }
@@ -357,6 +360,12 @@ fn ask_form(visit: &Visit<'_>, act: Act, faults: &Faults) -> Result<Answer, Prob
                 "is-bad",
             )
         }
+        Act::SignOut => (
+            "Sign the consumer out",
+            "Ends all its sessions at this portal, and withdraws its open links.".to_owned(),
+            "Sign out",
+            "is-bad",
+        ),
         Act::Invite => (
             "Invite to the portal",
             "Makes a link by which it signs in, once. Send it to them and to nobody else.".to_owned(),
@@ -406,6 +415,7 @@ pub(in crate::portal::pages) fn done(visit: &Visit<'_>, act: Act) -> Result<Answ
             visit.call::<ConsumerDeleted>("deleteConsumer", &ask).map(drop)
         }
         Act::Invite => return invite(visit, &consumer),
+        Act::SignOut => sign_out(visit, Visitor::Consumer(consumer.id.0), None),
     };
     match result {
         Ok(()) if act == Act::Delete => Ok(Answer::see(PART)),
@@ -452,7 +462,7 @@ fn invite(visit: &Visit<'_>, consumer: &ConsumerShape) -> Result<Answer, Problem
     Ok(Answer::Page(201, super::frame(visit, PART, "The link", &inside)))
 }
 
-/// Ends what a consumer or an operator is signed in with.
+/// Ends a session of a consumer or an operator, or all of them, and open links with them.
 pub(super) fn sign_out(visit: &Visit<'_>, visitor: Visitor, session: Option<String>) -> Result<(), Problem> {
     let usage = visit.book.usage(&visit.config.data_dir)?;
     let is_all = session.is_none();
@@ -467,7 +477,8 @@ pub(super) fn sign_out(visit: &Visit<'_>, visitor: Visitor, session: Option<Stri
         Visitor::Operator(id) => Subject::AdminKey(id),
     };
     if ended > 0 {
-        visit.acts.desk().store()?.note_portal(Action::PortalSignedOut { subject }, &visit.act())?;
+        let act = visit.known().caller().act(visit.now, Some(note(visit)), None);
+        visit.acts.desk().store()?.note_portal(Action::PortalSignedOut { subject }, &act)?;
     }
     Ok(())
 }
