@@ -113,7 +113,7 @@ upstream = "echo"
 
 [[route]]
 name = "anonymous"
-path = "/open/**"
+path = "/anyone/**"
 anonymous = "free"
 upstream = "echo"
 "#;
@@ -504,51 +504,51 @@ pub const CASES: &[Case] = &[
     ("one of several places", "GET", "/several/x", &["Cookie: key={good}"]),
     ("two of several places", "GET", "/several/x", &[GOOD, "Cookie: key={good}"]),
     ("a cookie and an argument", "GET", "/several/x?api_key={good}", &["Cookie: key={good}"]),
-    ("nobody where nobody need be known", "GET", "/open/x", &[]),
-    ("a key where nobody need be known", "GET", "/open/x", &[GOOD]),
-    ("a revoked key where nobody need be known", "GET", "/open/x", &["Authorization: Bearer {revoked}"]),
-    ("an unknown key where nobody need be known", "GET", "/open/x", &["Authorization: Bearer {unknown}"]),
-    ("a key elsewhere where nobody need be known", "GET", "/open/x", &["Cookie: key={good}"]),
+    ("nobody where nobody need be known", "GET", "/anyone/x", &[]),
+    ("a key where nobody need be known", "GET", "/anyone/x", &[GOOD]),
+    ("a revoked key where nobody need be known", "GET", "/anyone/x", &["Authorization: Bearer {revoked}"]),
+    ("an unknown key where nobody need be known", "GET", "/anyone/x", &["Authorization: Bearer {unknown}"]),
+    ("a key elsewhere where nobody need be known", "GET", "/anyone/x", &["Cookie: key={good}"]),
     (
         "another credential where nobody need be known",
         "GET",
-        "/open/x",
+        "/anyone/x",
         &["Authorization: Basic dXNlcjpwYXNz"],
     ),
     (
         "spoofed where nobody need be known",
         "GET",
-        "/open/x",
+        "/anyone/x",
         &["X-Consumer-Id: cust_root", "X-Key-Id: key_root", "X-Consumer-Plan: gold"],
     ),
-    ("a publishable key from its page", "GET", "/open/x", &[WEB, "Origin: https://app.example.com"]),
+    ("a publishable key from its page", "GET", "/anyone/x", &[WEB, "Origin: https://app.example.com"]),
     (
         "a publishable key, its page told by Referer",
         "GET",
-        "/open/x",
+        "/anyone/x",
         &[WEB, "Referer: https://app.example.com/cart?a=1"],
     ),
-    ("a publishable key from another page", "GET", "/open/x", &[WEB, "Origin: https://evil.example"]),
+    ("a publishable key from another page", "GET", "/anyone/x", &[WEB, "Origin: https://evil.example"]),
     (
         "a publishable key from a page with a longer name",
         "GET",
-        "/open/x",
+        "/anyone/x",
         &[WEB, "Origin: https://app.example.com.evil.example"],
     ),
     (
         "a publishable key from two pages",
         "GET",
-        "/open/x",
+        "/anyone/x",
         &[WEB, "Origin: https://app.example.com", "Origin: https://evil.example"],
     ),
     (
         "a publishable key, one page by Origin and one by Referer",
         "GET",
-        "/open/x",
+        "/anyone/x",
         &[WEB, "Origin: https://evil.example", "Referer: https://app.example.com/"],
     ),
-    ("a publishable key from no page", "GET", "/open/x", &[WEB]),
-    ("a publishable key from a page without a name", "GET", "/open/x", &[WEB, "Origin: null"]),
+    ("a publishable key from no page", "GET", "/anyone/x", &[WEB]),
+    ("a publishable key from a page without a name", "GET", "/anyone/x", &[WEB, "Origin: null"]),
     (
         "a publishable key where none belongs",
         "GET",
