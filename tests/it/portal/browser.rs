@@ -2,7 +2,7 @@
 //!
 //! `KGATE_PICTURES=DIR` keeps a picture of every page in two themes and at three widths.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -17,7 +17,7 @@ fn a_consumer_keeps_keys_in_a_real_browser_and_no_page_has_a_serious_fault() {
     if is_quick() {
         return;
     }
-    let scene = Scene::with(
+    let mut scene = Scene::with(
         "title = \"Acme API\"\nsupport = \"api@acme.example\"\napi_url = \"https://api.acme.example\"\nscopes = [\"products:read\", \"products:write\"]\nmax_keys = 5\nmax_expires = \"180d\"",
     );
     let portal = format!("http://{}", scene.process.portal.unwrap());
@@ -41,10 +41,20 @@ fn a_consumer_keeps_keys_in_a_real_browser_and_no_page_has_a_serious_fault() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("tests/setup.sh test installs it");
-    child.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+    writeln!(stdin, "{asked}").unwrap();
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    if line == "upgrade\n" {
+        let next = scene.site.serve(&["--upgrade"]);
+        assert!(std::mem::replace(&mut scene.process, next).wait().0.success());
+        writeln!(stdin).unwrap();
+        line.clear();
+        stdout.read_line(&mut line).unwrap();
+    }
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let seen: Value = serde_json::from_str(&line).unwrap();
     // What the browser saw is what the gateway now knows.
     let status = |name: &str| scene.gateway(seen[name].as_str().unwrap());
     assert_eq!((status("old"), status("new"), status("without_script")), (401, 200, 200));
