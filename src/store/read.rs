@@ -226,26 +226,7 @@ impl Store {
         consumer: ConsumerId,
         each: &mut dyn FnMut(Result<KeyRecord, StoreError>) -> bool,
     ) -> Result<(), StoreError> {
-        let from = by_consumer(consumer.as_bytes(), &[0; 16]);
-        let to = by_consumer(consumer.as_bytes(), &[0xff; 16]);
-        self.reading(
-            move |snapshot, out: &mut Out<'_, _>| {
-                let keys = snapshot.open(KEYS)?;
-                let rows = snapshot.open(KEYS_BY_CONSUMER)?;
-                for row in rows.range::<&[u8; 32]>(&from..=&to).map_err(snapshot.fail())? {
-                    let (row, _) = row.map_err(snapshot.fail())?;
-                    let id = KeyId::from_bytes(*row.value().last_chunk().expect("32 bytes have a last half"));
-                    let key = snapshot
-                        .key_in(&keys, id)
-                        .and_then(|key| key.ok_or_else(|| damaged(id, "it is missing")));
-                    if !out.push(key) {
-                        break;
-                    }
-                }
-                Ok(())
-            },
-            each,
-        )
+        self.keys_of_after(consumer, None, each)
     }
 
     /// Calls `each` with the keys made after `after` in order of creation until it returns `false`.
