@@ -46,9 +46,9 @@ pub struct KeyRecord {
     pub not_before: Option<Timestamp>,
     /// When it stops working; `None` is never.
     pub expires_at: Option<Timestamp>,
-    /// The key it replaces.
+    /// The key it replaces; once that is pruned, the one that one replaced, if any.
     pub rotated_from: Option<KeyId>,
-    /// The key that replaces it.
+    /// The key that replaces it; once that is pruned, the one that replaced that one, if any.
     pub rotated_to: Option<KeyId>,
     /// Of a successor: until when the key it replaces works.
     pub replaces_until: Option<Timestamp>,

@@ -1,8 +1,8 @@
 //! Finding records: filters for lists, and near matches for what was not found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use crate::key::{ConsumerId, KeyRecord, Scope, Status, Timestamp};
+use crate::key::{ConsumerId, KeyId, KeyRecord, Scope, Status, Timestamp};
 
 use super::write::MAX_TEXT;
 use super::{Store, StoreError};
@@ -79,6 +79,28 @@ impl Store {
             tagged.retain(|id| *id == consumer);
         }
         Ok(Some(tagged))
+    }
+
+    /// Returns what came of a key: those that replaced it, one after another, and have not ended at `now`. A
+    /// key that is not there has none; a damaged record ends the line.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn successors(&self, id: KeyId, now: Timestamp) -> Result<Vec<KeyRecord>, StoreError> {
+        let (mut live, mut seen) = (Vec::new(), HashSet::new());
+        let mut next = Some(id);
+        // A damaged store may have a circle.
+        while let Some(at) = next.filter(|at| seen.insert(*at)) {
+            let key = match self.key(at) {
+                Ok(key) => key,
+                Err(StoreError::NoSuchKey { .. } | StoreError::Damaged { .. }) => break,
+                Err(error) => return Err(error),
+            };
+            next = key.rotated_to;
+            let goes_on = !matches!(key.status(now), Status::Expired | Status::Revoked);
+            live.extend(Some(key).filter(|key| key.id != id && goes_on));
+        }
+        Ok(live)
     }
 
     /// Returns replaced keys that have not ended at `now`, of one consumer or all, the first to end first; of the

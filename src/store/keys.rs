@@ -366,7 +366,7 @@ impl Store {
     }
 
     /// Removes the keys revoked before `revoked_before`; their digests and reasons stay in the audit
-    /// log. Calls `each` after every commit. `Break` ends it early.
+    /// log. What they replaced and what replaced them then name each other. Calls `each` after every commit. `Break` ends it early.
     ///
     /// # Errors
     /// Those of the store as a whole; what `each` was told stays done.
@@ -576,6 +576,7 @@ fn prune_batch(
             continue;
         }
         writer.remove_key(&key)?;
+        join_neighbours(writer, &key)?;
         keys.push(PrunedKey { id: key.id, digest: key.digest, revoked_at: at, reason });
     }
     let removed = keys.iter().map(|key| key.id).collect();
@@ -583,6 +584,26 @@ fn prune_batch(
         writer.log(act, Action::KeysPruned { keys })?;
     }
     Ok(removed)
+}
+
+/// Has the keys before and after one that is gone name each other. A line of keys is counted under its first
+/// one, which only they lead to, and whoever looks for what came of a leaked key follows them.
+fn join_neighbours(writer: &mut Writer<'_>, gone: &KeyRecord) -> Result<(), StoreError> {
+    let mut change = |id: Option<KeyId>, edit: &dyn Fn(&mut KeyRecord)| {
+        let before = match id.map(|id| writer.key_if_any(id)).transpose() {
+            Ok(before) => before.flatten(),
+            // Nobody can tell what it says; it is refused and told of elsewhere.
+            Err(StoreError::Damaged { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(mut record) = before else { return Ok(()) };
+        edit(&mut record);
+        writer.put_key(&record)
+    };
+    let (before, after) = (gone.rotated_from, gone.rotated_to);
+    // Without another to name it, a neighbour goes on naming the one that is gone.
+    change(before.filter(|_| after.is_some()), &|key| key.rotated_to = after)?;
+    change(after.filter(|_| before.is_some()), &|key| key.rotated_from = before)
 }
 
 #[cfg(test)]
@@ -822,5 +843,58 @@ mod tests {
         let kept =
             PrunedKey { id: old.id, digest: old.digest, revoked_at: now(), reason: RevokeReason::Leak };
         assert_eq!(row.action, Action::KeysPruned { keys: vec![kept] });
+    }
+
+    /// First, second, third and fourth, each replaced by the next. Whatever of them is pruned, in whatever order, the
+    /// fourth leads to the first, and the first that is left to the fourth.
+    #[test]
+    fn a_line_hangs_together_whatever_of_it_is_pruned() {
+        for order in [[0, 1, 2], [1, 0, 2], [2, 1, 0], [1, 2, 0]] {
+            let (_dir, store) = testing::store();
+            let acme = consumer(&store, "Acme");
+            let mut line = vec![key(&store, acme.id).record.id];
+            for hour in 1..4 {
+                let at = now().plus(HOUR * hour);
+                line.push(rotate(&store, line[line.len() - 1], HOUR * 100, at).unwrap().new.record.id);
+            }
+            for (number, pruned) in order.into_iter().enumerate() {
+                let at = now().plus(HOUR * (10 + u32::try_from(number).unwrap()));
+                store.revoke(line[pruned], RevokeReason::Leak, &act_at(at)).unwrap();
+                store.prune(at.plus(HOUR), &act_at(at), &mut |_| ControlFlow::Continue(())).unwrap();
+                let left: Vec<KeyId> = line.iter().copied().filter(|id| store.key(*id).is_ok()).collect();
+                assert_eq!(left.len(), 3 - number, "{order:?}");
+                for pair in left.windows(2) {
+                    assert_eq!(store.key(pair[0]).unwrap().rotated_to, Some(pair[1]), "{order:?}");
+                    assert_eq!(store.key(pair[1]).unwrap().rotated_from, Some(pair[0]), "{order:?}");
+                }
+                let came_of = store.successors(left[0], at).unwrap();
+                assert_eq!(came_of.iter().map(|key| key.id).collect::<Vec<_>>(), left[1..], "{order:?}");
+            }
+            assert_eq!(
+                store.key(line[3]).unwrap().rotated_from,
+                Some(line[0]),
+                "{order:?}: by its first name"
+            );
+        }
+    }
+
+    #[test]
+    fn what_came_of_a_key_is_what_works_of_those_that_replaced_it() {
+        let (_dir, store) = testing::store();
+        let acme = consumer(&store, "Acme");
+        let first = key(&store, acme.id).record.id;
+        let next =
+            |id, hour| rotate(&store, id, Duration::ZERO, now().plus(HOUR * hour)).unwrap().new.record.id;
+        let second = next(first, 1);
+        let third = next(second, 2);
+        let ids = |id, at| store.successors(id, at).unwrap().iter().map(|key| key.id).collect::<Vec<_>>();
+        let at = now().plus(HOUR * 3);
+        assert_eq!(ids(first, at), [third], "the second ended when it was rotated");
+        assert!(ids(third, at).is_empty());
+        store.disable_key(third, &act_at(at)).unwrap();
+        assert_eq!(ids(first, at), [third], "it may be switched on again");
+        store.revoke(third, RevokeReason::Leak, &act_at(at)).unwrap();
+        assert!(ids(first, at).is_empty());
+        assert!(ids(KeyId::from_bytes([1; 16]), at).is_empty(), "who is not there has none");
     }
 }

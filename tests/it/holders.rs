@@ -164,6 +164,43 @@ fn a_successor_goes_on_with_what_was_spent() {
     assert_eq!(spend(&process, &new, 2), [429; 2]);
 }
 
+/// A count is kept under the name of a line's first key: also when that and the next are gone for good, and whoever
+/// starts has only the last to go by.
+#[test]
+fn a_line_goes_on_with_what_was_spent_when_its_first_keys_are_pruned_and_kgate_starts_anew() {
+    let config = CONFIG.replace(
+        "[{ name = \"burst\", rate = \"1000000/s\" }]",
+        "[{ name = \"month\", quota = \"20/month\" }]",
+    );
+    let site = Site::with(&config);
+    let store = site.store();
+    let first = key(&store, |_| {});
+    let process = site.serve(&[]);
+    let spend = |process: &Process, key: &Issued, times: usize| {
+        (0..times).map(|_| process.status(key)).collect::<Vec<_>>()
+    };
+    assert_eq!(spend(&process, &first, 5), [200; 5]);
+    let rotate = |key: &Issued| {
+        let grace = Rotation { grace: Duration::from_hours(1), expires_at: None };
+        store.rotate(key.record.id, grace, &Peppers::default(), &act_now(), &mut rand::rng()).unwrap().new
+    };
+    let second = rotate(&first);
+    let third = rotate(&second);
+    assert_eq!(spend(&process, &third, 3), [200; 3]);
+    for gone in [&first, &second] {
+        store.revoke(gone.record.id, RevokeReason::Rotation, &act_now()).unwrap();
+        let later = wall().plus(Duration::from_mins(1));
+        store.prune(later, &act_now(), &mut |_| std::ops::ControlFlow::Continue(())).unwrap();
+        assert_eq!(spend(&process, &third, 1), [200]);
+        process.signal(Signal::HUP);
+    }
+    process.signal(Signal::TERM);
+    process.wait();
+    let process = site.serve(&[]);
+    assert_eq!(spend(&process, &third, 12), [vec![200; 10], vec![429; 2]].concat());
+    assert_eq!(store.key(third.record.id).unwrap().rotated_from, Some(first.record.id));
+}
+
 #[test]
 fn an_answer_says_when_its_key_ends_in_its_last_week_and_once_it_was_rotated() {
     let site = site();

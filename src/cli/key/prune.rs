@@ -23,7 +23,8 @@ pub(in crate::cli) const PRUNED: &[Field] = &[
 
 /// Remove keys that were revoked long ago
 ///
-/// Their digests and the reasons of their revocation stay in the audit log.
+/// Their digests and the reasons of their revocation stay in the audit log. Of keys that replaced one another,
+/// those on either side of one that is removed then name each other, and go on with the same counts.
 #[derive(Args)]
 pub(in crate::cli) struct Prune {
     /// Those revoked before this: 1y ago, a date, or an RFC 3339 time
