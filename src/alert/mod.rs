@@ -19,7 +19,7 @@ use crate::store::StoreError;
 pub use reported::{Label, Verdict};
 
 use keys::KeyLists;
-use reported::Reported;
+use reported::{Acted, Reported};
 use seen::Seen;
 
 /// Who reports.
@@ -53,6 +53,8 @@ pub struct Outcome {
     pub ended: usize,
     /// Keys that were only switched off, or only reported: the audit log says of no revocation.
     pub spared: Vec<KeyId>,
+    /// Keys that replaced reported ones, and have not ended: whoever found a key may have rotated it.
+    pub successors: Vec<KeyId>,
     /// Whether the same alert was dealt with before, so that nothing was done.
     pub repeated: bool,
 }
@@ -136,9 +138,10 @@ impl Alerts {
             return Err(AlertError::Replayed);
         }
         let reported = Reported::parse(alert.body)?;
-        let (verdicts, ended, spared) = reported.act(config, alert.source, !repeated, now)?;
+        let Acted { verdicts, ended, spared, successors } =
+            reported.act(config, alert.source, !repeated, now)?;
         self.seen().insert(proof);
-        Ok(Outcome { verdicts, ended, spared, repeated })
+        Ok(Outcome { verdicts, ended, spared, successors, repeated })
     }
 
     fn check_public(

@@ -67,39 +67,42 @@ impl Reported {
         Ok(Self(raw.into_iter().map(One::from).collect()))
     }
 
-    /// Looks the tokens up and ends what is live and secret, if `may_act`. Returns a verdict for each, how many
-    /// keys were ended, and which were seen and not revoked, since the configuration says so.
+    /// Looks the tokens up and ends what is live and secret, if `may_act`.
     pub(super) fn act(
         &self,
         config: &Config,
         source: Source,
         may_act: bool,
         now: Timestamp,
-    ) -> Result<(Vec<Verdict>, usize, Vec<KeyId>), AlertError> {
-        let mut verdicts = Vec::with_capacity(self.0.len());
+    ) -> Result<Acted, AlertError> {
+        let mut acted = Acted::default();
         let mut live: Vec<(KeyId, String)> = Vec::new();
         let store = Store::open(&config.data_dir, Access::Read, &Options::default())?;
         for one in &self.0 {
             let found = one.look_up(config, &store, now)?;
             let label = if found.is_some() { Label::TruePositive } else { Label::FalsePositive };
-            if let Some(Found { id, must_end: true }) = found {
-                live.push((id, one.note(source)));
+            if let Some(Found { id, is_secret: true, works }) = found {
+                // Also of a key that ended before: whoever found it may have rotated it.
+                acted.successors.extend(store.successors(id, now)?.iter().map(|key| key.id));
+                live.extend(works.then(|| (id, one.note(source))));
             }
-            verdicts.push(Verdict { digest: one.digest(), token_type: one.token_type.clone(), label });
+            acted.verdicts.push(Verdict { digest: one.digest(), token_type: one.token_type.clone(), label });
         }
         store.close()?;
+        acted.successors.sort_unstable();
+        acted.successors.dedup();
         live.sort();
         live.dedup_by_key(|(id, _)| *id);
         let end = match config.leaks.on_alert {
             OnAlert::Revoke => End::Revoke(RevokeReason::Leak),
             OnAlert::Disable => End::Disable,
             OnAlert::Report => {
-                let seen = live.into_iter().map(|(id, _)| id).filter(|_| may_act);
-                return Ok((verdicts, 0, seen.collect()));
+                acted.spared = live.into_iter().map(|(id, _)| id).filter(|_| may_act).collect();
+                return Ok(acted);
             }
         };
         if live.is_empty() || !may_act {
-            return Ok((verdicts, 0, Vec::new()));
+            return Ok(acted);
         }
         // Opened to write only when there is something to write: others wait for the lock meanwhile.
         let store = Store::open(&config.data_dir, Access::Write, &Options::default())?;
@@ -112,16 +115,31 @@ impl Reported {
         let ended = store.end_noted(&live, end, &act)?;
         store.close()?;
         let changed = ended.iter().filter(|e| e.result.as_ref().is_ok_and(|outcome| outcome.changed));
-        let spared = changed.clone().filter(|_| end == End::Disable).map(|e| e.id);
-        Ok((verdicts, changed.clone().count(), spared.collect()))
+        acted.spared = changed.clone().filter(|_| end == End::Disable).map(|e| e.id).collect();
+        acted.ended = changed.count();
+        Ok(acted)
     }
+}
+
+/// What came of the tokens of an alert.
+#[derive(Default)]
+pub(super) struct Acted {
+    /// What to say of each, in order.
+    pub(super) verdicts: Vec<Verdict>,
+    /// How many keys were ended.
+    pub(super) ended: usize,
+    /// Which were seen and not revoked, since the configuration says so.
+    pub(super) spared: Vec<KeyId>,
+    /// What replaced them and works.
+    pub(super) successors: Vec<KeyId>,
 }
 
 /// A reported token that is a key.
 struct Found {
     id: KeyId,
-    /// It is secret, and works or will.
-    must_end: bool,
+    is_secret: bool,
+    /// It does now, or will.
+    works: bool,
 }
 
 impl One {
@@ -142,7 +160,7 @@ impl One {
             // A type that is no longer declared is taken for secret: its prefix said so above.
             let kind = config.key_types.by_name(&key.key_type).map_or(Kind::Secret, |(_, t)| t.kind);
             let works = matches!(key.status(now), Status::Active | Status::Scheduled);
-            return Ok(Some(Found { id: key.id, must_end: kind == Kind::Secret && works }));
+            return Ok(Some(Found { id: key.id, is_secret: kind == Kind::Secret, works }));
         }
         Ok(None)
     }

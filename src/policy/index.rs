@@ -222,6 +222,28 @@ impl Index {
         lock(&self.shared.lines).first(entry.id)
     }
 
+    /// Returns for each of `firsts` the keys that are counted under its name and work at `now`, the oldest first.
+    /// Looks at every key: some 10 ms for a million.
+    pub fn lines(&self, firsts: &HashSet<KeyId>, now: Timestamp) -> HashMap<KeyId, Vec<KeyId>> {
+        let lines = lock(&self.shared.lines);
+        let mut found: HashMap<KeyId, Vec<(bool, KeyId)>> = HashMap::new();
+        for entry in self.entries() {
+            let first = lines.first(entry.id);
+            let works = entry.standing() == Standing::Enabled
+                && entry.not_before(now).is_none()
+                && entry.expires_at().is_none_or(|at| now < at);
+            if works && firsts.contains(&first) {
+                found.entry(first).or_default().push((!entry.is_replaced(), entry.id));
+            }
+        }
+        // Identifiers sort by time, but for those of one millisecond: the newest is what nothing replaced.
+        let sorted = |mut line: Vec<(bool, KeyId)>| {
+            line.sort_unstable();
+            line.into_iter().map(|(_, id)| id).collect()
+        };
+        found.into_iter().map(|(first, line)| (first, sorted(line))).collect()
+    }
+
     /// Finds a key by its id, looking at every one.
     pub(super) fn named(&self, id: KeyId) -> Option<&KeyEntry> {
         self.keys.iter().find(|entry| entry.id == id && entry.standing() != Standing::Damaged)

@@ -62,6 +62,7 @@ impl Taker {
             tokens: outcome.verdicts.len(),
             ended: outcome.ended,
             spared: outcome.spared.clone(),
+            successors: outcome.successors.clone(),
             repeated: outcome.repeated,
         };
         self.core.note(&notice);

@@ -94,6 +94,8 @@ pub enum Notice {
         ended: usize,
         /// Keys that were only switched off, or only reported.
         spared: Vec<KeyId>,
+        /// Keys that replaced reported ones, and have not ended.
+        successors: Vec<KeyId>,
         /// Whether it was dealt with before.
         repeated: bool,
     },
@@ -201,14 +203,24 @@ impl fmt::Display for Notice {
             Self::ReloadFailed(text) => {
                 write!(f, "error: configuration not reloaded, the old one stays in force\n{}", text.trim_end())
             }
-            Self::Alert { source, tokens, ended, repeated, spared: _ } => {
+            Self::Alert { source, tokens, ended, repeated, successors, spared: _ } => {
                 let again = if *repeated { ", as it did before" } else { "" };
                 write!(
                     f,
                     "{source} reported {} as leaked{again}: {} ended",
                     counted(*tokens, "token"),
                     counted(*ended, "key")
-                )
+                )?;
+                let Some(newest) = successors.last() else { return Ok(()) };
+                write!(
+                    f,
+                    "\nwarning: {newest} replaced one of them and still works: `kgate audit --key {newest}` says who \
+                     did that, and from where"
+                )?;
+                match successors.len() {
+                    1 => Ok(()),
+                    more => write!(f, "; so do {} before it", counted(more - 1, "key")),
+                }
             }
             Self::AlertRefused { source, problem } => {
                 write!(f, "warning: an alert from {source} was refused: {problem}")

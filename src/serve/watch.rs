@@ -4,17 +4,18 @@
 //!
 //! One thread, which may wait for other processes; nobody waits for it.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Notice;
 use crate::config::{EventKind, Webhook};
-use crate::key::{KeyRecord, QuotaSubject, RevokeReason, State, Timestamp};
+use crate::key::{KeyId, KeyRecord, QuotaSubject, RevokeReason, State, Timestamp};
 use crate::policy::Spent;
 use crate::store::{Access, Action, AuditHead, AuditRow, Options, Revision, Store, StoreError, Told, Usage};
 use crate::tell::{Courier, Event, event_id};
@@ -73,6 +74,8 @@ struct Seen {
     is_news: bool,
     heads_at: Option<Timestamp>,
     quotas_at: Option<Timestamp>,
+    /// The marks of quotas that were told and are as much used up still.
+    quotas_told: HashSet<String>,
     expiries_at: Option<Timestamp>,
 }
 
@@ -118,7 +121,7 @@ impl Watch {
 
     /// Takes what was said, if somebody is to be told of it.
     pub(super) fn note(&self, notice: &Notice) {
-        if let Notice::Alert { source, spared, ended, .. } = notice
+        if let Notice::Alert { source, spared, ended, successors, .. } = notice
             && !spared.is_empty()
             && self.wants(EventKind::KeyLeaked)
         {
@@ -127,11 +130,12 @@ impl Watch {
                 kind: EventKind::KeyLeaked,
                 at: wall(),
                 data: json!({
-                    "key_ids": spared.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                    "key_ids": texts(spared),
                     "reason": if *ended > 0 { "disabled" } else { "reported" },
                     "actor": source,
                     "note": null,
                     "audit_row": null,
+                    "successors": texts(successors),
                 }),
                 mark: None,
             };
@@ -219,13 +223,28 @@ impl Watch {
         }
         if self.wants(EventKind::QuotaReached) && is_due(seen.quotas_at, QUOTAS, now) {
             seen.quotas_at = Some(now);
-            let spent = self.verifier.spent(PERCENT);
-            self.post(&spent.iter().map(|spent| quota_event(spent, now)).collect::<Vec<_>>(), None)?;
+            self.tell_quotas(seen, now)?;
         }
         if self.wants(EventKind::KeyExpiring) && is_due(seen.expiries_at, EXPIRIES, now) {
             self.tell_expiries(now)?;
             seen.expiries_at = Some(now);
         }
+        Ok(())
+    }
+
+    /// Tells of quotas that became used up since the last look: the file is not written for those told before.
+    fn tell_quotas(&self, seen: &mut Seen, now: Timestamp) -> Result<(), StoreError> {
+        let spent = self.verifier.spent(PERCENT);
+        let marks: HashSet<String> = spent.iter().map(quota_mark).collect();
+        let mut news: Vec<&Spent> =
+            spent.iter().filter(|spent| !seen.quotas_told.contains(&quota_mark(spent))).collect();
+        // Keys that replaced one another have one count, and each of them shows it.
+        news.sort_by_key(|spent| quota_mark(spent));
+        news.dedup_by_key(|spent| quota_mark(spent));
+        let lines = self.verifier.lines(&news.iter().filter_map(|spent| key_of(spent)).collect());
+        let events: Vec<Event> = news.iter().map(|spent| quota_event(spent, &lines, now)).collect();
+        self.post(&events, None)?;
+        seen.quotas_told = marks;
         Ok(())
     }
 
@@ -251,9 +270,10 @@ impl Watch {
                 rows.push(row);
                 rows.len() < ROWS
             })?;
-            drop(store);
             let Some(last) = rows.last().map(|row| row.number) else { return Ok(()) };
-            let events: Vec<Event> = rows.iter().filter_map(audit_event).collect();
+            let events = rows.iter().filter_map(|row| audit_event(row, &store, now).transpose());
+            let events = events.collect::<Result<Vec<Event>, StoreError>>()?;
+            drop(store);
             let is_late = self.post(&events, Some(Told { from: cursor, to: last }))?;
             // Another process told of them: it knows how far.
             seen.cursor = if is_late { None } else { Some(last) };
@@ -314,29 +334,39 @@ fn is_due(last: Option<Timestamp>, every: Duration, now: Timestamp) -> bool {
     last.is_none_or(|last| now.since(last) >= every)
 }
 
-/// What of a row others are told.
-fn audit_event(row: &AuditRow) -> Option<Event> {
+fn texts(ids: &[KeyId]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
+}
+
+/// What of a row others are told. Names what came of its keys and goes on: whoever found a leaked key may have
+/// rotated it.
+fn audit_event(row: &AuditRow, store: &Store, now: Timestamp) -> Result<Option<Event>, StoreError> {
     let (keys, reason) = match &row.action {
         Action::KeysRevoked { ids, reason } => (ids.clone(), reason.as_str()),
         Action::ConsumerDeleted { revoked, .. } if !revoked.is_empty() => {
             (revoked.clone(), "consumer_deleted")
         }
         Action::KeyRotated { id, until: None, .. } => (vec![*id], "rotated"),
-        _ => return None,
+        _ => return Ok(None),
     };
+    let mut successors = Vec::new();
+    for key in &keys {
+        successors.extend(store.successors(*key, now)?.iter().map(|key| key.id));
+    }
     let is_leak = matches!(row.action, Action::KeysRevoked { reason: RevokeReason::Leak, .. });
-    Some(Event {
+    Ok(Some(Event {
         kind: if is_leak { EventKind::KeyLeaked } else { EventKind::KeyRevoked },
         at: row.at,
         data: json!({
-            "key_ids": keys.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "key_ids": texts(&keys),
             "reason": reason,
             "actor": row.actor.user,
             "note": row.note,
             "audit_row": row.number,
+            "successors": texts(&successors),
         }),
         mark: None,
-    })
+    }))
 }
 
 /// What is told of a key that will expire and has no successor.
@@ -362,27 +392,52 @@ fn expiry_event(key: &KeyRecord, now: Timestamp) -> Option<Event> {
     })
 }
 
-fn quota_event(spent: &Spent, now: Timestamp) -> Event {
+/// Says what is told once of a quota: whose, which, in which window, and how much of it is used.
+fn quota_mark(spent: &Spent) -> String {
     let window = &spent.window;
-    let allowed = window.quota.count();
-    let percent = if spent.used >= allowed { 100 } else { PERCENT };
-    let (subject, of): (&str, String) = match &window.subject {
-        QuotaSubject::Key(id) => ("key_id", id.to_string()),
-        QuotaSubject::Consumer(id) => ("consumer_id", id.to_string()),
-        QuotaSubject::Route(name) => ("route", name.to_string()),
+    let of: &dyn std::fmt::Display = match &window.subject {
+        QuotaSubject::Key(id) => id,
+        QuotaSubject::Consumer(id) => id,
+        QuotaSubject::Route(name) => name,
     };
+    let resets = window.quota.window().ends(window.number);
+    format!("quota {of} {} {} {}", window.name, resets.as_millis(), percent(spent))
+}
+
+fn percent(spent: &Spent) -> u64 {
+    if spent.used >= spent.window.quota.count() { 100 } else { PERCENT }
+}
+
+fn key_of(spent: &Spent) -> Option<KeyId> {
+    match spent.window.subject {
+        QuotaSubject::Key(id) => Some(id),
+        QuotaSubject::Consumer(_) | QuotaSubject::Route(_) => None,
+    }
+}
+
+/// `lines` are the keys that work, by the first of those that replaced one another.
+fn quota_event(spent: &Spent, lines: &HashMap<KeyId, Vec<KeyId>>, now: Timestamp) -> Event {
+    let window = &spent.window;
     let resets = window.quota.window().ends(window.number);
     let mut data = json!({
         "limit": &*window.name,
-        "percent": percent,
+        "percent": percent(spent),
         "used": spent.used,
-        "allowed": allowed,
+        "allowed": window.quota.count(),
         "resets_at": resets.to_string(),
     });
-    let mark = format!("quota {of} {} {} {percent}", window.name, resets.as_millis());
-    data[subject] = Value::String(of);
+    match &window.subject {
+        QuotaSubject::Key(first) => {
+            let line = lines.get(first).map_or(&[][..], Vec::as_slice);
+            // The newest is what its holder uses, or will.
+            data["key_id"] = line.last().unwrap_or(first).to_string().into();
+            data["key_ids"] = texts(line).into();
+        }
+        QuotaSubject::Consumer(id) => data["consumer_id"] = id.to_string().into(),
+        QuotaSubject::Route(name) => data["route"] = name.to_string().into(),
+    }
     let until = resets.plus(Duration::from_hours(24));
-    Event { kind: EventKind::QuotaReached, at: now, data, mark: Some((mark, until)) }
+    Event { kind: EventKind::QuotaReached, at: now, data, mark: Some((quota_mark(spent), until)) }
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
@@ -395,8 +450,12 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
-    use crate::key::{Quota, QuotaWindow};
+    use crate::key::{Metadata, Networks, Peppers, Quota, QuotaWindow, Scopes};
+    use crate::policy::{Attributes, Decision, Fields};
+    use crate::store::{Act, Actor, NewConsumer, NewKey, Rotation, USAGE_FILE, Via};
 
     #[test]
     fn of_a_quota_eighty_and_a_hundred_percent_are_told_once_each() {
@@ -408,11 +467,130 @@ mod tests {
                 quota,
                 number: 20_000,
             };
-            quota_event(&Spent { window, used }, Timestamp::from_secs(1))
+            quota_event(&Spent { window, used }, &HashMap::new(), Timestamp::from_secs(1))
         };
         assert_eq!((&event(80).data["percent"], &event(99).data["percent"]), (&80.into(), &80.into()));
         assert_eq!(event(80).mark, event(99).mark);
         assert_eq!((&event(100).data["percent"], &event(100).data["route"]), (&100.into(), &"all".into()));
         assert_ne!(event(100).mark, event(99).mark);
+    }
+
+    const CONFIG: &str = r#"
+data_dir = "data"
+[server]
+default_plan = "free"
+[[key_type]]
+name = "live"
+prefix = "acme_live"
+[plans.free]
+limits = [{ name = "month", quota = "10/month" }]
+[[upstream]]
+name = "echo"
+servers = ["127.0.0.1:1"]
+[[route]]
+name = "all"
+path = "/**"
+upstream = "echo"
+[[webhook]]
+name = "ops"
+url = "https://hooks.example.com/"
+secret_file = "secret"
+"#;
+
+    struct Bearer(String);
+
+    impl Fields for Bearer {
+        fn each_value<'s>(&'s self, name: &str, visit: &mut dyn FnMut(&'s [u8])) {
+            if name == "authorization" {
+                visit(self.0.as_bytes());
+            }
+        }
+    }
+
+    /// What waits for the receiver, and the header of the file, which every commit changes.
+    fn outbox(data: &Path) -> (Vec<Value>, Vec<u8>) {
+        let usage = Usage::open(data, Access::Read, &Options::default()).unwrap();
+        let due = usage.due("ops", wall(), 100).unwrap();
+        let data_of = |body: &[u8]| serde_json::from_slice::<Value>(body).unwrap()["data"].clone();
+        let events = due.events.iter().map(|waiting| data_of(&waiting.event.body)).collect();
+        (events, std::fs::read(data.join(USAGE_FILE)).unwrap()[..320].to_vec())
+    }
+
+    /// A used-up quota stays so until its window ends: that is no reason to write a file every five seconds, which
+    /// makes other processes drop what they have read of it.
+    #[test]
+    fn a_quota_is_written_once_and_names_the_key_that_is_used() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("secret"), "x".repeat(32)).unwrap();
+        std::fs::write(dir.path().join("kgate.toml"), CONFIG).unwrap();
+        let config = crate::config::Config::read(&dir.path().join("kgate.toml")).unwrap().config;
+        let data = config.data_dir.clone();
+        let actor = Actor { user: "test".into(), via: Via::Library };
+        let act = Act { actor, at: wall(), note: None, request: None };
+        let (options, peppers) = (Options::default(), Peppers::default());
+        let store = Store::create(&data, &options, &act, &mut rand::rng()).unwrap();
+        let acme = NewConsumer { name: "Acme".into(), ..NewConsumer::default() };
+        let consumer = store.create_consumer(&acme, &act, &mut rand::rng()).unwrap().id;
+        let new = NewKey {
+            consumer,
+            name: String::new(),
+            key_type: "live".into(),
+            prefix: "acme_live".parse().unwrap(),
+            scopes: Scopes::default(),
+            plan: None,
+            networks: Networks::default(),
+            metadata: Metadata::new(),
+            not_before: None,
+            expires_at: None,
+        };
+        let first = store.issue(&new, &peppers, &act, &mut rand::rng()).unwrap().record.id;
+        let rotate = |id, grace| {
+            let rotation = Rotation { grace, expires_at: None };
+            store.rotate(id, rotation, &peppers, &act, &mut rand::rng()).unwrap().new
+        };
+        let second = rotate(first, Duration::ZERO).record.id;
+        let third = rotate(second, Duration::from_hours(1));
+        let newest = third.record.id;
+        drop(store);
+
+        let verifier =
+            Verifier::open(&data, Arc::clone(&config.rules), crate::verify::Options::default()).unwrap();
+        let watch = Watch::new(&data, &verifier, &config.webhooks, Vec::new(), Arc::new(|_: &Notice| {}));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let spend = |times: usize| {
+            let fields = Bearer(format!("Bearer {}", third.token.expose()));
+            let request = Attributes {
+                method: "GET",
+                host: "a",
+                target: b"/x",
+                client: None,
+                certificate: &[],
+                fields: &fields,
+            };
+            for _ in 0..times {
+                let decision = runtime.block_on(verifier.verify(&request)).unwrap();
+                assert!(matches!(decision, Decision::Allow(_)));
+            }
+        };
+        let mut seen = Seen::default();
+        spend(9);
+        watch.tell_quotas(&mut seen, wall()).unwrap();
+        let (events, header) = outbox(&data);
+        assert_eq!((events.len(), &events[0]["percent"]), (1, &json!(80)));
+        assert_eq!(events[0]["key_id"], newest.to_string(), "not {first}, under whose name it is counted");
+        assert_eq!(events[0]["key_ids"], json!([second.to_string(), newest.to_string()]), "those that work");
+        for _ in 0..3 {
+            watch.tell_quotas(&mut seen, wall()).unwrap();
+        }
+        assert!(outbox(&data).1 == header, "nothing was written");
+        spend(1);
+        watch.tell_quotas(&mut seen, wall()).unwrap();
+        let (events, header) = outbox(&data);
+        assert_eq!((events.len(), &events[1]["percent"]), (2, &json!(100)));
+        // Another process may have told of it: the mark in the file decides.
+        watch.tell_quotas(&mut Seen::default(), wall()).unwrap();
+        let (events, after) = outbox(&data);
+        assert_eq!(events.len(), 2);
+        assert!(after != header, "the header says whether something was written");
     }
 }

@@ -18,6 +18,7 @@ mod health;
 mod patrol;
 mod refresh;
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard};
 use tokio::sync::watch;
 
+use crate::key::KeyId;
 use crate::policy::{Attributes, Decision, Engine, NeedsGrant, Now, Rules, Spent};
 
 use crate::store::{Revision, Signal, StoreError, Tag};
@@ -209,6 +211,13 @@ impl Verifier {
     pub fn spent(&self, percent: u64) -> Vec<Spent> {
         let snapshot = self.shared.snapshot.load_full();
         snapshot.map_or_else(Vec::new, |s| s.engine.spent(self.now().wall, percent))
+    }
+
+    /// Returns for each of `firsts` the keys that work now and are counted under its name, as this process knows
+    /// it: itself or what replaced it, the oldest first.
+    pub fn lines(&self, firsts: &HashSet<KeyId>) -> HashMap<KeyId, Vec<KeyId>> {
+        let snapshot = self.shared.snapshot.load_full();
+        snapshot.map_or_else(HashMap::new, |s| s.engine.index().lines(firsts, self.now().wall))
     }
 
     /// Returns the time of both clocks.

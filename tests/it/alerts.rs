@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use kgate::key::{Digest, RevokeReason, State, Status};
-use kgate::store::Issued;
+use kgate::key::{Digest, Peppers, RevokeReason, State, Status};
+use kgate::store::{Act, Issued, Rotation};
 use kgate::verify::wall;
 use serde_json::{Value, json};
 
@@ -270,6 +270,39 @@ fn an_alert_that_does_not_revoke_is_told_as_one_that_does() {
         let data = &receiver.events("key.leaked")[0]["data"];
         assert_eq!(data["key_ids"], json!([key.record.id.to_string()]));
         assert_eq!((&data["reason"], &data["actor"]), (&json!(reason), &json!("alert")));
+    }
+}
+
+/// Whoever found a key may have rotated it: then what is to be ended is another key than the one reported.
+#[test]
+fn an_alert_names_what_came_of_the_keys_it_reports() {
+    if is_quick() {
+        return;
+    }
+    for word in ["revoke", "disable", "report"] {
+        let receiver = Receiver::start(&["204 No Content"]);
+        let hook = format!(
+            "on_alert = \"{word}\"\n[[webhook]]\nname = \"ops\"\nurl = \"http://{}/hook\"\nsecret_file = \"secret\"\n\
+             networks = [\"127.0.0.0/8\"]\nevents = [\"key.leaked\"]\n",
+            receiver.address
+        );
+        let scene = Scene::start(&hook);
+        let key = scene.issue();
+        let grace = Rotation { grace: std::time::Duration::from_hours(1), expires_at: None };
+        let now = Act { at: wall(), ..act() };
+        let rotated =
+            scene.site.store().rotate(key.record.id, grace, &Peppers::default(), &now, &mut rand::rng());
+        let successor = rotated.unwrap().new;
+        assert_eq!(scene.send("github", &alert(&key)).0, 200);
+        let id = successor.record.id.to_string();
+        scene.process.until_it_says(&format!("{id} replaced one of them and still works"));
+        until("it is told", || !receiver.events("key.leaked").is_empty());
+        let data = &receiver.events("key.leaked")[0]["data"];
+        assert_eq!(
+            (&data["key_ids"], &data["successors"]),
+            (&json!([key.record.id.to_string()]), &json!([id]))
+        );
+        assert_eq!(scene.state(&successor), State::Enabled, "it may be its holder's: a person has to look");
     }
 }
 

@@ -377,6 +377,44 @@ fn a_leaked_key_that_is_revoked_is_refused_once_the_command_returned() {
     assert_eq!(again.status.code(), Some(0));
 }
 
+/// What a key is, its record says: prefixes are declared anew now and then, and who was given a key to be seen goes on
+/// showing it.
+#[test]
+fn a_key_made_to_be_seen_is_not_revoked_whatever_its_prefix_is_declared_to_be() {
+    let types = |more: &str| {
+        let public = "\n[[key_type]]\nname = \"public\"\nprefix = \"acme_pk\"\nkind = \"publishable\"\n";
+        let public = if more.is_empty() { public } else { "" };
+        format!("{CONFIG}{public}{more}")
+    };
+    let site = Site::with(&types(""));
+    let store = site.store();
+    let new = kgate::store::NewKey {
+        key_type: "public".to_owned(),
+        prefix: "acme_pk".parse().unwrap(),
+        ..crate::harness::new_key(Site::consumer(&store))
+    };
+    let peppers = kgate::key::Peppers::default();
+    let seen = store.issue(&new, &peppers, &crate::harness::act(), &mut rand::rng()).unwrap();
+    drop(store);
+    let tree = site.dir.path().join("tree");
+    fs::create_dir(&tree).unwrap();
+    fs::write(tree.join("a"), seen.token.expose()).unwrap();
+    let secret_now = "\n[[key_type]]\nname = \"partner\"\nprefix = \"acme_pk\"\n";
+    let moved = "\n[[key_type]]\nname = \"public\"\nprefix = \"acme_pub\"\nkind = \"publishable\"\n";
+    for (config, said) in [
+        (types(&format!("{secret_now}{moved}")), "its key type public is publishable"),
+        (types(secret_now), "its key type public is not configured"),
+    ] {
+        site.configure(&config);
+        let output =
+            site.command(&["leak-scan", tree.to_str().unwrap(), "--revoke", "--yes"]).output().unwrap();
+        let (stdout, stderr) = texts(&output);
+        assert!(stdout.starts_with("active") && stderr.contains(said), "{stdout}{stderr}");
+        assert!(stderr.contains("there is no key to revoke"), "{stderr}");
+        assert_eq!(site.store().key(seen.record.id).unwrap().state, State::Enabled, "{said}");
+    }
+}
+
 #[test]
 fn an_interrupted_scan_tells_what_it_found_and_that_it_is_not_all() {
     let dir = tempfile::tempdir().unwrap();

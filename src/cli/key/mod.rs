@@ -26,7 +26,7 @@ use super::values::{relative, to_the_second};
 
 pub(super) use prune::PRUNED;
 pub(super) use rehash_status::REHASH;
-pub(super) use revoke::REVOKED;
+pub(super) use revoke::{REVOKED, warn_of_successor};
 pub(super) use rotation_status::ROTATION;
 pub(super) use verify::find;
 

@@ -107,16 +107,26 @@ pub(super) fn run(args: &Revoke, session: &Session) -> Outcome {
 /// Where holders may rotate keys, whoever found one may have: its successor is another key, and goes on.
 fn name_successors(ids: &[Spelled<KeyId>], books: &dyn Books, session: &Session) {
     let works = |key: &KeyShape| !matches!(key.status.0, Status::Revoked | Status::Expired);
-    for id in ids.iter().take(SUCCESSORS_OF) {
-        let find = |id: KeyId| books.key(&id.to_string()).ok();
-        let successor = find(id.0).and_then(|key| find(key.rotated_to?.0));
-        if let Some(successor) = successor.filter(works) {
-            session.ui.warn(format!(
-                "{} was replaced by {1}, which still works: `kgate audit --key {1}` says who did that, and from where",
-                id.0, successor.id.0
-            ));
+    let find = |id: KeyId| books.key(&id.to_string()).ok();
+    let mut questions = 0..MOST_QUESTIONS;
+    for id in ids {
+        // One after another: each may have been replaced in turn.
+        let mut next = find(id.0).and_then(|key| key.rotated_to);
+        while let Some(successor) = next.filter(|_| questions.next().is_some()).and_then(|id| find(id.0)) {
+            if works(&successor) {
+                warn_of_successor(id.0, successor.id.0, session);
+            }
+            next = successor.rotated_to;
         }
     }
+}
+
+/// Tells of a key that goes on in the place of one that leaked.
+pub(in crate::cli) fn warn_of_successor(leaked: KeyId, successor: KeyId, session: &Session) {
+    session.ui.warn(format!(
+        "{leaked} was replaced by {successor}, which still works: `kgate audit --key {successor}` says who did that, \
+         and from where"
+    ));
 }
 
 fn revoke(
@@ -271,8 +281,8 @@ impl From<Reason> for RevokeReason {
     }
 }
 
-/// Of how many keys successors are looked for: each costs two questions.
-const SUCCESSORS_OF: usize = 100;
+/// How many successors are asked for: elsewhere each costs a request.
+const MOST_QUESTIONS: usize = 1_000;
 
 /// An identifier has 30 bytes; a longer line than this is some other file.
 const LONGEST_LINE: u64 = 4096;

@@ -1,6 +1,7 @@
 //! Ending what was found.
 
 use crate::cli::failure::Failure;
+use crate::cli::key::warn_of_successor;
 use crate::cli::session::Session;
 use crate::cli::ui::clean;
 use crate::cli::values::counted;
@@ -23,12 +24,17 @@ pub(super) fn is_revocable(finding: &Finding) -> bool {
 /// question is no failure: the report has been printed.
 pub(super) fn revoke(args: &LeakScan, report: &Report, session: &Session) -> Result<(), Failure> {
     let wanted: Vec<&Finding> = report.findings.iter().filter(|f| is_revocable(f)).collect();
+    let nothing = "there is no key to revoke: none found works, is secret and is this store's";
     if wanted.is_empty() {
-        session.ui.status("there is no key to revoke: none found works and is this store's");
+        session.ui.status(nothing);
         return Ok(());
     }
     let store = session.store_mut()?;
     let wanted = only_secret(wanted, &store, session)?;
+    if wanted.is_empty() {
+        session.ui.status(nothing);
+        return Ok(());
+    }
     if args.dry_run {
         for finding in &wanted {
             session.ui.status(format!("would revoke {}", line(finding)));
@@ -45,14 +51,18 @@ pub(super) fn revoke(args: &LeakScan, report: &Report, session: &Session) -> Res
     }
     let ends: Vec<(KeyId, String)> = wanted.iter().filter_map(|f| Some((id(f)?, note(f)))).collect();
     let done = store.end_noted(&ends, End::Revoke(RevokeReason::Leak), &session.act(None))?;
-    let (mut revoked, mut failed) = (0, None);
+    let (mut revoked, mut failed) = (Vec::new(), None);
     for one in done {
         match one.result {
-            Ok(outcome) => revoked += usize::from(outcome.changed),
+            Ok(outcome) => revoked.extend(outcome.changed.then_some(one.id)),
             Err(error) => failed = failed.or(Some(error)),
         }
     }
-    session.ui.status(format!("revoked {}", counted(revoked, "key")));
+    session.ui.status(format!("revoked {}", counted(revoked.len(), "key")));
+    for id in revoked {
+        let successors = store.successors(id, session.now())?;
+        successors.iter().for_each(|successor| warn_of_successor(id, successor.id, session));
+    }
     failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
@@ -69,7 +79,10 @@ fn only_secret<'f>(
         let key = store.key(id)?;
         match types.by_name(&key.key_type) {
             Some((_, declared)) if declared.kind == Kind::Secret => secret.push(finding),
-            Some(_) => {}
+            Some((_, declared)) => session.ui.warn(format!(
+                "{id} is not revoked: its key type {} is publishable, whatever its prefix is declared to be",
+                clean(&declared.name)
+            )),
             None => session.ui.warn(format!(
                 "{id} is not revoked: its key type {} is not configured, so it may be meant to be seen",
                 clean(&key.key_type)
