@@ -178,7 +178,10 @@ impl<'t> Builder<'t> {
                         &routes,
                         self_service.as_ref(),
                     );
-                    top.error(span, fault.to_string(), None);
+                    // What the file's readers said of a setting, with a hint, is not said again.
+                    if !self.report.borrow().has_error_at(&span) {
+                        top.error(span, fault.to_string(), None);
+                    }
                 }
                 return None;
             }
@@ -425,7 +428,10 @@ impl<'t> Builder<'t> {
 
     fn upstreams(&self, sections: &[Section<'t>], headers: &IdentityHeaders) -> Vec<Upstream> {
         let mut seen = BTreeSet::new();
-        sections.iter().map(|section| self.upstream(section, headers, &mut seen)).collect()
+        let upstreams: Vec<_> =
+            sections.iter().map(|section| self.upstream(section, headers, &mut seen)).collect();
+        warn_of_audiences(sections, &upstreams);
+        upstreams
     }
 
     fn upstream(
@@ -471,13 +477,15 @@ impl<'t> Builder<'t> {
             );
         }
         let hmac_secret = self.secret(section, "hmac_secret_file");
-        if let Some(secret) = hmac_secret.as_ref().filter(|secret| secret.expose().len() < SECRET_LEN) {
-            let length = secret.expose().len();
-            section.warn(
-                section.span_of("hmac_secret_file"),
-                format!("the secret has only {length} bytes"),
-                "use 32 random bytes or more: `openssl rand -hex 32`",
-            );
+        for (name, secret) in [("shared_secret_file", &shared_secret), ("hmac_secret_file", &hmac_secret)] {
+            if let Some(secret) = secret.as_ref().filter(|secret| secret.expose().len() < SECRET_LEN) {
+                let length = secret.expose().len();
+                section.warn(
+                    section.span_of(name),
+                    format!("the secret has only {length} bytes"),
+                    "use 32 random bytes or more: `openssl rand -hex 32`",
+                );
+            }
         }
         let jwt = section.section("jwt", "upstream.jwt");
         let jwt = jwt.and_then(|section| self.jwt(&section, &name, headers));
@@ -817,7 +825,12 @@ fn bound(section: &Section<'_>, kind: Kind) -> Option<Publishable> {
         return None;
     }
     let mut origins: Vec<Origin> = Vec::new();
-    for text in section.texts("origins") {
+    let listed = section.texts("origins");
+    if listed.is_empty() && section.has("origins") {
+        let hint = "leave it out to take its keys from anywhere".to_owned();
+        section.error(section.span_of("origins"), "`origins` names no origin", Some(hint));
+    }
+    for text in listed {
         match text.value.parse::<Origin>() {
             Ok(origin) if origins.contains(&origin) => {
                 section.error(text.span, format!("`{origin}` is listed twice"), None);
@@ -829,10 +842,6 @@ fn bound(section: &Section<'_>, kind: Kind) -> Option<Publishable> {
                 section.error(text.span, message, Some(hint));
             }
         }
-    }
-    if origins.is_empty() && section.has("origins") {
-        let hint = "leave it out to take its keys from anywhere".to_owned();
-        section.error(section.span_of("origins"), "`origins` names no origin", Some(hint));
     }
     let is_off = section.text("per_address").is_none_or(|text| text.value == "off");
     let per_address = if is_off { None } else { section.parsed::<Rate>("per_address").map(|at| at.value) };
@@ -1273,6 +1282,27 @@ fn header_problem(name: &str, headers: &IdentityHeaders) -> Option<&'static str>
         Some("is an identity header, which clients cannot send")
     } else {
         None
+    }
+}
+
+/// A backend can show a token it was sent to whoever takes tokens of the same issuer for the same audience.
+fn warn_of_audiences(sections: &[Section<'_>], upstreams: &[Upstream]) {
+    for (number, upstream) in upstreams.iter().enumerate() {
+        let Some(jwt) = &upstream.jwt else { continue };
+        let is_meant = |other: &&Upstream| {
+            let other = other.jwt.as_ref();
+            other.is_some_and(|other| (&other.issuer, &other.audience) == (&jwt.issuer, &jwt.audience))
+        };
+        if let Some(other) = upstreams[..number].iter().find(is_meant) {
+            sections[number].warn(
+                sections[number].span_of("jwt"),
+                format!(
+                    "`{}` takes tokens for `{}`, too: one of them can show the other's",
+                    other.name, jwt.audience
+                ),
+                "give each backend an `audience` of its own, unless they are one and the same",
+            );
+        }
     }
 }
 

@@ -341,8 +341,10 @@ impl<'t> Section<'t> {
 
     fn wrong_type(&self, name: &str, value: &Spanned<DeValue<'_>>, wanted: &str) {
         let message = format!("`{name}` must be {wanted}, not {}", article(value.get_ref().type_str()));
-        let kind = setting(self.table, name).map(|s| format!("it is a {}", s.kind));
-        self.error(value.span(), message, kind);
+        // Said only where the table knows more than the message.
+        let kind =
+            setting(self.table, name).filter(|s| !matches!(s.kind, "number" | "true | false" | "text"));
+        self.error(value.span(), message, kind.map(|s| format!("it is a {}", s.kind)));
     }
 }
 

@@ -69,6 +69,10 @@ impl Report {
         self.problems.push(Problem { severity: Severity::Warning, span, message: message.into(), hint });
     }
 
+    pub(super) fn has_error_at(&self, span: &Range<usize>) -> bool {
+        self.problems.iter().any(|p| p.severity == Severity::Error && p.span == *span)
+    }
+
     pub(super) fn sort(&mut self) {
         self.problems.sort_by_key(|p| (p.span.start, p.severity));
         self.problems.dedup();

@@ -104,7 +104,7 @@ fn what_the_template_comments_out_can_be_switched_on() {
 #[test]
 fn the_documented_shape_is_read() {
     let directory = tempfile::tempdir().unwrap();
-    fs::write(directory.path().join("secret"), "s3cret\n").unwrap();
+    fs::write(directory.path().join("secret"), "s3cret-s3cret-s3cret-s3cret-s3cret\n").unwrap();
     fs::set_permissions(directory.path().join("secret"), fs::Permissions::from_mode(0o600)).unwrap();
     let text = r#"
 data_dir = "./kgate-data"
@@ -186,7 +186,7 @@ upstream = "catalog"
     assert_eq!((limits[0].limit.most(), limits[1].limit.most()), (200, 3000));
     assert_eq!(limits[1].per, LimitSubject::Consumer);
     let upstream = &config.upstreams[0];
-    assert_eq!(upstream.shared_secret.as_ref().unwrap().expose(), b"s3cret");
+    assert_eq!(upstream.shared_secret.as_ref().unwrap().expose(), b"s3cret-s3cret-s3cret-s3cret-s3cret");
     assert_eq!(upstream.servers[2], Address::Name("backend.internal".into(), 80));
     assert!(!format!("{config:?}").contains("s3cret"));
     let routes = &config.rules.spec().routes;
@@ -615,6 +615,59 @@ fn secret_files_are_checked() {
     ] {
         let error = read(bytes, 0o600).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
+    }
+}
+
+/// Two layers see some of it; a person is told once, by the one that has a hint.
+#[test]
+fn a_mistake_is_told_once() {
+    let route = |lines: &str| {
+        format!("[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\npublic = true\n{lines}\n")
+    };
+    let key_type = |lines: &str| {
+        format!("[[key_type]]\nname = \"s\"\nprefix = \"s\"\nkind = \"publishable\"\n{lines}\n")
+    };
+    for (more, part) in [
+        (route("cost = 2"), "`cost` means nothing [take away"),
+        (route("anonymous = \"p\""), "`anonymous` means nothing [take away"),
+        (key_type("origins = []"), "names no origin [leave it out"),
+        (key_type("origins = [\"app.example.com\"]"), "begins with `https://` or `http://` [write"),
+        (key_type("origins = [\"https://a.example/x\"]"), "without a path [write"),
+        (
+            "[[upstream]]\nname = \"u\"\nservers = [\"127.0.0.1:1\"]\njwt = { jti = 1 }\n".to_owned(),
+            "not an integer",
+        ),
+    ] {
+        let errors = errors(&more);
+        assert!(errors.len() == 1 && errors[0].contains(part), "{more}: {errors:#?}");
+    }
+    assert!(!errors(&route("compress = \"yes\""))[0].contains('['), "there is nothing to add");
+}
+
+#[test]
+fn secrets_that_can_be_guessed_and_audiences_of_two_are_warned_of() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in [("short", "s3cret"), ("long", "0123456789abcdef0123456789abcdef")] {
+        fs::write(directory.path().join(name), text).unwrap();
+        fs::set_permissions(directory.path().join(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let jwt = |more: &str| format!("jwt = {{ algorithm = \"HS256\", secret_file = \"long\"{more} }}");
+    let other =
+        |lines: &str| format!("[[upstream]]\nname = \"other\"\nservers = [\"127.0.0.1:1\"]\n{lines}\n");
+    let same = ", audience = \"catalog\"";
+    for (more, wanted) in [
+        ("shared_secret_file = \"short\"\n".to_owned(), &["12:22 the secret has only 6 bytes"][..]),
+        ("hmac_secret_file = \"short\"\n".to_owned(), &["12:20 the secret has only 6 bytes"]),
+        ("shared_secret_file = \"long\"\nhmac_secret_file = \"long\"\n".to_owned(), &[]),
+        (format!("{}\n{}", jwt(""), other(&jwt(same))), &["16:7 `catalog` takes tokens for `catalog`, too"]),
+        (format!("{}\n{}", jwt(""), other(&jwt(""))), &[]),
+        (format!("{}\n{}", jwt(""), other(&jwt(&format!("{same}, issuer = \"b\"")))), &[]),
+    ] {
+        let loaded = Config::parse(&directory.path().join("kgate.toml"), &format!("{HEAD}{more}")).unwrap();
+        let told = told(&loaded.warnings);
+        let told: Vec<_> = told.iter().filter(|text| !text.contains("no route")).collect();
+        assert_eq!(told.len(), wanted.len(), "{more}: {told:?}");
+        assert!(told.iter().zip(wanted).all(|(told, wanted)| told.starts_with(wanted)), "{more}: {told:?}");
     }
 }
 
