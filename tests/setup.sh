@@ -41,6 +41,7 @@ if [ "$purpose" = test ]; then
   want promtool prometheus     # checks metrics and alert rules
   want wrk wrk                 # load that notices what a process loses to another
   want chromium chromium       # drives the portal as people do
+  want go golang-go            # verifies tokens as a backend does
 fi
 if [ "$purpose" = bench ]; then
   want wrk wrk

@@ -245,4 +245,30 @@ mod tests {
         assert_eq!(alert.requests, 3);
         assert!(batch.last.is_empty(), "a refusal is no use");
     }
+
+    /// However many come, a minute's uses are one commit: every commit makes other processes drop what they read.
+    #[test]
+    fn uses_are_gathered_and_written_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let actor = crate::store::Actor { user: "test".into(), via: crate::store::Via::Library };
+        let act = crate::store::Act { actor, at: verify::wall(), note: None, request: None };
+        drop(crate::store::Store::create(dir.path(), &Options::default(), &act, &mut rand::rng()).unwrap());
+        let file = || std::fs::read(dir.path().join(crate::store::USAGE_FILE)).unwrap();
+        let book = Arc::new(UsageBook::default());
+        let writer = book.spawn(dir.path()).unwrap();
+        let (before, mut one) = (file(), used(None, 200, Verdict::Allow).unwrap());
+        // A pause is what is tested: it takes a minute until something may be written.
+        for _ in 0..150 {
+            one.at = verify::wall();
+            book.note(vec![one.clone(); 100]);
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert!(file() == before, "written before its time");
+        book.close();
+        writer.join().unwrap();
+        let usage = Usage::open(dir.path(), Access::Read, &Options::default()).unwrap();
+        let last = usage.last_use(one.key).unwrap().unwrap();
+        assert_eq!(last.at.as_millis(), one.at.as_millis());
+        assert!(file() != before && book.lost() == (0, 0));
+    }
 }

@@ -201,6 +201,33 @@ fn the_rust_example_is_the_one_that_is_tested() {
 }
 
 #[test]
+fn the_gateway_serves_the_key_set_too_where_a_route_says_so() {
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify-backend.md")).unwrap();
+    let blocks = page.split("```toml\n").map(|rest| rest.split("```\n").next().unwrap());
+    let route = blocks.into_iter().find(|block| block.contains("jwks.json")).expect("the page has it");
+    let admin = format!("127.0.0.1:{}", crate::fronts::free_port().port());
+    let config = CONFIG.replace("admin = \"127.0.0.1:0\"", &format!("admin = \"{admin}\"")) + route;
+    let site = Site::with(&config.replace("127.0.0.1:8081", &admin));
+    site.run(&["signing-key", "create"]);
+    site.run(&["check"]);
+    let process = site.serve(&[]);
+    let get = |path: &str, fields: &str| {
+        let mut client = Client::tcp(process.address);
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: api.example.com\r\n{fields}\r\n"));
+        client.answer()
+    };
+    let published = get("/.well-known/jwks.json", "");
+    assert_eq!(published.status, 200, "{}", published.head);
+    let (_, wanted) = process.ask_admin("/.well-known/jwks.json");
+    assert_eq!(published.json(), serde_json::from_str::<Value>(&wanted).unwrap());
+    assert_eq!(published.json()["keys"].as_array().unwrap().len(), 1);
+    for path in ["/v1/keys", "/metrics", "/.well-known/jwks.json/../../metrics", "/.well-known/openid"] {
+        assert!([400, 401].contains(&get(path, "").status), "{path}");
+    }
+}
+
+#[test]
 fn keys_are_rotated_under_a_running_gateway() {
     let scene = Scene::new();
     let list = || -> Vec<Value> {
