@@ -1,3 +1,5 @@
+mod model;
+
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
