@@ -20,7 +20,8 @@ use super::server::Came;
 pub enum Peer {
     /// Over TCP, from this address.
     Ip(IpAddr),
-    /// On a Unix socket: the user the kernel says it is, unless it is this process itself.
+    /// On a Unix socket: the user the kernel says it is, unless it is this process itself or speaks for
+    /// somebody else.
     Unix(Option<u32>),
 }
 
@@ -111,6 +112,12 @@ pub(super) fn authenticate(
     })
 }
 
+/// Says whether a request was passed on by a proxy, by what every proxy adds, and kgate too. Whoever sent it is not
+/// whom the kernel sees at the socket: this gateway before an upgrade, or another one on the same data.
+pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
+    FORWARDED.iter().any(|name| headers.contains_key(*name))
+}
+
 fn by_key(desk: &Desk, token: &Token, now: Timestamp) -> Result<Option<Caller>, Problem> {
     let digest = Digest::sha256(token.expose().as_bytes());
     let key = desk.store()?.admin_key_by_digest(&digest)?;
@@ -141,6 +148,9 @@ fn by_certificate(config: &Config, came: &Came) -> Option<Caller> {
     let (name, role) = roles.filter(|(name, _)| names.contains(name)).max_by_key(|(_, role)| *role)?;
     Some(Caller { name: name.clone(), role: *role, admin_key: None, via: Via::Admin })
 }
+
+const FORWARDED: &[&str] =
+    &["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
 const SCHEME: &str = "Bearer ";
 

@@ -28,7 +28,7 @@ use crate::policy::Attempts;
 use crate::store;
 
 use super::alerts::Alerts;
-use super::caller::{Caller, Credential, authenticate};
+use super::caller::{Caller, Credential, Peer, authenticate, is_forwarded};
 use super::desk::Desk;
 use super::endpoint::{Call, Endpoint, Reply, ReplyBody};
 use super::problem::Problem;
@@ -71,6 +71,11 @@ impl Door {
         mut request: Request<Body>,
         came: Came,
     ) -> Response<Body> {
+        // Who resumes a session of TLS shows no certificate again, so nobody has looked at its dates.
+        let now = self.desk.now().wall;
+        if came.certificate.as_ref().is_some_and(|shown| shown.is_expired(now)) {
+            return dressed(Problem::expired_certificate().into_response());
+        }
         if self.alerts.take(&request) {
             return dressed(self.alerts.answer(request).await.unwrap_or_else(Problem::into_response));
         }
@@ -93,7 +98,10 @@ impl Door {
         request: Request<Body>,
     ) -> Result<Response<Body>, Problem> {
         let endpoint = &self.endpoints[index];
-        let came = request.extensions().get::<Came>().expect("every request came somehow").clone();
+        let mut came = request.extensions().get::<Came>().expect("every request came somehow").clone();
+        if matches!(came.from, Peer::Unix(_)) && is_forwarded(request.headers()) {
+            came.from = Peer::Unix(None);
+        }
         let caller = match endpoint.role {
             None => None,
             Some(role) => {

@@ -94,6 +94,12 @@ impl Problem {
             .with(WWW_AUTHENTICATE, "Bearer realm=\"kgate admin\"")
     }
 
+    /// A session was resumed that began under a certificate which holds no more.
+    pub(super) fn expired_certificate() -> Self {
+        Self::new(401, "unauthorized", "the certificate shown has expired")
+            .with(WWW_AUTHENTICATE, "Bearer realm=\"kgate admin\"")
+    }
+
     /// Too much is asked at once.
     pub fn busy() -> Self {
         Self::new(503, "busy", "too much is being asked at once: try again").with(RETRY_AFTER, "1")

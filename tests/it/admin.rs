@@ -508,6 +508,34 @@ fn a_process_of_the_owner_needs_no_key_on_the_unix_socket() {
     assert_eq!(scene.nobody().call("GET", "/v1/whoami", &Value::Null).status, 401);
 }
 
+/// Another gateway on the same data runs as the same user, and so does this one while it is upgraded: what it
+/// passes on is asked by whoever asked it.
+#[test]
+fn what_is_passed_on_to_the_unix_socket_needs_a_key_whoever_passes_it_on() {
+    let config = CONFIG.replace("admin = \"127.0.0.1:0\"", "admin = [\"127.0.0.1:0\", \"unix:admin.sock\"]");
+    let site = Site::with(&config);
+    let _serving = site.serve(&["--shared"]);
+    let socket = site.dir.path().join("admin.sock");
+    let elsewhere = Site::with(&CONFIG.replace("{echo}", &format!("unix:{}", socket.display())));
+    let public = CONFIG.replace("{echo}", &format!("unix:{}", socket.display())) + "public = true\n";
+    elsewhere.configure(
+        &public.replace("data_dir = \"data\"", &format!("data_dir = \"{}\"", site.data().display())),
+    );
+    let gateway = elsewhere.serve(&["--shared"]);
+    for head in [
+        "GET /v1/whoami HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "POST /v1/admin-keys HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n\
+         {\"name\":\"evil\",\"role\":\"admin\"}",
+    ] {
+        let mut client = Client::tcp(gateway.address);
+        client.send(head);
+        assert_eq!(client.answer().status, 401, "{head}");
+    }
+    let mut own = Client::unix(&socket);
+    own.send("GET /v1/whoami HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(own.answer().status, 200, "whoever asks for himself is who the kernel says");
+}
+
 /// Whoever can have the gateway call its own admin socket is not the user it runs as.
 #[test]
 fn the_gateway_itself_is_nobody_on_the_unix_socket() {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
 use kgate::config::Config;
 use kgate::key::Role;
@@ -9,7 +11,7 @@ use kgate::store::NewAdminKey;
 use serde_json::Value;
 
 use crate::downstream::Office;
-use crate::harness::{act, is_quick, until};
+use crate::harness::{Client, PATIENCE, act, is_quick, until};
 use crate::process::{CONFIG, Process, Site};
 
 /// A site whose admin listener speaks TLS, with more in its table, and certificates of one office: `server`
@@ -147,6 +149,42 @@ fn without_a_required_certificate_not_even_metrics_are_shown() {
         .output()
         .unwrap();
     assert!(!old.status.success(), "TLS 1.1 is not spoken");
+}
+
+/// Who resumes a session shows no certificate again, and nobody looks at its dates but we.
+#[test]
+fn a_certificate_that_expires_is_nobodys_on_resumed_sessions() {
+    for asked in ["optional", "required"] {
+        let (site, office) = site(&OPTIONAL.replace("optional", asked));
+        let ends = kgate::verify::wall().as_millis().div_euclid(1000) + 4;
+        office.issue_with("brief", "alice", &[], |params| {
+            let from_epoch = Duration::from_secs(u64::try_from(ends).unwrap());
+            params.not_after = rcgen::date_time_ymd(1970, 1, 1) + from_epoch;
+        });
+        let serving = site.serve(&[]);
+        let dir = site.dir.path();
+        let identity = kgate::tls::Identity::read(&dir.join("brief.pem"), &dir.join("brief.key")).unwrap();
+        let authorities = kgate::tls::Authorities::read(&dir.join("ca.pem")).unwrap();
+        let config = kgate::tls::client_config(&authorities, Some(&identity), &[]).unwrap();
+        let ask = |path: &str| {
+            let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+            let mut connection = rustls::ClientConnection::new(Arc::clone(&config), name).unwrap();
+            let mut socket = std::net::TcpStream::connect(serving.admin).unwrap();
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            while connection.is_handshaking() {
+                connection.complete_io(&mut socket).unwrap();
+            }
+            let is_resumed = connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+            let mut client = Client::over(rustls::StreamOwned::new(connection, socket));
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+            (client.answer().status, is_resumed)
+        };
+        assert_eq!(ask("/v1/whoami"), (200, false));
+        assert_eq!(ask("/v1/whoami"), (200, true));
+        until("the certificate has expired", || kgate::verify::wall().as_millis() > (ends + 1) * 1000);
+        assert_eq!(ask("/v1/whoami"), (401, true), "{asked}");
+        assert_eq!(ask("/metrics"), (401, true), "{asked}");
+    }
 }
 
 #[test]
