@@ -8,6 +8,8 @@ mod access;
 mod account;
 mod announced;
 mod answer;
+#[cfg(feature = "gateway")]
+mod callers;
 mod caps;
 mod client;
 mod code;
@@ -25,6 +27,8 @@ pub use access::{AccessLine, AccessSink, Verdict, redacted, without_tokens};
 pub use account::{ACCOUNT, Account, Counts, NoQuestion, Question, from_page};
 pub use announced::Announced;
 pub use answer::{Answer, Answers, Failure, Own};
+#[cfg(feature = "gateway")]
+pub use callers::{Callers, Counted};
 pub use caps::HeadCaps;
 pub use client::{client_address, is_trusted};
 pub use code::CodeCheck;

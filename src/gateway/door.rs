@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName,
-    HeaderValue, LOCATION, ORIGIN, RANGE, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    ORIGIN, RANGE, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
 };
 use http::response::Parts;
 use http::{Method, StatusCode, Version, request};
@@ -29,6 +29,7 @@ use super::head::MAX_METHOD;
 use super::links::Links;
 use super::live::Live;
 use super::plain;
+use super::reply;
 use super::wire::{Peer, Wire};
 use crate::edge::{
     AccessLine, Answer, Cors, Failure, RequestId, Trace, X_REQUEST_ID, client_address, redacted, refusal_of,
@@ -218,7 +219,8 @@ impl Door {
         parts.headers.reserve(8);
         let is_upgrade = parts.status == http::StatusCode::SWITCHING_PROTOCOLS;
         if !is_upgrade {
-            remove_hop_by_hop(&mut parts.headers);
+            reply::remove_hop_by_hop(&mut parts.headers);
+            reply::settle_framing(&mut parts);
         } else if session.is_upgrade_req() {
             // From here on either side may be silent while the other talks.
             session.set_read_timeout(None);
@@ -661,8 +663,11 @@ impl ProxyHttp for Door {
         head: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        if head.status.is_informational() && head.status != http::StatusCode::SWITCHING_PROTOCOLS {
+        if reply::is_interim(head.status) {
             return Ok(());
+        }
+        if head.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+            return Err(reply::unasked_upgrade());
         }
         if session.upstream_compression.is_enabled() && !may_compress(head) {
             session.upstream_compression.adjust_level(0);
@@ -677,10 +682,12 @@ impl ProxyHttp for Door {
         head: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        if head.status.is_informational() && head.status != http::StatusCode::SWITCHING_PROTOCOLS {
+        let parts = Parts::from(std::mem::replace(head, blank()));
+        if reply::is_interim(parts.status) {
+            self.in_time(session, exchange)?;
+            *head = ResponseHeader::from(reply::interim(parts));
             return Ok(());
         }
-        let parts = Parts::from(std::mem::replace(head, blank()));
         *head = ResponseHeader::from(self.answer_head(session, exchange, parts)?);
         Ok(())
     }
@@ -1002,31 +1009,6 @@ fn is_host(host: &[u8]) -> bool {
     };
     let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
     is_host_name(name) && port.is_none_or(is_port)
-}
-
-/// Removes what is between the backend and us only (RFC 9110 §7.6.1). `Transfer-Encoding` stays: Pingora
-/// frames the body by it.
-///
-/// One look at every name, since there is nearly always nothing to remove.
-fn remove_hop_by_hop(headers: &mut http::HeaderMap) {
-    let is_hop =
-        |name: &&HeaderName| **name == CONNECTION || **name == KEEP_ALIVE || **name == PROXY_CONNECTION;
-    if !headers.keys().any(|name| is_hop(&name)) {
-        return;
-    }
-    headers.remove(KEEP_ALIVE);
-    headers.remove(PROXY_CONNECTION);
-    let nominated: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        // `Connection` itself is replaced by Pingora, and the body is framed by the other two.
-        .filter(|name| ![CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name))
-        .collect();
-    for name in nominated {
-        headers.remove(name);
-    }
 }
 
 /// An empty head, to be swapped in while the real one is worked on.

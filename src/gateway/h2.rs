@@ -16,11 +16,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Gateway;
-use super::callers::Counted;
 use super::door::Door;
 use super::live::{Entered, LAST_WORDS, Live, Lives};
 use super::setup::Setup;
 use super::wire::{PACE_GRACE, Peer};
+use crate::edge::Counted;
 use crate::metrics::ConnectionFault;
 
 /// What a connection may take, from the configuration at the time it was accepted.

@@ -7,7 +7,6 @@
 
 mod alarm;
 mod announced;
-mod callers;
 mod connection;
 mod door;
 pub mod echo;
@@ -22,6 +21,7 @@ mod listen;
 mod live;
 mod pipe;
 mod plain;
+mod reply;
 mod route;
 mod setup;
 mod upstream;
@@ -39,13 +39,12 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::config::{Address, Config};
-use crate::edge::AccessSink;
+use crate::edge::{AccessSink, Callers};
 use crate::metrics::{ListenerSeries, Metrics};
 use crate::policy::Rules;
 use crate::sign::Keys;
 use crate::verify::Verifier;
 
-use callers::Callers;
 use connection::Connections;
 use door::Door;
 pub use holders::{Asked, Holders};

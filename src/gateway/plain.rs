@@ -26,6 +26,7 @@ use super::door::{Door, KEEP_ALIVE, PROXY_CONNECTION, peer_of, wire_of};
 use super::exchange::{Exchange, Stage};
 use super::forward;
 use super::links::Link;
+use super::reply;
 use super::upstream::{Chosen, Endpoint};
 
 /// Says whether a head asks for nothing but itself to be forwarded: no body, no upgrade, and nothing that is
@@ -108,11 +109,11 @@ impl Door {
             let Some(head) = backend.http.resp_header().filter(|head| head.status.is_informational()) else {
                 break;
             };
-            if head.status == StatusCode::SWITCHING_PROTOCOLS {
-                let error = Error::explain(ErrorType::InvalidHTTPHeader, "nobody asked for an upgrade");
-                return Err(error.into_up());
+            if !reply::is_interim(head.status) {
+                return Err(reply::unasked_upgrade());
             }
-            let head = Box::new(head.clone());
+            let head = Box::new(ResponseHeader::from(reply::interim(head.clone().into())));
+            self.in_time(session, exchange)?;
             session.write_response_header(head, false).await.map_err(Error::into_down)?;
             backend.alarm.set(backend.pause);
         }

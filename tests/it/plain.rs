@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use crate::harness::{Answer, CONFIG, Client, Gate};
 
@@ -167,19 +168,82 @@ fn each_way_keeps_its_connections_and_drops_those_that_were_closed() {
     }
 }
 
-#[test]
-fn an_upgrade_nobody_asked_for_is_no_answer() {
+/// A backend that answers every connection's first request with `answer`, and goes on with `then` for as long as
+/// it is listened to.
+fn answering(answer: &'static str, then: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let gate = Gate::start(&CONFIG.replace("{echo}", &listener.local_addr().unwrap().to_string()));
+    let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(
-                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nhi",
-            );
+            thread::spawn(move || {
+                let mut goes_on = stream.write_all(answer.as_bytes()).is_ok() && !then.is_empty();
+                while goes_on {
+                    thread::sleep(Duration::from_millis(50));
+                    goes_on = stream.write_all(then.as_bytes()).is_ok();
+                }
+                // Whoever waits for more is to say so.
+                let _ = stream.read(&mut [0; 1]);
+            });
         }
     });
-    let answer = gate.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert_eq!((answer.status, answer.code().as_str()), (502, "bad_gateway"));
+    address
+}
+
+#[test]
+fn an_upgrade_nobody_asked_for_is_no_answer() {
+    let address =
+        answering("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nhi", "");
+    let gate = Gate::start(&CONFIG.replace("{echo}", &address.to_string()));
+    for way in ["", LONG_WAY] {
+        let answer = gate.send(format!("GET /public/1 HTTP/1.1\r\nHost: a\r\n{way}\r\n"));
+        assert_eq!((answer.status, answer.code().as_str()), (502, "bad_gateway"), "{way}");
+    }
+}
+
+/// What a client is told of where a message ends is one thing, and ours: whoever is between it and us may take
+/// another for true, and an answer for that of somebody else.
+#[test]
+fn what_frames_no_message_or_another_one_is_not_passed_on() {
+    let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\n\
+                   Keep-Alive: timeout=5\r\nContent-Length: 30\r\nTransfer-Encoding: chunked\r\n\
+                   X-Request-Id: forged\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    for (answer, status, length) in [
+        (interim, 103, None),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok", 200, Some("2")),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", 200, Some("2")),
+        ("HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nevil", 204, None),
+        ("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nevil\r\n0\r\n\r\n", 204, None),
+    ] {
+        let gate = Gate::start(&CONFIG.replace("{echo}", &answering(answer, "").to_string()));
+        for way in ["", LONG_WAY] {
+            let mut client = gate.connect();
+            client.send(format!("GET /public/1 HTTP/1.1\r\nHost: a\r\n{way}\r\n"));
+            let first = client.answer();
+            assert_eq!((first.status, first.header("content-length")), (status, length), "{way}{answer}");
+            for name in ["transfer-encoding", "keep-alive", "x-hop"] {
+                assert_eq!(first.header(name), None, "{way}{answer}");
+            }
+            if status == 103 {
+                assert_eq!(first.header("link"), Some("</a>"));
+                assert_eq!((first.header("connection"), first.header("x-request-id")), (None, None), "{way}");
+                assert_eq!(client.answer().body, b"ok");
+            }
+        }
+    }
+}
+
+#[test]
+fn interim_answers_without_end_end_when_the_answer_must_be_there() {
+    let interim = "HTTP/1.1 102 Processing\r\n\r\n";
+    let address = answering(interim, interim).to_string();
+    let limited = format!("servers = [\"{address}\"]\ntotal_timeout = \"1s\"");
+    let gate = Gate::start(&CONFIG.replace("servers = [\"{echo}\"]", &limited));
+    for way in ["", LONG_WAY] {
+        let mut client = gate.connect();
+        client.send(format!("GET /public/1 HTTP/1.1\r\nHost: a\r\n{way}\r\n"));
+        let last = std::iter::repeat_with(|| client.answer()).find(|answer| answer.status >= 200).unwrap();
+        assert_eq!((last.status, last.code().as_str()), (504, "gateway_timeout"), "{way}");
+    }
 }

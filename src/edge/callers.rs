@@ -1,4 +1,5 @@
-//! How many connections each address has, so that one cannot take all places.
+//! How many connections each address has, so that one cannot take all places: of the gateway, and of the doors
+//! for operators and holders.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,17 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The addresses that have connections. As many as the cap on connections lets it become.
 #[derive(Default)]
-pub(super) struct Callers(Mutex<HashMap<IpAddr, usize>>);
+pub struct Callers(Mutex<HashMap<IpAddr, usize>>);
 
 /// A connection of an address; dropping it takes it out.
-pub(super) struct Counted {
+pub struct Counted {
     callers: Arc<Callers>,
     address: IpAddr,
 }
 
 impl Callers {
     /// Counts a connection of an address, IPv6 by /64; `None` if it has `most` already.
-    pub(super) fn enter(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<Counted> {
+    pub fn enter(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<Counted> {
         let address = network_of(address);
         let mut all = self.lock();
         let open = all.entry(address).or_default();

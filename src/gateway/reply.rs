@@ -1,0 +1,78 @@
+//! What a backend says of its answer, made fit for a client: what is between the backend and us stays there, and
+//! what says where the message ends says it once. Whoever is between us and the client may read two ways where we
+//! read one, and take the rest of an answer for that to somebody else's request.
+
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::response::Parts;
+use http::{StatusCode, response};
+use pingora::{Error, ErrorType};
+
+use super::door::{KEEP_ALIVE, PROXY_CONNECTION};
+use crate::edge::X_REQUEST_ID;
+
+/// Says whether an answer comes before the one that was asked for (RFC 9110 §15.2), and is not the end of HTTP on
+/// this connection.
+pub(super) fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// The backend answers what nobody asked: from here on it would speak for itself, in our name.
+#[allow(clippy::unnecessary_box_returns, reason = "as Pingora's errors are")]
+pub(super) fn unasked_upgrade() -> Box<Error> {
+    Error::explain(ErrorType::InvalidHTTPHeader, "nobody asked for an upgrade").into_up()
+}
+
+/// Returns an interim answer as the client gets it. It has no body whatever it says, and the request's id is ours
+/// to tell.
+pub(super) fn interim(mut parts: Parts) -> Parts {
+    remove_hop_by_hop(&mut parts.headers);
+    for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, X_REQUEST_ID] {
+        parts.headers.remove(name);
+    }
+    parts
+}
+
+/// Leaves what frames the message for the client, once.
+pub(super) fn settle_framing(parts: &mut response::Parts) {
+    if parts.status == StatusCode::NO_CONTENT {
+        // RFC 9110 §8.6, RFC 9112 §6.1: there is neither, and who believes one waits for a body.
+        parts.headers.remove(CONTENT_LENGTH);
+        parts.headers.remove(TRANSFER_ENCODING);
+        return;
+    }
+    let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return };
+    if lengths.next().is_none() && !first.as_bytes().contains(&b',') {
+        return;
+    }
+    // Pingora takes equal ones for one, and lets no others through (RFC 9110 §8.6).
+    let one = first.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
+    let one = HeaderValue::from_bytes(one);
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.extend(one.ok().map(|one| (CONTENT_LENGTH, one)));
+}
+
+/// Removes what is between the backend and us only (RFC 9110 §7.6.1). `Transfer-Encoding` stays: Pingora
+/// frames the body by it.
+///
+/// One look at every name, since there is nearly always nothing to remove.
+pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let is_hop =
+        |name: &&HeaderName| **name == CONNECTION || **name == KEEP_ALIVE || **name == PROXY_CONNECTION;
+    if !headers.keys().any(|name| is_hop(&name)) {
+        return;
+    }
+    headers.remove(KEEP_ALIVE);
+    headers.remove(PROXY_CONNECTION);
+    let nominated: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        // `Connection` itself is replaced by Pingora, and the body is framed by the other two.
+        .filter(|name| ![CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name))
+        .collect();
+    for name in nominated {
+        headers.remove(name);
+    }
+}
