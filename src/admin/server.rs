@@ -22,6 +22,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::edge::Callers;
 use crate::tls::{PeerCertificate, Server, peer_certificate};
 
 use super::caller::Peer;
@@ -62,7 +63,7 @@ pub trait Answers: Send + Sync + 'static {
 /// What a door takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Caps {
-    /// Connections at once; beyond them one is closed.
+    /// Connections at once, and three quarters of them of one address; beyond them one is closed.
     pub connections: usize,
     /// The longest head, in bytes.
     pub head: usize,
@@ -72,6 +73,7 @@ pub struct Caps {
 struct Front<A> {
     answers: Arc<A>,
     connections: Arc<Semaphore>,
+    callers: Arc<Callers>,
     caps: Caps,
 }
 
@@ -93,7 +95,7 @@ pub async fn serve<A: Answers>(
     stop: watch::Receiver<bool>,
 ) {
     let connections = Arc::new(Semaphore::new(caps.connections));
-    let front = Arc::new(Front { answers, connections, caps });
+    let front = Arc::new(Front { answers, connections, callers: Arc::default(), caps });
     let mut loops = JoinSet::new();
     for socket in sockets {
         loops.spawn(accept_all(socket, Arc::clone(&front), stop.clone()));
@@ -116,12 +118,20 @@ async fn accept_all<A: Answers>(socket: Socket, front: Arc<Front<A>>, mut stop: 
         };
         // Over the cap the connection is closed: whoever it was tries again.
         let Ok(place) = Arc::clone(&front.connections).try_acquire_owned() else { continue };
+        // A proxy in front may need nearly all; a stranger must not be able to take all.
+        let counted = match came.from {
+            Peer::Unix(_) => None,
+            Peer::Ip(address) => match front.callers.enter(address, front.caps.connections * 3 / 4) {
+                None => continue,
+                counted => counted,
+            },
+        };
         let front = Arc::clone(&front);
         open.spawn(async move {
             if let Some((stream, came)) = secured(&*front.answers, stream, came).await {
                 converse(&front, stream, came).await;
             }
-            drop(place);
+            drop((place, counted));
         });
     }
     drop(socket);

@@ -158,8 +158,9 @@ impl Front {
             return Ok((None, None));
         }
         let visitor = Visitor::Consumer(consumer.id);
-        let beginning = Beginning::new(visit, SignedInBy::Proxy, &mut rand::rng());
         let usage = self.book.usage(&visit.config.data_dir)?;
+        who::check_pace(&usage, visitor, visit.now)?;
+        let beginning = Beginning::new(visit, SignedInBy::Proxy, &mut rand::rng());
         usage.begin_session(visitor, beginning.digest(), beginning.session.clone())?;
         let cookie = beginning.cookie(visitor);
         let shown = who::Shown::new(visitor, &beginning);

@@ -13,6 +13,7 @@ use axum::http::HeaderMap;
 use axum::http::header::COOKIE;
 use rand::CryptoRng;
 
+use crate::admin::Problem;
 use crate::config::{Config, Portal};
 use crate::edge::is_trusted;
 use crate::key::{ConsumerRecord, Digest, Networks, Rate, Status, Timestamp, Token};
@@ -185,6 +186,17 @@ pub(super) fn consumer_of(store: &Store, external_id: &str) -> Result<Option<Con
     }
 }
 
+/// Refuses to sign somebody in more often than people do. A program that keeps no cookie would be signed in with
+/// each of its requests, each a row of the audit log, and have its holder's browser signed out for it.
+pub(super) fn check_pace(usage: &Usage, visitor: Visitor, now: Timestamp) -> Result<(), Problem> {
+    let of_late = |session: &PortalSession| session.created_at.plus(PACE.1) > now;
+    if usage.sessions_of(visitor)?.iter().filter(|session| of_late(session)).count() < PACE.0 {
+        return Ok(());
+    }
+    let text = "You were signed in too often of late: does your browser keep cookies? Try again in a while.";
+    Err(Problem::new(429, "too_many_sessions", text))
+}
+
 /// What every form of a session brings along: it comes of the secret, which no other page can read.
 fn csrf(secret: &Token) -> String {
     Digest::sha256(format!("kgate portal form {}", secret.expose()).as_bytes()).to_string()
@@ -269,6 +281,9 @@ const INVITE_PREFIX: &str = "kgate_invite";
 
 /// What the secrets of sessions begin with.
 const SESSION_PREFIX: &str = "kgate_session";
+
+/// So many sessions of one holder begin in so long by the word of an identity proxy: fewer than are kept.
+const PACE: (usize, Duration) = (10, Duration::from_mins(10));
 
 /// How often it is noted that a session is in use.
 const SEEN_EVERY: Duration = Duration::from_mins(1);

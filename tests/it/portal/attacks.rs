@@ -1,7 +1,11 @@
 //! What others try on the portal, each against a running server.
 
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+
 use kgate::key::Role;
 use kgate::store::NewConsumer;
+use socket2::{Domain, Socket, Type};
 
 use super::{Scene, admin_key, text};
 use crate::harness::act;
@@ -182,6 +186,50 @@ fn neither_link_nor_session_nor_key_is_in_a_file() {
         }
         assert!(!said.contains(secret.as_str()));
     }
+}
+
+#[test]
+fn one_address_cannot_keep_everybody_out() {
+    let scene = Scene::new();
+    for door in [scene.process.portal.unwrap(), scene.process.admin] {
+        let stranger = || {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.bind(&SocketAddr::from(([127, 0, 0, 9], 0)).into()).unwrap();
+            socket.connect(&door.into()).unwrap();
+            let mut stream = TcpStream::from(socket);
+            // As many as are too many may be closed before.
+            let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: ");
+            stream
+        };
+        let held: Vec<TcpStream> = (0..520).map(|_| stranger()).collect();
+        let mut browser = super::Browser { address: door, cookie: None };
+        assert!([200, 404].contains(&browser.get("/sign-in").status));
+        drop(held);
+    }
+}
+
+/// A program behind an identity proxy that keeps no cookie would be signed in with each of its requests.
+#[test]
+fn whoever_forgets_his_session_each_time_fills_no_log() {
+    let scene = Scene::with("identity_proxy = { header = \"X-Auth-User\", from = [\"127.0.0.1\"] }");
+    for who in ["acme-1", "other"] {
+        let new = NewConsumer { name: who.into(), external_id: Some(who.into()), ..NewConsumer::default() };
+        scene.site.store().create_consumer(&new, &act(), &mut rand::rng()).unwrap();
+    }
+    let head = |who: &str| {
+        format!("GET /keys HTTP/1.1\r\nHost: {}\r\nX-Auth-User: {who}\r\n", scene.nobody().address)
+    };
+    let mut browser = scene.nobody();
+    assert_eq!(browser.send(&head("acme-1"), "").status, 200);
+    let statuses: Vec<u16> = (0..40).map(|_| scene.nobody().send(&head("acme-1"), "").status).collect();
+    assert_eq!((statuses[0], statuses[39]), (200, 429), "{statuses:?}");
+    let rows = scene.site.command(&["audit", "--json", "-n", "200"]).output().unwrap();
+    let rows: serde_json::Value = serde_json::from_slice(&rows.stdout).unwrap();
+    let signed_in = rows.as_array().unwrap().iter().filter(|row| row["action"] == "portal.signed_in").count();
+    assert!(signed_in <= 20, "{signed_in}");
+    // It costs nobody else anything, and not even a browser of theirs that is signed in.
+    assert_eq!(scene.nobody().send(&head("other"), "").status, 200);
+    assert_eq!(browser.send(&head("acme-1"), "").status, 200);
 }
 
 #[test]
