@@ -421,9 +421,10 @@ pub struct NewKeyShape {
     pub key: KeyShape,
 }
 
-/// A token on its way out. It prints itself as `[redacted]`.
+/// A token on its way out. It prints itself as `[redacted]`, and is read only if it can be one: it goes into
+/// scripts as it is.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 #[schemars(inline)]
 pub struct TokenText(String);
 
@@ -436,6 +437,21 @@ impl TokenText {
     /// Returns the token in the clear. Never log it.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for TokenText {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let is_one = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_one { Ok(Self(text)) } else { Err("that is no token") }
+    }
+}
+
+impl From<TokenText> for String {
+    fn from(token: TokenText) -> Self {
+        token.0
     }
 }
 

@@ -1,6 +1,8 @@
 //! Commands with `--server`: what a gateway elsewhere does for them, over a real socket, is what they would do
 //! at its machine.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
@@ -201,7 +203,7 @@ fn who_cannot_be_asked_or_may_not_ask_is_told_why_and_keys_are_never_repeated() 
     refused(ask("http://127.0.0.1:1", Some(&scene.viewer.token), &list), 2, "cannot ask http://127.0.0.1:1");
     refused(ask("unix:/nowhere.sock", None, &list), 2, "cannot ask unix:/nowhere.sock");
     refused(ask("http://192.0.2.1:8081", Some(&scene.viewer.token), &list), 2, "clear text");
-    for bad in ["ftp://localhost", "localhost", "https://localhost/v1", "http://"] {
+    for bad in ["ftp://localhost", "localhost", "https://localhost/v1", "http://", "https://a:b@localhost"] {
         refused(ask(bad, None, &list), 2, "is not the address");
     }
     let gateway = format!("http://{}", scene.process.address);
@@ -216,6 +218,49 @@ fn who_cannot_be_asked_or_may_not_ask_is_told_why_and_keys_are_never_repeated() 
     std::fs::write(&file, format!("{}\n", scene.viewer.token)).unwrap();
     let by_file = ask(&here, None, &["key", "list", "--json", "--admin-key-file", file.to_str().unwrap()]);
     assert_eq!(json_of(&by_file), json!([]));
+}
+
+/// A server that answers every request with `body`, whatever it is.
+fn impostor(body: Value) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let body = body.to_string();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 16 * 1024]);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            let _ = stream.write_all((head + &body).as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn a_server_that_is_none_of_ours_holds_nobody_up_and_has_nothing_obeyed() {
+    let id = "cust_01m8d6b0q54edn2z4q8w15ypa3";
+    let consumer = json!({
+        "id": id, "external_id": null, "name": "x", "contact": null, "plan": null, "enabled": true,
+        "metadata": {}, "tags": [], "created_at": "2026-11-27T00:20:52.306Z",
+    });
+    // A list that never comes to its end.
+    let endless = impostor(json!({ "items": [consumer], "next": id }));
+    let listed = elsewhere(&endless, None, &["consumer", "list"]).output().unwrap();
+    assert_eq!(listed.status.code(), Some(2), "{}", said(&listed));
+    assert!(said(&listed).contains("the same part of a list again"), "{}", said(&listed));
+    // A key goes into scripts as it is, so it must be one.
+    let id = "akey_01m8d6b0q54edn2z4q8w15ypa3";
+    for token in ["kgate_admin_x\nevil", "\u{1b}]0;evil\u{7}", "", "a b"] {
+        let server = impostor(json!({
+            "id": id, "name": "x", "role": "admin", "status": "active", "hint": "x", "token": token,
+            "created_at": "2026-11-27T00:20:52.306Z", "expires_at": null, "revoked_at": null,
+            "rotated_from": null, "rotated_to": null, "replaces_until": null,
+        }));
+        let create = ["admin-key", "create", "--name", "x", "--role", "admin"];
+        let made = elsewhere(&server, None, &create).output().unwrap();
+        assert_eq!((made.status.code(), made.stdout.as_slice()), (Some(2), &b""[..]), "{token:?}");
+        assert!(said(&made).contains("not one this kgate knows"), "{}", said(&made));
+    }
 }
 
 #[test]

@@ -104,6 +104,8 @@ impl Client {
         let host = uri.host().ok_or_else(|| no_address(&server))?;
         let config = match uri.scheme_str() {
             _ if uri.path() != "/" || uri.query().is_some() => return Err(no_address(&server)),
+            // A name and a password there would be sent, and shown with every failure.
+            _ if server.contains('@') => return Err(no_address(&server)),
             Some("https") => config.tls_config(tls(remote)?),
             Some("http") if is_loopback(host) => config,
             Some("http") => {

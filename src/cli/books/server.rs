@@ -47,6 +47,10 @@ impl Server {
             let page: Page<T> = self.get(page)?;
             page.items.into_iter().try_for_each(&mut *each)?;
             match page.next {
+                Some(next) if cursor.as_ref() == Some(&next) => {
+                    return Err(Failure::cannot("the server sends the same part of a list again and again")
+                        .help("check --server: it is the address of the admin listener of kgate"));
+                }
                 Some(next) => cursor = Some(next),
                 None => return Ok(()),
             }
