@@ -319,10 +319,10 @@ fn peer(address: IpAddr) -> Peer {
 }
 
 /// Words refusals of heads as all refusals are worded, and logs them.
-struct Words {
-    setup: Arc<Setup>,
-    gateway: Arc<Gateway>,
-    client: Option<IpAddr>,
+pub(super) struct Words {
+    pub(super) setup: Arc<Setup>,
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) client: Option<IpAddr>,
 }
 
 impl Refusals for Words {

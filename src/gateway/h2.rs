@@ -16,10 +16,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Gateway;
+use super::connection::Words;
 use super::door::Door;
 use super::live::{Entered, LAST_WORDS, Live, Lives};
 use super::setup::Setup;
-use super::wire::{PACE_GRACE, Peer};
+use super::wire::{PACE_GRACE, Peer, Refusals};
 use crate::edge::Counted;
 use crate::metrics::ConnectionFault;
 
@@ -193,7 +194,8 @@ pub(super) async fn converse(io: Io, mut shared: Shared) {
                     }
                 }
                 Ok(Some(H2Accept::Rejected)) => {
-                    shared.gateway.metrics.connection_fault(ConnectionFault::Malformed);
+                    // Pingora has answered, with a bare 400 or a reset: counted and logged it is as every other.
+                    let _ = shared.words().refuse(ConnectionFault::Malformed);
                     count.malformed += 1;
                     if count.malformed >= MALFORMED {
                         break;
@@ -238,6 +240,11 @@ impl Count {
 }
 
 impl Shared {
+    fn words(&self) -> Words {
+        let (setup, gateway) = (Arc::clone(&self.setup), Arc::clone(&self.gateway));
+        Words { setup, gateway, client: self.peer.address }
+    }
+
     /// Serves one request. Says whether it was answered.
     fn serve(&self, session: HttpSession) -> impl Future<Output = bool> + Send + 'static {
         let entered = self.lives.enter();

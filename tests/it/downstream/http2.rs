@@ -676,3 +676,23 @@ fn over_http2_too_a_store_that_is_gone_serves_nobody() {
         assert_eq!(header(&answer, "grpc-status"), Some("14"), "{answer}");
     }
 }
+
+/// Pingora refuses some itself, before any hook: they are counted and logged all the same.
+#[test]
+fn what_the_protocol_itself_refuses_is_logged() {
+    if is_quick() {
+        return;
+    }
+    let gate = tls_gate(TLS, "");
+    let key = bearer(&gate.issue(&["products:read"]));
+    let mut peer = Peer::tls(&gate);
+    let nameless = [&HEAD[..2], &HEAD[3..]].concat();
+    for (number, fields) in [head(&key, &[("host", "evil.example")]), nameless].iter().enumerate() {
+        let answer = peer.ask(fields);
+        assert!(answer["reset"].is_number() || answer["status"] == 400, "{answer}");
+        until("it is logged", || gate.lines.all().len() > number);
+        let line = &gate.lines.all()[number];
+        assert_eq!((&line["status"], &line["reason"]), (&json!(400), &json!("malformed_header")), "{line}");
+        assert_eq!(line["client"], "127.0.0.1");
+    }
+}
