@@ -39,6 +39,7 @@ if [ "$purpose" != build ]; then
 fi
 if [ "$purpose" = test ]; then
   want promtool prometheus     # checks metrics and alert rules
+  want slowhttptest slowhttptest  # clients that take their time, in four ways
   want wrk wrk                 # load that notices what a process loses to another
   want chromium chromium       # drives the portal as people do
   want go golang-go            # verifies tokens as a backend does

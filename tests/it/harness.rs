@@ -306,6 +306,11 @@ pub fn is_soak() -> bool {
     std::env::var_os("KGATE_SOAK").is_some()
 }
 
+/// Returns a number from the environment, for who runs a full count in pieces: which, and how much of it.
+pub fn set_number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 /// Says whether to leave out what needs more than Rust (`make test-quick`).
 pub fn is_quick() -> bool {
     std::env::var_os("KGATE_TEST_QUICK").is_some()
@@ -349,6 +354,15 @@ pub fn scopes_of(scopes: &[&str]) -> Scopes {
 #[allow(clippy::disallowed_methods, reason = "a test's deadline is no decision")]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// Sets a flag when it is dropped: those who wait for it end even if the test fails.
+pub struct SetsAtLast<'a>(pub &'a std::sync::atomic::AtomicBool);
+
+impl Drop for SetsAtLast<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
 }
 
 /// Waits until `is_so`, which must become so.
@@ -429,13 +443,17 @@ impl Client {
         Self::try_tcp(address).expect("the gateway accepts")
     }
 
-    /// Connects, if somebody is there.
-    pub fn try_tcp(address: SocketAddr) -> Option<Self> {
-        let stream = TcpStream::connect(address).ok()?;
+    /// Talks over a connection.
+    pub fn on(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Some(Self { stream: Box::new(stream), left: Vec::new() })
+        Self { stream: Box::new(stream), left: Vec::new() }
+    }
+
+    /// Connects, if somebody is there.
+    pub fn try_tcp(address: SocketAddr) -> Option<Self> {
+        Some(Self::on(TcpStream::connect(address).ok()?))
     }
 
     /// Connects to a Unix socket.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::http2::Peer;
 use super::{TLS, tls_client, tls_gate};
-use crate::harness::{Gate, full_or, is_quick};
+use crate::harness::{Gate, full_or, is_quick, set_number};
 
 /// One request, before it has a form.
 struct Made {
@@ -106,18 +106,23 @@ fn one_request_gets_one_verdict_over_every_protocol() {
     let (of_tls, of_plain) = (kinds(&gate), kinds(&plain));
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut faults = Vec::new();
-    let (mut one, mut two) = (StdRng::seed_from_u64(11), StdRng::seed_from_u64(11));
-    for _ in 0..full_or(100_000, 500) / 50 {
+    let seed = set_number("KGATE_SEED").unwrap_or(11);
+    let (mut one, mut two) = (StdRng::seed_from_u64(seed), StdRng::seed_from_u64(seed));
+    let requests = set_number("KGATE_REQUESTS").unwrap_or(full_or(100_000, 500) as u64);
+    let mut peer = Peer::tls(&gate);
+    for _ in 0..requests / 50 {
         let over_tls: Vec<Made> = (0..50).map(|_| Made::by_chance(&mut one, &of_tls)).collect();
         let over_plain: Vec<Made> = (0..50).map(|_| Made::by_chance(&mut two, &of_plain)).collect();
-        let mut peer = Peer::tls(&gate);
         let mut results = Vec::new();
         // A request that HTTP/2 itself refuses may cost the connection.
         while results.len() < over_tls.len() {
             let rest: Vec<Value> = over_tls[results.len()..].iter().map(Made::http2).collect();
             let part = peer.run(&json!({ "do": "many", "requests": rest }));
-            results.extend(part.as_array().unwrap().clone());
-            peer = Peer::tls(&gate);
+            let part = part.as_array().unwrap();
+            results.extend(part.iter().cloned());
+            if part.last().is_none_or(|last| last == "ended") {
+                peer = Peer::tls(&gate);
+            }
         }
         let mut secure = tls_client(&gate, "localhost", None).unwrap();
         for ((tls, plain_made), http2) in over_tls.iter().zip(&over_plain).zip(results) {
@@ -136,7 +141,7 @@ fn one_request_gets_one_verdict_over_every_protocol() {
             }
         }
     }
-    println!("{counts:?}");
+    println!("{requests} requests from {seed}: {counts:?}");
     faults.truncate(10);
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
     for status in [200, 400, 401, 403, 404, 405] {
