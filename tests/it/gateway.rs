@@ -723,6 +723,26 @@ fn requests_over_the_cap_in_flight_are_503_and_spend_nothing() {
 }
 
 #[test]
+fn the_last_request_of_a_connection_closes_it() {
+    let gate = Gate::start(&CONFIG.replace("[server]", "[server]\nmax_requests_per_connection = 3"));
+    for (number, target) in ["/public/1", "/public/1", "/v1/products"].iter().cycle().take(6).enumerate() {
+        // Answers and refusals alike.
+        let mut client = gate.connect();
+        for at in 0..3 {
+            client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            let answer = client.answer();
+            assert_eq!(
+                answer.header("connection") == Some("close"),
+                at == 2,
+                "{number} {at}: {}",
+                answer.head
+            );
+        }
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
 fn connections_over_the_cap_wait_for_a_place() {
     let gate = Gate::start(&with_server("max_connections = 1"));
     let mut first = gate.connect();

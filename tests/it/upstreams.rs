@@ -11,7 +11,8 @@ use std::time::Duration;
 use kgate::config::Config;
 use kgate::key::Token;
 
-use crate::harness::{Answer, CONFIG, Client, Gate, PATIENCE, acme, full_or, now, request, until};
+use crate::harness::{Answer, CONFIG, Client, Gate, PATIENCE, acme, full_or, is_quick, now, request, until};
+use crate::process::{Process, Site};
 
 /// [`CONFIG`] with the backend's settings replaced.
 fn with_servers(servers: &str) -> String {
@@ -501,4 +502,43 @@ fn a_reload_under_load_fails_nothing_and_forgets_nothing() {
         assert!(count > 0, "no request was made");
     });
     assert_eq!(connects(), before, "{dead} was not tried again");
+}
+
+/// The resolver of this machine says first one address, then another: requests follow, and none fails.
+#[test]
+fn a_name_that_moves_is_followed() {
+    if is_quick() {
+        return;
+    }
+    let here = Backend::start(Manner::Answers);
+    let there = Backend::start_at(SocketAddr::from(([127, 0, 0, 2], here.address.port())), Manner::Answers);
+    let site = Site::with(crate::process::CONFIG);
+    let server = format!("backend.test:{}", here.address.port());
+    site.configure(&crate::process::CONFIG.replace("{echo}", &server));
+    let key = Site::issue(&site.store());
+    let hosts = site.dir.path().join("hosts");
+    let leads_to = |address: &str| {
+        // The same file, which is mounted.
+        let mut file = std::fs::File::options().write(true).create(true).truncate(true).open(&hosts).unwrap();
+        writeln!(file, "127.0.0.1 localhost\n{address} backend.test").unwrap();
+    };
+    leads_to("127.0.0.1");
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-rm", "sh", "-c", "mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"", "sh"]);
+    command.arg(&hosts).arg(env!("CARGO_BIN_EXE_kgate")).arg("--config").arg(site.config_path()).arg("serve");
+    let gate = Process::start(command).unwrap_or_else(|said| panic!("{said}"));
+    until("the key is known", || gate.status(&key) == 200);
+    assert!(here.served() > 0 && there.served() == 0);
+    leads_to("127.0.0.2");
+    until("it is followed", || {
+        assert_eq!(gate.status(&key), 200);
+        there.served() > 0
+    });
+    let before = here.served();
+    assert_eq!((0..20).map(|_| gate.status(&key)).collect::<Vec<_>>(), [200; 20]);
+    assert_eq!(here.served(), before, "nobody asks there any more");
+    // A resolver that knows nothing changes nothing.
+    std::fs::write(&hosts, "127.0.0.1 localhost\n").unwrap();
+    thread::sleep(Duration::from_secs(11));
+    assert_eq!(gate.status(&key), 200);
 }

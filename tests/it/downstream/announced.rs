@@ -1,9 +1,11 @@
 //! The PROXY protocol: whose word counts, and what becomes of connections without it.
 
+use std::time::Duration;
+
 use kgate::store::NewKey;
 
 use super::{TLS, run, tls_gate};
-use crate::harness::{CONFIG, Client, Gate, acme, is_quick, new_key, request, until};
+use crate::harness::{CONFIG, Client, Gate, acme, is_quick, new_key, now, request, until};
 
 /// A gate to which loopback announces its connections.
 fn gate(sources: &str) -> Gate {
@@ -76,6 +78,23 @@ fn whom_a_balancer_cannot_name_is_not_trusted_as_a_socket_is() {
     assert_eq!(socket.seen("x-forwarded-for"), ["192.0.2.9"]);
     let unknown = ask(gate.connect(), "PROXY UNKNOWN\r\n");
     assert_eq!((unknown.status, unknown.seen("x-forwarded-for")), (200, Vec::new()));
+}
+
+/// Half a header, or none: who announces has as long as a handshake may take.
+#[test]
+fn an_announcement_that_does_not_come_ends_the_connection() {
+    let listen = "proxy = [{ address = \"127.0.0.1:0\", proxy_protocol = [\"127.0.0.0/8\"] }]";
+    let caps = "realm = \"acme\"\nhandshake_timeout = \"1s\"";
+    let gate =
+        Gate::start(&CONFIG.replace("proxy = [\"127.0.0.1:0\"]", listen).replace("realm = \"acme\"", caps));
+    let began = now();
+    for part in [&b""[..], b"PROXY TCP4 192.0.2.7 ", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0"] {
+        let mut client = gate.connect();
+        client.send(part);
+        assert!(client.is_closed(), "{}", part.escape_ascii());
+    }
+    assert!(now() - began >= Duration::from_secs(3), "each had its time");
+    until("they are counted", || gate.count("kgate_connection_faults_total{fault=\"announcement\"}") == 3.0);
 }
 
 #[test]

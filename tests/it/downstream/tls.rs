@@ -86,6 +86,26 @@ fn openssl_and_curl_agree_that_only_modern_tls_is_spoken() {
 }
 
 #[test]
+fn a_listener_may_ask_for_tls_1_3_and_leave_http2_out() {
+    if is_quick() {
+        return;
+    }
+    let gate = tls_gate(&format!("{TLS}, min_version = \"1.3\", http2 = false"), "");
+    let key = format!("Authorization: Bearer {}", gate.issue(&["products:read"]).expose());
+    let url = format!("https://localhost:{}/v1/products", gate.address.port());
+    let ca = gate.dir.path().join("ca.pem");
+    let ask = |more: &[&str]| {
+        let common = ["-s", "--http2", "--cacert", ca.to_str().unwrap(), "-H", &key, "-o", "/dev/null"];
+        let format = ["-w", "%{http_code} %{http_version}", &url];
+        let output = std::process::Command::new("curl").args([&common, more, &format].concat()).output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    assert_eq!(ask(&[]), "200 1.1", "HTTP/2 was asked for, and is not offered");
+    assert!(ask(&["--tls-max", "1.2"]).starts_with("000"), "TLS 1.2 is not spoken");
+    until("it is counted", || gate.count("kgate_connection_faults_total{fault=\"handshake\"}") >= 1.0);
+}
+
+#[test]
 fn each_host_gets_its_certificate() {
     let list = "certificates = [{ certificate = \"server.pem\", key = \"server.key\" }, \
                 { certificate = \"partner.pem\", key = \"partner.key\" }]";
