@@ -7,7 +7,7 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 
-use super::value::push_number;
+use super::value::{Values, push_number};
 use super::{RequestId, X_REQUEST_ID};
 use crate::config::{RateHeaders, Server};
 use crate::key::{Limit, Requirement, Timestamp};
@@ -231,43 +231,23 @@ impl Answers {
         limit: LimitState<'_>,
         policies: impl IntoIterator<Item = (&'a str, Limit)>,
         now: Timestamp,
-        mut visit: impl FnMut(&HeaderName, HeaderValue),
+        visit: impl FnMut(&HeaderName, HeaderValue),
     ) {
         let seconds = seconds_up(limit.reset);
+        let mut told = Values::with_room(5, 192);
         if matches!(self.rate_headers, RateHeaders::Both | RateHeaders::Ietf) {
-            let mut text = Vec::with_capacity(96);
-            for (name, limit) in policies {
-                if !text.is_empty() {
-                    text.extend_from_slice(b", ");
-                }
-                match limit {
-                    // What can be had in one window from a full start; the window in whole seconds.
-                    Limit::Rate { rate, burst } => {
-                        let (quota, window) = (rate.count().max(burst), rate.per().as_secs());
-                        push_item(name, [("q", quota), ("w", window)], &mut text);
-                    }
-                    Limit::Quota(quota) => {
-                        let window = quota.window().length(now).as_secs();
-                        push_item(name, [("q", quota.count()), ("w", window)], &mut text);
-                    }
-                    Limit::Concurrent(most) => {
-                        push_item(name, [("q", most)], &mut text);
-                        text.extend_from_slice(b";qu=\"concurrent-requests\"");
-                    }
-                }
-            }
-            visit(&RATELIMIT_POLICY, value(&text));
-            text.clear();
-            push_item(limit.name, [("r", limit.remaining), ("t", seconds)], &mut text);
-            visit(&RATELIMIT, value(&text));
+            told.push(&RATELIMIT_POLICY, |out| push_policies(policies, now, out));
+            let state = [("r", limit.remaining), ("t", seconds)];
+            told.push(&RATELIMIT, |out| push_item(limit.name, state, out));
         }
         if matches!(self.rate_headers, RateHeaders::Both | RateHeaders::X) {
             // Rounded up: nobody who waits until then comes too early.
             let reset = now.plus(limit.reset).plus(Duration::from_millis(999)).as_secs();
-            visit(&X_RATELIMIT_LIMIT, HeaderValue::from(limit.limit.most()));
-            visit(&X_RATELIMIT_REMAINING, HeaderValue::from(limit.remaining));
-            visit(&X_RATELIMIT_RESET, HeaderValue::from(reset));
+            told.push(&X_RATELIMIT_LIMIT, |out| push_number(limit.limit.most(), out));
+            told.push(&X_RATELIMIT_REMAINING, |out| push_number(limit.remaining, out));
+            told.push(&X_RATELIMIT_RESET, |out| push_number(reset.unsigned_abs(), out));
         }
+        told.each(visit);
     }
 
     /// RFC 6750 §3.1: the scopes needed are named, space-separated.
@@ -393,6 +373,34 @@ fn value(text: impl AsRef<[u8]>) -> HeaderValue {
     HeaderValue::from_bytes(text.as_ref()).expect("names and numbers fit a header")
 }
 
+/// Appends a list of what each limit allows.
+fn push_policies<'a>(
+    policies: impl IntoIterator<Item = (&'a str, Limit)>,
+    now: Timestamp,
+    out: &mut Vec<u8>,
+) {
+    for (at, (name, limit)) in policies.into_iter().enumerate() {
+        if at > 0 {
+            out.extend_from_slice(b", ");
+        }
+        match limit {
+            // What can be had in one window from a full start; the window in whole seconds.
+            Limit::Rate { rate, burst } => {
+                let (quota, window) = (rate.count().max(burst), rate.per().as_secs());
+                push_item(name, [("q", quota), ("w", window)], out);
+            }
+            Limit::Quota(quota) => {
+                let window = quota.window().length(now).as_secs();
+                push_item(name, [("q", quota.count()), ("w", window)], out);
+            }
+            Limit::Concurrent(most) => {
+                push_item(name, [("q", most)], out);
+                out.extend_from_slice(b";qu=\"concurrent-requests\"");
+            }
+        }
+    }
+}
+
 /// Appends an item of a structured field with two parameters (RFC 9651 §3.1.2): `"burst";r=99;t=1`.
 fn push_item<const N: usize>(name: &str, parameters: [(&str, u64); N], out: &mut Vec<u8>) {
     out.push(b'"');
@@ -420,11 +428,11 @@ const LAST_WEEK: Duration = Duration::from_hours(168);
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+static RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+static RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+static X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+static X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+static X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const X_API_KEY_EXPIRES: HeaderName = HeaderName::from_static("x-api-key-expires");
 
 #[cfg(test)]

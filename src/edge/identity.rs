@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, REFERER, SEC_WEBSOCKET_PROTOCOL,
 };
@@ -10,7 +9,7 @@ use http::header::{
 use super::RequestId;
 use super::code::Coder;
 use super::jwt::{Minter, NoSigningKey};
-use super::value::{push_header_safe, push_number};
+use super::value::{Values, push_number};
 use crate::config::{Config, IdentityHeader, IdentityHeaders, canonical_name};
 use crate::key::Timestamp;
 use crate::policy::{Identity, Passage, Permit, Rules};
@@ -175,7 +174,7 @@ impl Identification {
     ) {
         use IdentityHeader as H;
         let consumer = identity.consumer().record();
-        let mut told = Values::default();
+        let mut told = Values::with_room(12, 384);
         told.push(self.name(H::ConsumerId), |out| consumer.id.push_to(out));
         told.text(self.name(H::ConsumerName), Some(&consumer.name));
         told.text(self.name(H::ConsumerExternalId), consumer.external_id.as_deref());
@@ -188,7 +187,7 @@ impl Identification {
         for (key, name) in &self.upstreams[upstream].metadata {
             told.text(name, identity.metadata(key));
         }
-        told.set(head);
+        told.each(|name, value| head.set(name, value));
     }
 
     /// Returns what [`Identification::inject`] would set, by name. What is secret or made anew for each
@@ -285,47 +284,6 @@ pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("x-kgate-signat
 
 fn header_name(text: &str) -> HeaderName {
     HeaderName::from_bytes(text.as_bytes()).expect("`config` checked the name")
-}
-
-/// Header values written into one buffer: one allocation for all of them, not one each.
-#[derive(Default)]
-struct Values<'n> {
-    buffer: Vec<u8>,
-    /// Where each value ends.
-    ends: Vec<(&'n HeaderName, usize)>,
-}
-
-impl<'n> Values<'n> {
-    fn text(&mut self, name: &'n HeaderName, text: Option<&str>) {
-        let Some(text) = text.filter(|text| !text.is_empty()) else { return };
-        self.reserve();
-        push_header_safe(text, &mut self.buffer);
-        self.ends.push((name, self.buffer.len()));
-    }
-
-    /// Has plain ASCII appended: identifiers and numbers.
-    fn push(&mut self, name: &'n HeaderName, push: impl FnOnce(&mut Vec<u8>)) {
-        self.reserve();
-        push(&mut self.buffer);
-        self.ends.push((name, self.buffer.len()));
-    }
-
-    fn reserve(&mut self) {
-        if self.ends.is_empty() {
-            self.ends.reserve(12);
-            self.buffer.reserve(384);
-        }
-    }
-
-    fn set(self, head: &mut impl Head) {
-        let all = Bytes::from(self.buffer);
-        let mut start = 0;
-        for (name, end) in self.ends {
-            let value = HeaderValue::from_maybe_shared(all.slice(start..end));
-            head.set(name, value.expect("header-safe text fits a header"));
-            start = end;
-        }
-    }
 }
 
 /// Canonical names no client may send, and the metadata families.

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+
 /// Returns `text` in a form that is the same header value for every reader.
 ///
 /// Bytes that are control characters, non-ASCII (of the UTF-8 form) or `%`, and a space at either end,
@@ -47,6 +50,43 @@ pub(super) fn push_number(mut number: u64, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&digits[at..]);
+}
+
+/// Header values written into one buffer: one allocation for all of them, not one each.
+pub(super) struct Values<'n> {
+    buffer: Vec<u8>,
+    /// Where each value ends.
+    ends: Vec<(&'n HeaderName, usize)>,
+}
+
+impl<'n> Values<'n> {
+    /// Makes room for so many values, and so many bytes of them all.
+    pub(super) fn with_room(values: usize, bytes: usize) -> Self {
+        Self { buffer: Vec::with_capacity(bytes), ends: Vec::with_capacity(values) }
+    }
+
+    /// Adds text, header-safe; nothing if there is none.
+    pub(super) fn text(&mut self, name: &'n HeaderName, text: Option<&str>) {
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return };
+        self.push(name, |out| push_header_safe(text, out));
+    }
+
+    /// Has plain ASCII appended: identifiers, names of limits and numbers.
+    pub(super) fn push(&mut self, name: &'n HeaderName, push: impl FnOnce(&mut Vec<u8>)) {
+        push(&mut self.buffer);
+        self.ends.push((name, self.buffer.len()));
+    }
+
+    /// Calls `visit` with each value, in the order in which they were added.
+    pub(super) fn each(self, mut visit: impl FnMut(&HeaderName, HeaderValue)) {
+        let all = Bytes::from(self.buffer);
+        let mut start = 0;
+        for (name, end) in self.ends {
+            let value = HeaderValue::from_maybe_shared(all.slice(start..end));
+            visit(name, value.expect("header-safe text fits a header"));
+            start = end;
+        }
+    }
 }
 
 fn is_safe(bytes: &[u8]) -> bool {

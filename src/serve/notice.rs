@@ -211,16 +211,7 @@ impl fmt::Display for Notice {
                     counted(*tokens, "token"),
                     counted(*ended, "key")
                 )?;
-                let Some(newest) = successors.last() else { return Ok(()) };
-                write!(
-                    f,
-                    "\nwarning: {newest} replaced one of them and still works: `kgate audit --key {newest}` says who \
-                     did that, and from where"
-                )?;
-                match successors.len() {
-                    1 => Ok(()),
-                    more => write!(f, "; so do {} before it", counted(more - 1, "key")),
-                }
+                warn_of(successors, f)
             }
             Self::AlertRefused { source, problem } => {
                 write!(f, "warning: an alert from {source} was refused: {problem}")
@@ -244,4 +235,18 @@ fn lines(count: u64) -> String {
 
 fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Whoever found a key may have rotated it.
+fn warn_of(successors: &[KeyId], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Some(newest) = successors.last() else { return Ok(()) };
+    write!(
+        f,
+        "\nwarning: {newest} replaced one of them and still works: `kgate audit --key {newest}` says who did that, \
+         and from where"
+    )?;
+    match successors.len() {
+        1 => Ok(()),
+        more => write!(f, "; so do {} before it", counted(more - 1, "key")),
+    }
 }

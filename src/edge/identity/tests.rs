@@ -93,13 +93,13 @@ fn other_headers_stay() {
 fn values_share_a_buffer_and_stay_apart() {
     let (a, b, c) = ("x-a", "x-b", "x-c");
     let names = [a, b, c].map(HeaderName::from_static);
-    let mut values = Values::default();
+    let mut values = Values::with_room(3, 64);
     values.text(&names[0], Some("Acme\r\nX-Evil: 1"));
     values.text(&names[1], Some(""));
     values.push(&names[2], |out| push_number(42, out));
     let mut head = HeaderMap::new();
     head.append(a, HeaderValue::from_static("spoofed"));
-    values.set(&mut head);
+    values.each(|name, value| head.set(name, value));
     assert_eq!(head.get_all(a).iter().collect::<Vec<_>>(), ["Acme%0D%0AX-Evil: 1"]);
     assert!(!head.contains_key(b));
     assert_eq!(head[c], "42");

@@ -293,8 +293,12 @@ fn nothing_is_smuggled_to(backend: &Backend, lines: &str) {
         .filter(|line| line["upstream"].is_string())
         .map(|line| (line["request_id"].as_str().unwrap().to_owned(), line))
         .collect();
-    let answered = admitted.values().filter(|line| line["status"] == 200).count();
-    until("all that was answered was seen", || backend.seen().len() >= answered);
+    // What a backend said is read a little later than its answer.
+    until("all that was answered was seen", || {
+        let seen = backend.seen();
+        let seen: BTreeSet<&str> = seen.iter().filter_map(|one| one["ids"][0].as_str()).collect();
+        admitted.iter().all(|(id, line)| line["status"] != 200 || seen.contains(id.as_str()))
+    });
     let (mut ids, mut connections) = (BTreeSet::new(), BTreeSet::new());
     let seen = backend.seen();
     for one in &seen {
@@ -307,9 +311,6 @@ fn nothing_is_smuggled_to(backend: &Backend, lines: &str) {
         assert_eq!(one["ids"].as_array().unwrap().len(), 1, "{one}");
         assert!(ids.insert(id.to_owned()), "seen twice: {one}");
         connections.insert(one["connection"].as_u64().unwrap());
-    }
-    for (id, line) in &admitted {
-        assert!(line["status"] != 200 || ids.contains(id), "answered and never seen: {line}");
     }
     println!("{} admitted, {} seen, over {} connections", admitted.len(), seen.len(), connections.len());
     assert!(connections.len() * 2 < seen.len(), "connections were not kept: nothing was proven");
