@@ -79,9 +79,10 @@ fn slow_clients_are_let_go_in_time_and_others_are_served() {
     let grown = held().saturating_sub(memory) >> 10;
     let all = slow.len() + halves.len();
     println!("quiet {quiet:?}, beside {all} slow clients {beside:?}, {} KiB each", grown / all as u64);
-    // The clients themselves are in it, and the backend with its answers.
-    assert!(grown < 256 * all as u64 + (64 << 10), "{grown} KiB");
+    // Elsewhere other tests share this process, its memory and its cores.
     if is_soak() {
+        // The clients themselves are in it, and the backend with its answers.
+        assert!(grown < 256 * all as u64 + (64 << 10), "{grown} KiB");
         assert!(beside.1 < quiet.1 * 2 + Duration::from_millis(20), "{quiet:?} {beside:?}");
     }
     until("all of them are let go", || gate.count("kgate_connections{listener=\"127.0.0.1:0\"}") == 0.0);
