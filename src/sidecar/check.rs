@@ -9,8 +9,8 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use super::Sidecar;
 use super::setup::Setup;
 use crate::edge::{
-    AccessLine, Answer, Failure, Head, NoSigningKey, RequestId, Verdict as Logged, X_REQUEST_ID, allowed_as,
-    denied_as, failed_as, redacted, refusal_of, without_tokens,
+    AccessLine, Answer, Failure, Head, NoSigningKey, RequestId, Trace, Verdict as Logged, X_REQUEST_ID,
+    allowed_as, denied_as, failed_as, redacted, refusal_of, without_tokens,
 };
 use crate::key::{ConsumerId, KeyId};
 use crate::metrics::{self, Finished, Refusal};
@@ -25,6 +25,8 @@ pub(super) struct Question {
     pub(super) fields: HeaderMap,
     pub(super) client: Option<IpAddr>,
     pub(super) id: RequestId,
+    /// The trace it is a part of, if questions are traced.
+    pub(super) trace: Option<Trace>,
     /// Whether the front forwards the target it is told, and not the one it got.
     pub(super) takes_target: bool,
 }
@@ -192,7 +194,7 @@ impl Sidecar {
             total: took,
             verify: took,
             upstream_time: None,
-            trace: None,
+            trace: question.trace,
             one_in: 1,
         });
     }

@@ -18,7 +18,7 @@ use super::Sidecar;
 use super::check::{Allowed, Question, Verdict};
 use super::setup::Setup;
 use crate::config::RequestIdTrust;
-use crate::edge::{Answer, Failure, RequestId, client_address};
+use crate::edge::{Answer, Failure, RequestId, TRACEPARENT, client_address};
 
 /// The service, as tonic wants it.
 pub(super) struct Check(pub(super) Arc<Sidecar>);
@@ -28,7 +28,8 @@ impl Authorization for Check {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         let setup = self.0.setup();
         let id = RequestId::make(&mut rand::rng());
-        let question = question(request.into_inner(), &setup);
+        let (metadata, _, request) = request.into_parts();
+        let question = question(request, &metadata.into_headers(), &setup);
         let is_grpc = question.as_ref().is_some_and(|question| is_grpc(&question.fields));
         let verdict = match question {
             Some(question) => self.0.check(question).await,
@@ -42,8 +43,9 @@ impl Authorization for Check {
     }
 }
 
-/// Reads the original request; `None` if something of it is missing or cannot be.
-fn question(request: CheckRequest, setup: &Setup) -> Option<Question> {
+/// Reads the original request; `None` if something of it is missing or cannot be. `call` are the fields of the
+/// question itself.
+fn question(request: CheckRequest, call: &HeaderMap, setup: &Setup) -> Option<Question> {
     let attributes = request.attributes?;
     let source = attributes.source.and_then(|source| source.address).and_then(|address| address.address);
     let asks = match source {
@@ -57,6 +59,8 @@ fn question(request: CheckRequest, setup: &Setup) -> Option<Question> {
     }
     // Envoy makes the id at the edge, and drops what strangers send.
     let id = RequestId::take_or_make(&fields, true, RequestIdTrust::TrustedProxies, &mut rand::rng());
+    // Envoy asks within a step of its own, if it traces; the original request says of the one before.
+    let trace = setup.trace(if call.contains_key(TRACEPARENT) { call } else { &fields });
     Some(Question {
         client: asks.and_then(|address| client_address(Some(address), &fields, &setup.trusted)),
         method: http.method,
@@ -64,6 +68,7 @@ fn question(request: CheckRequest, setup: &Setup) -> Option<Question> {
         target: http.path.into_bytes(),
         fields,
         id,
+        trace,
         takes_target: true,
     })
 }

@@ -100,6 +100,7 @@ fn question<B>(
         fields: fields.clone(),
         client: client_address(peer, fields, &setup.trusted),
         id,
+        trace: setup.trace(fields),
         takes_target: front.takes_target(),
     })
 }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use http::header::HeaderMap;
+
 use crate::config::{Config, RequestIdTrust, TrustedProxies};
-use crate::edge::{Answers, HeadCaps, Identification};
+use crate::edge::{Answers, HeadCaps, Identification, Trace};
 use crate::key::KeyTypes;
 use crate::metrics::{Metrics, Series};
 use crate::policy::{RouteSpec, Rules};
@@ -17,6 +19,8 @@ pub(super) struct Setup {
     /// Whose `X-Forwarded-For` is believed: the fronts, and the proxies before them.
     pub(super) trusted: TrustedProxies,
     pub(super) trust_request_id: RequestIdTrust,
+    /// One in how many questions is traced, if they are.
+    traced: Option<u32>,
     pub(super) caps: HeadCaps,
     pub(super) key_types: KeyTypes,
     pub(super) answers: Answers,
@@ -41,6 +45,7 @@ impl Setup {
             fronts,
             trusted,
             trust_request_id: config.server.trust_request_id,
+            traced: config.traces.as_ref().map(|traces| traces.one_in),
             caps: HeadCaps::new(&config.server),
             key_types: config.key_types.clone(),
             answers: Answers::new(&config.server),
@@ -51,6 +56,12 @@ impl Setup {
                 config.upstreams.iter().map(|upstream| upstream.name.as_str()),
             ),
         })
+    }
+
+    /// Goes on with the trace that a front is in, or begins one. A front is trusted, so it says whether it is
+    /// recorded.
+    pub(super) fn trace(&self, fields: &HeaderMap) -> Option<Trace> {
+        self.traced.map(|one_in| Trace::begin(fields, true, one_in, &mut rand::rng()))
     }
 
     /// Says whether the route takes its key from `Authorization`.

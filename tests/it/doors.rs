@@ -405,6 +405,27 @@ fn status_of(answer: &CheckResponse) -> i32 {
     }
 }
 
+/// Asks over gRPC as Envoy does, about a GET; the first field is the original request's, the second the call's.
+pub fn ask_in_grpc(
+    sidecar: std::net::SocketAddr,
+    target: &str,
+    token: &kgate::key::Token,
+    [of_request, of_call]: &[(&'static str, &str); 2],
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let fields = vec![
+        format!("Authorization: Bearer {}", token.expose()),
+        format!("{}: {}", of_request.0, of_request.1),
+    ];
+    let question = Made { method: "GET", target: target.to_owned(), fields }.in_grpc();
+    runtime.block_on(async {
+        let mut envoy = AuthorizationClient::connect(format!("http://{sidecar}")).await.unwrap();
+        let mut call = tonic::Request::new(question);
+        call.metadata_mut().insert(of_call.0, of_call.1.parse().unwrap());
+        envoy.check(call).await.unwrap();
+    });
+}
+
 #[test]
 fn a_question_over_grpc_that_lacks_something_or_is_too_large_lets_nothing_pass() {
     let site = Site::with(CONFIG);

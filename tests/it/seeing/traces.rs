@@ -138,3 +138,47 @@ fn without_the_table_what_others_say_of_traces_passes_and_nothing_is_added() {
     let text = String::from_utf8(client.answer().body).unwrap();
     assert!(!text.contains("traceparent"), "{text}");
 }
+
+/// Other proxies ask within a step of their own trace: over HTTP and over gRPC.
+#[test]
+fn a_question_of_another_proxy_is_a_step_of_its_trace() {
+    if is_quick() {
+        return;
+    }
+    let collector = Receiver::start(&["200 OK"]);
+    let traces = format!("\n[traces]\nurl = \"http://{}/v1/traces\"\none_in = 0\n", collector.address);
+    let site = Site::with(&format!("{}{traces}", crate::fronts::CONFIG));
+    let key = Site::issue(&site.store());
+    let process = site.serve(&[]);
+    let parent = |id: u8, flags: &str| format!("00-{:032x}-{:016x}-{flags}", id, 0xab);
+    let mut client = Client::tcp(process.sidecar.unwrap());
+    // A proxy that does not record, one that does, and one that has no trace.
+    for traceparent in [parent(1, "00"), parent(2, "01"), "nonsense".to_owned()] {
+        client.send(format!(
+            "GET /envoy/v1/products/7 HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer {}\r\n\
+             traceparent: {traceparent}\r\n\r\n",
+            key.token.expose()
+        ));
+        assert_eq!(client.answer().status, 403, "its scopes do not suffice");
+    }
+    crate::doors::ask_in_grpc(
+        process.sidecar.unwrap(),
+        "/v1/products/7",
+        &key.token,
+        &[("traceparent", &parent(3, "01")), ("traceparent", &parent(4, "01"))],
+    );
+    let mut all = Vec::new();
+    until("two spans came", || {
+        all = collector.heard().iter().flat_map(|heard| spans(&heard.body)).collect();
+        all.len() >= 2
+    });
+    let seen: Vec<_> =
+        all.iter().map(|span| (span["trace"].as_str().unwrap(), span["name"].as_str().unwrap())).collect();
+    let id = |id: u8| format!("{id:032x}");
+    assert_eq!(seen, [(id(2).as_str(), "GET products"), (id(4).as_str(), "GET products")], "{all:?}");
+    for span in &all {
+        assert_eq!((&span["parent"], &span["kind"]), (&format!("{:016x}", 0xab).into(), &2.into()));
+        assert_eq!(span["facts"]["kgate.reason"], "scope");
+        assert_eq!(span["facts"]["kgate.key_id"], key.record.id.to_string());
+    }
+}
