@@ -528,6 +528,15 @@ impl Metrics {
         self.webhook_waiting.with_label_values(&[name]).set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
+    /// Forgets a webhook that is no more.
+    pub fn forget_webhook(&self, name: &str) {
+        // What nobody counted yet is not there to be removed.
+        let _ = self.webhook_waiting.remove_label_values(&[name]);
+        for result in ["ok", "failed"] {
+            let _ = self.webhook_events.remove_label_values(&[name, result]);
+        }
+    }
+
     /// Counts a request that was cut because its key stopped working.
     pub fn request_cut(&self) {
         self.cut.inc();

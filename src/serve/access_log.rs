@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -45,13 +45,13 @@ const TELL_EVERY: Duration = Duration::from_mins(1);
 
 /// Takes lines from every worker.
 pub(super) struct AccessLog {
-    format: AccessFormat,
+    format: AtomicU8,
     sampling: Sampling,
     queue: Mutex<Queue>,
     filled: Condvar,
     lost: Lost,
-    /// Where traces go, if requests are traced.
-    exporter: Option<Arc<Exporter>>,
+    /// Where traces go, if requests are traced. Only requests that are recorded look here.
+    exporter: Mutex<Option<Arc<Exporter>>>,
 }
 
 #[derive(Default)]
@@ -60,6 +60,8 @@ struct Queue {
     uses: Vec<Use>,
     is_closed: bool,
     wants_reopen: bool,
+    /// Where lines go from now on.
+    moves_to: Option<Output>,
 }
 
 /// What was lost since the start.
@@ -94,18 +96,43 @@ struct Batch {
     uses: Vec<Use>,
     is_closed: bool,
     wants_reopen: bool,
+    moves_to: Option<Output>,
+}
+
+impl AccessFormat {
+    const ALL: [Self; 3] = [Self::Human, Self::Json, Self::Off];
 }
 
 impl AccessLog {
     pub(super) fn new(format: AccessFormat, sample: Sample, exporter: Option<Arc<Exporter>>) -> Arc<Self> {
         Arc::new(Self {
-            format,
+            format: AtomicU8::new(format as u8),
             sampling: Sampling::new(sample),
             queue: Mutex::default(),
             filled: Condvar::new(),
             lost: Lost::default(),
-            exporter,
+            exporter: Mutex::new(exporter),
         })
+    }
+
+    /// Has lines written to another place, or in another form, from now on. Those that wait are written to where
+    /// they were meant for.
+    pub(super) fn move_to(&self, format: AccessFormat, out: Option<Output>) {
+        if let Some(out) = out {
+            self.lock().moves_to = Some(out);
+            self.filled.notify_all();
+        }
+        self.format.store(format as u8, Ordering::Relaxed);
+    }
+
+    /// Has traces go there from now on.
+    pub(super) fn export_to(&self, exporter: Option<Arc<Exporter>>) {
+        *self.exporter.lock().unwrap_or_else(PoisonError::into_inner) = exporter;
+    }
+
+    fn format(&self) -> AccessFormat {
+        // Relaxed: it guards no other memory.
+        AccessFormat::ALL[usize::from(self.format.load(Ordering::Relaxed))]
     }
 
     /// Puts another share of lines into force.
@@ -133,6 +160,9 @@ impl AccessLog {
                 }
                 writer.write(&lines);
                 lines.clear();
+                if let Some(out) = batch.moves_to {
+                    (writer.out, writer.is_torn) = (out, false);
+                }
                 if batch.is_closed {
                     return;
                 }
@@ -145,7 +175,12 @@ impl AccessLog {
     /// nobody allocates.
     fn take(&self, lines: &mut Vec<u8>) -> Batch {
         let mut queue = self.lock();
-        while queue.lines.is_empty() && queue.uses.is_empty() && !queue.is_closed && !queue.wants_reopen {
+        while queue.lines.is_empty()
+            && queue.uses.is_empty()
+            && !queue.is_closed
+            && !queue.wants_reopen
+            && queue.moves_to.is_none()
+        {
             queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         std::mem::swap(&mut queue.lines, lines);
@@ -153,6 +188,7 @@ impl AccessLog {
             uses: std::mem::take(&mut queue.uses),
             is_closed: queue.is_closed,
             wants_reopen: std::mem::take(&mut queue.wants_reopen),
+            moves_to: queue.moves_to.take(),
         }
     }
 
@@ -204,11 +240,13 @@ impl AccessLog {
 
 impl AccessSink for AccessLog {
     fn record(&self, line: &AccessLine<'_>) {
-        if let Some(exporter) = &self.exporter
-            && line.trace.is_some_and(|trace| trace.is_sampled)
-        {
-            exporter.push(spans_of(line));
+        if line.trace.is_some_and(|trace| trace.is_sampled) {
+            let exporter = self.exporter.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(exporter) = exporter {
+                exporter.push(spans_of(line));
+            }
         }
+        let format = self.format();
         thread_local! {
             static RENDERED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
             // The names of routes this worker saw: as many as the configuration ever had.
@@ -224,11 +262,11 @@ impl AccessSink for AccessLog {
                 route
             })
         });
-        let one_in = if self.format == AccessFormat::Off { None } else { self.sampling.takes(line.verdict) };
+        let one_in = if format == AccessFormat::Off { None } else { self.sampling.takes(line.verdict) };
         let line = AccessLine { one_in: one_in.unwrap_or(1), ..*line };
         RENDERED.with_borrow_mut(|rendered| {
             rendered.clear();
-            match self.format {
+            match format {
                 _ if one_in.is_none() && used.is_none() => return,
                 _ if one_in.is_none() => {}
                 AccessFormat::Human => line.write_human(rendered),

@@ -82,18 +82,17 @@ impl Default for ServeOptions {
     }
 }
 
-impl ServeOptions {
-    fn access_format(&self, config: &AccessLog) -> AccessFormat {
-        self.access_format.unwrap_or(match config.format {
-            LogFormat::Json => AccessFormat::Json,
-            LogFormat::Text => AccessFormat::Human,
-            LogFormat::Off => AccessFormat::Off,
-            LogFormat::Auto => {
-                let is_stdout = self.access_out.is_none() && config.file.is_none();
-                if is_stdout && io::stdout().is_terminal() { AccessFormat::Human } else { AccessFormat::Json }
-            }
-        })
-    }
+/// Returns how lines look: as `said`, or as the configuration has it for where they go.
+fn access_format(said: Option<AccessFormat>, has_own_out: bool, config: &AccessLog) -> AccessFormat {
+    said.unwrap_or(match config.format {
+        LogFormat::Json => AccessFormat::Json,
+        LogFormat::Text => AccessFormat::Human,
+        LogFormat::Off => AccessFormat::Off,
+        LogFormat::Auto => {
+            let is_stdout = !has_own_out && config.file.is_none();
+            if is_stdout && io::stdout().is_terminal() { AccessFormat::Human } else { AccessFormat::Json }
+        }
+    })
 }
 
 /// Why a server did not start, or ended by itself.

@@ -17,18 +17,16 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("server.workers", old.server.workers != new.server.workers),
         ("server.max_connections", old.server.max_connections != new.server.max_connections),
         ("server.keepalive_pool", old.server.keepalive_pool != new.server.keepalive_pool),
-        ("webhook", old.webhooks != new.webhooks),
-        ("traces", old.traces != new.traces),
-        ("access_log", log_of(old) != log_of(new)),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))
     .collect()
 }
 
-/// What of the access log is only read at start: all but how many lines are written.
-fn log_of(config: &Config) -> AccessLog {
-    AccessLog { sample: Sample::default(), ..config.access_log.clone() }
+/// Says whether lines go elsewhere than before: all of the access log but how many lines are written.
+pub(super) fn moves_log(old: &Config, new: &Config) -> bool {
+    let place = |config: &Config| AccessLog { sample: Sample::default(), ..config.access_log.clone() };
+    place(old) != place(new)
 }
 
 /// Where the gateway listens.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::access_log::{AccessLog, Output};
+use super::access_log::{AccessFormat, AccessLog, Output};
 use super::alerts::Taker;
 use super::asked;
 use super::holders::SelfServed;
@@ -23,7 +23,7 @@ use super::status::{self, BEAT, Pulse};
 use super::tellers::Tellers;
 use super::upgrade::{self, Door, Estate, Inheritance, Socket};
 use super::usage::UsageBook;
-use super::{Inherited, Notice, ServeError, ServeOptions, explain, limits, reload};
+use super::{Inherited, Notice, ServeError, ServeOptions, access_format, explain, limits, reload};
 use crate::admin::{self, Admin, Desk, Handlers, NotReady};
 use crate::config::{Address, Config, Loaded};
 use crate::edge::AccessSink;
@@ -60,8 +60,6 @@ pub struct Running {
     log_thread: Option<JoinHandle<()>>,
     usage: Arc<UsageBook>,
     usage_thread: Option<JoinHandle<()>>,
-    /// Those who tell others, by themselves.
-    telling: Vec<JoinHandle<()>>,
     _lock: ServeLock,
     /// From before it said that it serves: a change right after that is none to miss.
     looking: Option<Watches>,
@@ -90,6 +88,9 @@ pub(super) struct Core {
     pulse: Pulse,
     /// Whether the data directory is not the configuration's.
     has_own_data_dir: bool,
+    /// What of the access log is not the configuration's.
+    log_format: Option<AccessFormat>,
+    has_own_log: bool,
     is_draining: AtomicBool,
 }
 
@@ -129,7 +130,8 @@ impl Running {
         let metrics = Arc::new(Metrics::new());
         metrics.expect_limits(limits_of(&config));
         metrics.set_started(wall());
-        let format = options.access_format(&config.access_log);
+        let has_own_log = options.access_out.is_some();
+        let format = access_format(options.access_format, has_own_log, &config.access_log);
         let notify: Arc<dyn Fn(&Notice) + Send + Sync> = Arc::from(options.notify);
         let tellers = Tellers::new(&config, &verifier, &notify)?;
         let log = AccessLog::new(format, config.access_log.sample, tellers.exporter());
@@ -157,6 +159,8 @@ impl Running {
             tellers: Arc::clone(&tellers),
             pulse: Pulse::default(),
             has_own_data_dir: options.data_dir.is_some(),
+            log_format: options.access_format,
+            has_own_log,
             is_draining: AtomicBool::new(false),
         });
         core.gateway.serve_holders(Arc::new(SelfServed::new(Arc::downgrade(&core))));
@@ -176,6 +180,7 @@ impl Running {
                 bound.own();
             }
         }
+        tellers.spawn().map_err(system("those who tell others"))?;
         let mut running = Self {
             managed,
             visited,
@@ -193,7 +198,6 @@ impl Running {
             log_thread: Some(log_thread),
             usage,
             usage_thread: Some(usage_thread),
-            telling: tellers.spawn().map_err(system("those who tell others"))?,
             _lock: lock,
             looking,
             core: Arc::clone(&core),
@@ -402,7 +406,7 @@ impl Running {
         // The last lines may have brought uses.
         self.usage.close();
         join_all(self.usage_thread.take());
-        self.core.tellers.stop(self.telling.drain(..), self.core.verifier.clock(), CUT);
+        self.core.tellers.stop(self.core.verifier.clock(), CUT);
         if self.is_handing_over() {
             let all = self
                 .bound
@@ -491,6 +495,23 @@ impl Core {
             self.metrics.reloaded(false);
             return Notice::ReloadFailed(error.to_string());
         }
+        let crew = match self.tellers.prepare(&config) {
+            Ok(crew) => crew,
+            Err(error) => {
+                self.metrics.reloaded(false);
+                return Notice::ReloadFailed(described(&error));
+            }
+        };
+        let mut log_out = None;
+        if !self.has_own_log && reload::moves_log(&held, &config) {
+            match open_log(None, &config) {
+                Ok(out) => log_out = Some(out),
+                Err(error) => {
+                    self.metrics.reloaded(false);
+                    return Notice::ReloadFailed(described(&error));
+                }
+            }
+        }
         if let Some(sidecar) = &self.sidecar {
             sidecar.reconfigure(&config);
         }
@@ -502,6 +523,13 @@ impl Core {
         self.metrics.expect_limits(limits_of(&config));
         self.usage.keep_for(config.usage);
         self.log.set_sample(config.access_log.sample);
+        let format = access_format(self.log_format, self.has_own_log, &config.access_log);
+        self.log.move_to(format, log_out);
+        if let Err(error) = self.tellers.replace(crew) {
+            let text = format!("who is to be told, and traces, stay as they were: {error}");
+            (self.notify)(&Notice::Warning(text));
+        }
+        self.log.export_to(self.tellers.exporter());
         *held = Arc::clone(&config);
         Notice::Reloaded { routes: config.route_names.len(), needs_restart }
     }

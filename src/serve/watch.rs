@@ -113,6 +113,11 @@ impl Watch {
         &self.couriers
     }
 
+    /// Returns who brings events to a receiver.
+    pub(super) fn courier(&self, receiver: &str) -> Option<Arc<Courier>> {
+        self.couriers.iter().find(|courier| courier.name() == receiver).map(Arc::clone)
+    }
+
     /// Returns how many events there was no room for since the start.
     pub(super) fn dropped(&self) -> u64 {
         // Relaxed: the count guards no other memory.

@@ -76,6 +76,37 @@ fn a_log_that_cannot_be_opened_is_named_by_check_and_at_start() {
     assert!(!output.status.success() && said.contains("there is no directory"), "{said}");
 }
 
+/// Each verdict has its own share, exactly, and a line says how many it stands for; another share takes effect with a
+/// reload.
+#[test]
+fn of_each_verdict_the_share_that_was_asked_for_is_written() {
+    let with = |sample: &str| format!("{CONFIG}\n[access_log]\nfile = \"access.log\"\nsample = {sample}\n");
+    let site = Site::with(&with("{ allow = 10, deny = 2 }"));
+    let store = site.store();
+    let (good, bad) = (Site::issue(&store), Site::issue(&store));
+    store.revoke(bad.record.id, kgate::key::RevokeReason::Abuse, &crate::harness::act()).unwrap();
+    let process = site.serve(&[]);
+    let path = site.dir.path().join("access.log");
+    let ask = |good_ones: usize, bad_ones: usize| {
+        assert!((0..good_ones).all(|_| process.status(&good) == 200));
+        assert!((0..bad_ones).all(|_| process.status(&bad) == 401));
+    };
+    let of = |verdict: &str| -> Vec<_> {
+        let all = lines(&path).into_iter().filter(|line| line["verdict"] == verdict);
+        all.map(|line| line["one_in"].as_u64()).collect()
+    };
+    ask(40, 6);
+    until("both are written", || of("allow").len() == 4 && of("deny").len() == 3);
+    assert!(of("allow").iter().all(|one_in| *one_in == Some(10)), "{:?}", of("allow"));
+    assert!(of("deny").iter().all(|one_in| *one_in == Some(2)), "{:?}", of("deny"));
+    site.configure(&with("{ allow = 0 }"));
+    process.signal(Signal::HUP);
+    process.until_it_says("configuration reloaded");
+    ask(10, 2);
+    until("the refusals are there", || of("deny").len() == 5);
+    assert_eq!((of("allow").len(), &of("deny")[3..]), (4, &[None, None][..]));
+}
+
 #[test]
 fn a_large_log_is_put_aside_under_way() {
     let rotation = "\n[access_log]\nfile = \"access.log\"\nmax_size = \"64KiB\"\nkeep = 2\n";

@@ -5,6 +5,7 @@ mod events;
 mod logs;
 mod metrics;
 pub mod receiver;
+mod reloads;
 mod traces;
 
 use std::fs;
