@@ -195,6 +195,7 @@ impl Row {
             consumer: self.consumer_id.and_then(|id| id.parse::<ConsumerId>().ok()),
             consumer_name: self.consumer_name,
             last_used: None,
+            admin: None,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::place::{Commit, Place};
-use crate::key::{ConsumerId, Digest, KeyId, Kind, Status, Timestamp, Token};
+use crate::key::{AdminKeyId, ConsumerId, Digest, KeyId, Kind, Role, Status, Timestamp, Token};
 
 /// Everything a scan has to say.
 #[derive(Debug)]
@@ -177,6 +177,16 @@ pub struct Known {
     pub consumer_name: Option<String>,
     /// When it was last let through, as far as is known.
     pub last_used: Option<Timestamp>,
+    /// Of an admin key, which one and what it may do.
+    pub admin: Option<(AdminKeyId, Role)>,
+}
+
+impl Known {
+    /// Returns its identifier, if that is known.
+    pub fn id(&self) -> Option<String> {
+        let key = self.key.map(|id| id.to_string());
+        key.or_else(|| self.admin.map(|(id, _)| id.to_string()))
+    }
 }
 
 /// Answers whether a key is known. `kgate leak-scan` puts the store behind it.

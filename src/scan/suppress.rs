@@ -192,6 +192,7 @@ mod tests {
             consumer: None,
             consumer_name: None,
             last_used: None,
+            admin: None,
         })
     }
 

@@ -455,3 +455,72 @@ fn texts(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr))
 }
+
+/// Admin keys are found as consumers' keys are: whose they are, what they may do, whether they work. They end with
+/// `--revoke`; a list of digests does not know them.
+#[test]
+fn admin_keys_are_found_told_of_and_ended() {
+    let leaky = Leaky::new();
+    let shop = &leaky.shop;
+    let make = |name: &str, role: &str| {
+        let (code, token, said) = shop.kgate(&["admin-key", "create", "--name", name, "--role", role]);
+        assert_eq!(code, 0, "{said}");
+        token.trim().to_owned()
+    };
+    let (live, dead, replaced) = (make("billing", "operator"), make("old", "viewer"), make("ci", "viewer"));
+    let keys: Value = serde_json::from_str(&shop.kgate(&["admin-key", "list", "--json"]).1).unwrap();
+    let id = |name: &str| {
+        let key = keys.as_array().unwrap().iter().find(|key| key["name"] == name).unwrap();
+        key["id"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(shop.kgate(&["admin-key", "revoke", &id("old")]).0, 0);
+    let (code, _, said) = shop.kgate(&["admin-key", "rotate", &id("ci"), "--grace", "1d"]);
+    let successor = said.split_whitespace().find(|word| word.starts_with("akey_") && **word != *id("ci"));
+    let successor = successor.unwrap().trim_end_matches(';').to_owned();
+    assert_eq!(code, 0, "{said}");
+    let foreign = mint("kgate_admin");
+    for (name, key) in [("d", &live), ("e", &dead), ("f", &foreign), ("g", &replaced)] {
+        plant(&shop.0, &format!("src/{name}.env"), format!("KGATE_ADMIN_KEY={key}\n"));
+    }
+    let found = |more: &[&str]| -> Vec<Value> {
+        let (_, out, said) = leaky.scan(&[&["--json"], more].concat());
+        let report: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {said}"));
+        let all = report["findings"].as_array().unwrap();
+        all.iter().filter(|finding| finding["type"] == "admin key").cloned().collect()
+    };
+    let facts = |finding: &Value| {
+        ["status", "key_id", "key_name", "role"].map(|name| finding[name].as_str().map(ToOwned::to_owned))
+    };
+    let some = |texts: [&str; 4]| texts.map(|text| Some(text.to_owned()));
+    let admin = found(&[]);
+    assert_eq!(
+        admin.iter().map(facts).collect::<Vec<_>>(),
+        [
+            some(["active", &id("billing"), "billing", "operator"]),
+            some(["revoked", &id("old"), "old", "viewer"]),
+            [Some("unknown".to_owned()), None, None, None],
+            some(["active", &id("ci"), "ci", "viewer"]),
+        ]
+    );
+    let (code, out, _) = leaky.scan(&[]);
+    assert_eq!(code, 1);
+    assert!(out.contains(&format!("{} \"billing\", with the role operator", id("billing"))), "{out}");
+    assert!([&live, &dead, &foreign].iter().all(|token| !out.contains(&token[13..40])), "{out}");
+
+    let list = shop.0.path().join("digests");
+    assert_eq!(shop.kgate(&["key", "export", "--digests", "--output", list.to_str().unwrap()]).0, 0);
+    let told = found(&["--digests", list.to_str().unwrap()]);
+    assert!(told.iter().all(|finding| finding["status"] == "unverified"), "{told:?}");
+
+    let (_, _, said) = leaky.scan(&["--revoke", "--dry-run"]);
+    assert!(said.contains(&format!("would revoke {}", id("billing"))), "{said}");
+    let (_, _, said) = leaky.scan(&["--revoke", "--yes"]);
+    assert!(said.contains("revoked 3 keys"), "{said}");
+    assert!(said.contains(&format!("{} was replaced by {successor}, which still works", id("ci"))), "{said}");
+    assert_eq!(facts(&found(&[])[0])[0].as_deref(), Some("revoked"));
+    let rows: Value =
+        serde_json::from_str(&shop.kgate(&["audit", "--key", &id("billing"), "--json"]).1).unwrap();
+    let ended = rows.as_array().unwrap().last().unwrap();
+    assert_eq!(ended["action"], "admin_key.revoked", "{ended}");
+    assert!(ended["note"].as_str().unwrap().contains("found in src/d.env"), "{ended}");
+}

@@ -204,6 +204,7 @@ fn the_store_is_asked_once_a_key_under_every_digest() {
         consumer: Some(ConsumerId::new(Timestamp::from_secs(0), &mut rand::rng())),
         consumer_name: Some("Acme".to_owned()),
         last_used: None,
+        admin: None,
     };
     let asked = std::cell::Cell::new(0);
     let lookup = |digest: &Digest| {

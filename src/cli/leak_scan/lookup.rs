@@ -7,8 +7,10 @@ use crate::cli::digests::DigestList;
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
 use crate::config::Secret;
-use crate::key::{Digest, Format, KeyType, KeyTypes, Kind, Pepper, Peppers, Prefix, Scheme, Timestamp};
-use crate::scan::{Known, Lookup, Standing};
+use crate::key::{
+    ADMIN_PREFIX, Digest, Format, KeyType, KeyTypes, Kind, Pepper, Peppers, Prefix, Scheme, Timestamp,
+};
+use crate::scan::{Known, Lookup, Report, Standing};
 use crate::store::{Access, Options, Store, Usage};
 
 use super::args::LeakScan;
@@ -28,6 +30,16 @@ pub(in crate::cli) fn key_types(prefixes: &[Prefix], session: &Session) -> Resul
     });
     Ok(KeyTypes::new(types.collect()))
 }
+
+/// Adds what admin keys look like: whoever has one has more than any consumer.
+pub(super) fn with_admin_keys(types: &KeyTypes) -> KeyTypes {
+    let prefix = ADMIN_PREFIX.parse().expect("it is a prefix");
+    let admin = KeyType { name: ADMIN_TYPE.to_owned(), ..undeclared(&prefix) };
+    KeyTypes::new(types.as_slice().iter().cloned().chain([admin]).collect())
+}
+
+/// What admin keys are called in reports. No key type of a configuration can be called so.
+const ADMIN_TYPE: &str = "admin key";
 
 /// A prefix of which nothing else is known: better an alarm too many.
 fn undeclared(prefix: &Prefix) -> KeyType {
@@ -85,6 +97,14 @@ impl Judge {
         self.peppers.clone()
     }
 
+    /// Takes back what was said of admin keys by a witness who knows of none.
+    pub(super) fn correct(&self, report: &mut Report) {
+        if let Witness::List(_) = self.witness {
+            let admin = report.findings.iter_mut().filter(|finding| finding.key_type == ADMIN_TYPE);
+            admin.for_each(|finding| finding.standing = Standing::Unverified);
+        }
+    }
+
     pub(super) fn as_lookup(&self) -> Option<&dyn Lookup> {
         match &self.witness {
             Witness::Store(store) => Some(store),
@@ -129,7 +149,9 @@ struct StoreWitness {
 
 impl Lookup for StoreWitness {
     fn look_up(&self, digest: &Digest) -> Result<Option<Known>, String> {
-        let Some(key) = self.store.key_by_digest(digest).map_err(|e| e.to_string())? else { return Ok(None) };
+        let Some(key) = self.store.key_by_digest(digest).map_err(|e| e.to_string())? else {
+            return self.admin_key(digest);
+        };
         Ok(Some(Known {
             status: key.status(self.now),
             consumer_name: self.store.consumer(key.consumer).ok().map(|consumer| consumer.name),
@@ -137,6 +159,7 @@ impl Lookup for StoreWitness {
             key: Some(key.id),
             key_name: key.name,
             consumer: Some(key.consumer),
+            admin: None,
         }))
     }
 
@@ -146,6 +169,20 @@ impl Lookup for StoreWitness {
 }
 
 impl StoreWitness {
+    /// Admin keys are digested without a pepper.
+    fn admin_key(&self, digest: &Digest) -> Result<Option<Known>, String> {
+        let key = self.store.admin_key_by_digest(digest).map_err(|e| e.to_string())?;
+        Ok(key.map(|key| Known {
+            status: key.status(self.now),
+            key: None,
+            key_name: key.name,
+            consumer: None,
+            consumer_name: None,
+            last_used: None,
+            admin: Some((key.id, key.role)),
+        }))
+    }
+
     /// Says what a key is that was not found: unknown, unless a record is under a pepper that is not at
     /// hand and so may be that key's. Looks at all keys, once, and only when a key was not found.
     fn look_for_other_peppers(&self) -> Standing {

@@ -33,7 +33,10 @@ use lookup::Judge;
 
 pub(super) fn run(args: &LeakScan, session: &Session) -> Outcome {
     let types = key_types(&args.prefixes, session)?;
-    let detector = Detector::new(&types).map_err(|e| Failure::cannot(e.to_string()))?;
+    let detector = Detector::new(&types).map_err(|e| Failure::cannot(e.to_string()));
+    let detector = detector.and_then(|_| {
+        Detector::new(&lookup::with_admin_keys(&types)).map_err(|e| Failure::cannot(e.to_string()))
+    })?;
     for name in detector.unscannable() {
         session.ui.warn(format!("keys of type {name} have no mark to find them by and are not looked for"));
     }
@@ -72,7 +75,8 @@ fn scan(args: &LeakScan, detector: &Detector, judge: &Judge, session: &Session) 
             }
         },
     );
-    let report = scan.finish(judge.as_lookup());
+    let mut report = scan.finish(judge.as_lookup());
+    judge.correct(&mut report);
     interrupt.done();
     Ok(report)
 }

@@ -5,8 +5,8 @@ use crate::cli::key::warn_of_successor;
 use crate::cli::session::Session;
 use crate::cli::ui::clean;
 use crate::cli::values::counted;
-use crate::key::{KeyId, Kind, RevokeReason, redact_tokens};
-use crate::scan::{Finding, Report};
+use crate::key::{AdminKeyRecord, KeyId, Kind, RevokeReason, Status, redact_tokens};
+use crate::scan::{Finding, Known, Report};
 use crate::store::{End, Store};
 
 use super::args::LeakScan;
@@ -17,11 +17,11 @@ pub(super) fn is_revocable(finding: &Finding) -> bool {
     !finding.is_informational()
         && finding.suppressed.is_none()
         && finding.standing.is_live()
-        && known(finding).is_some_and(|known| known.key.is_some())
+        && known(finding).is_some_and(|known| known.id().is_some())
 }
 
-/// Shows, asks, and revokes: all in one transaction, each with where it was found in the audit log. A declined
-/// question is no failure: the report has been printed.
+/// Shows, asks, and revokes: admin keys one by one, all others in one transaction, each with where it was found in
+/// the audit log. A declined question is no failure: the report has been printed.
 pub(super) fn revoke(args: &LeakScan, report: &Report, session: &Session) -> Result<(), Failure> {
     let wanted: Vec<&Finding> = report.findings.iter().filter(|f| is_revocable(f)).collect();
     let nothing = "there is no key to revoke: none found works, is secret and is this store's";
@@ -49,21 +49,43 @@ pub(super) fn revoke(args: &LeakScan, report: &Report, session: &Session) -> Res
             return Ok(());
         }
     }
+    let (mut revoked, mut admin_keys, mut failed) = (Vec::new(), 0, None);
+    for finding in &wanted {
+        if let Some((admin_key, _)) = known(finding).and_then(|known| known.admin) {
+            match store.revoke_admin_key(admin_key, &session.act(Some(&note(finding)))) {
+                Ok(outcome) => {
+                    admin_keys += usize::from(outcome.changed);
+                    warn_of_admin_successor(&outcome.record, &store, session);
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+    }
     let ends: Vec<(KeyId, String)> = wanted.iter().filter_map(|f| Some((id(f)?, note(f)))).collect();
     let done = store.end_noted(&ends, End::Revoke(RevokeReason::Leak), &session.act(None))?;
-    let (mut revoked, mut failed) = (Vec::new(), None);
     for one in done {
         match one.result {
             Ok(outcome) => revoked.extend(outcome.changed.then_some(one.id)),
             Err(error) => failed = failed.or(Some(error)),
         }
     }
-    session.ui.status(format!("revoked {}", counted(revoked.len(), "key")));
+    session.ui.status(format!("revoked {}", counted(revoked.len() + admin_keys, "key")));
     for id in revoked {
         let successors = store.successors(id, session.now())?;
         successors.iter().for_each(|successor| warn_of_successor(id, successor.id, session));
     }
     failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Tells of an admin key that goes on in the place of one that leaked: whoever found that may have rotated it.
+fn warn_of_admin_successor(leaked: &AdminKeyRecord, store: &Store, session: &Session) {
+    let successor = leaked.rotated_to.and_then(|id| store.admin_key(id).ok());
+    if let Some(successor) = successor.filter(|key| key.status(session.now()) == Status::Active) {
+        session.ui.warn(format!(
+            "{} was replaced by {1}, which still works: `kgate audit --key {1}` says who did that",
+            leaked.id, successor.id
+        ));
+    }
 }
 
 /// Leaves out keys whose record says they are of a publishable type, whatever their prefix says now.
@@ -75,7 +97,11 @@ fn only_secret<'f>(
     let types = &session.config()?.key_types;
     let mut secret = Vec::with_capacity(wanted.len());
     for finding in wanted {
-        let Some(id) = id(finding) else { continue };
+        let Some(id) = id(finding) else {
+            // An admin key is never meant to be seen.
+            secret.push(finding);
+            continue;
+        };
         let key = store.key(id)?;
         match types.by_name(&key.key_type) {
             Some((_, declared)) if declared.kind == Kind::Secret => secret.push(finding),
@@ -97,7 +123,7 @@ fn id(finding: &Finding) -> Option<KeyId> {
 }
 
 fn line(finding: &Finding) -> String {
-    let id = id(finding).map(|id| id.to_string()).unwrap_or_default();
+    let id = known(finding).and_then(Known::id).unwrap_or_default();
     let place = finding.places.first().map(ToString::to_string).unwrap_or_default();
     format!("{id} ({}), found in {place}", finding.hint)
 }

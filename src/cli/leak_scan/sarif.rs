@@ -109,7 +109,7 @@ fn suppressed(suppression: Suppression) -> Value {
 fn message(finding: &Finding) -> String {
     let mut text = format!("The key {} is {}", finding.hint, finding.standing.as_str());
     if let Some(known) = known(finding)
-        && let Some(id) = known.key
+        && let Some(id) = known.id()
     {
         let _ = write!(text, ": {id}");
         if let Some(name) = &known.consumer_name {

@@ -53,7 +53,7 @@ fn about(finding: &Finding) -> String {
 /// `key_01… "CI" of Acme Corp (cust_01…), last used 2h ago`.
 fn holder(finding: &Finding, now: Timestamp) -> Option<String> {
     let known = known(finding)?;
-    let mut text = known.key?.to_string();
+    let mut text = known.id()?;
     if !known.key_name.is_empty() {
         let _ = write!(text, " \"{}\"", clean(&known.key_name));
     }
@@ -63,6 +63,9 @@ fn holder(finding: &Finding, now: Timestamp) -> Option<String> {
         (None, Some(id)) => write!(text, " of {id}"),
         (None, None) => Ok(()),
     };
+    if let Some((_, role)) = known.admin {
+        let _ = write!(text, ", with the role {role}");
+    }
     if let Some(at) = known.last_used {
         let _ = write!(text, ", last used {}", relative(at, now));
     }
