@@ -1935,12 +1935,16 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__doctor)
-            opts="-y -q -h --migrate --accept-older-store --yes --config --data-dir --server --admin-key-file --ca --client-cert --client-key --format --json --quiet --help"
+            opts="-y -q -h --migrate --accept-older-store --yes --note --config --data-dir --server --admin-key-file --ca --client-cert --client-key --format --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -4737,12 +4741,16 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__restore)
-            opts="-y -q -h --dry-run --yes --config --data-dir --server --admin-key-file --ca --client-cert --client-key --format --json --quiet --help"
+            opts="-y -q -h --dry-run --yes --note --config --data-dir --server --admin-key-file --ca --client-cert --client-key --format --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -5418,7 +5426,7 @@ _kgate() {
                     return 0
                     ;;
                 --by)
-                    COMPREPLY=($(compgen -W "key consumer route time" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "key consumer route call time" -- "${cur}"))
                     return 0
                     ;;
                 --config)

@@ -726,6 +726,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand usage" -l since -d 'Since th
 complete -c kgate -n "__fish_kgate_using_subcommand usage" -l by -d 'One row for each of these; by default keys, or routes if a key was named' -r -f -a "key\t'A key'
 consumer\t'A consumer, with all its keys'
 route\t'A route'
+call\t'A key on a route: who called what'
 time\t'A minute, hour or day, as --since allows'"
 complete -c kgate -n "__fish_kgate_using_subcommand usage" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand usage" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
@@ -1050,7 +1051,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subc
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from help" -f -a "sign-out" -d 'End the sessions of a consumer or of an admin key, and withdraw open invitations'
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -s n -l last -d 'Only the last rows; all with 0' -r
-complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l key -d 'Only rows about this key' -r
+complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l key -d 'Only rows about this key or admin key' -r
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l consumer -d 'Only rows about this consumer: identifier, external id or unambiguous name' -r
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l action -d 'Only rows of this action, such as key.revoked, or of all that begin so, such as key' -r
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -l actor -d 'Only rows by this user' -r
@@ -1105,6 +1106,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand backup" -l overwrite -d 'Rep
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -s q -l quiet -d 'Print results, warnings and errors only'
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand restore" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand restore" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand restore" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand restore" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
@@ -1137,6 +1139,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand status" -l once -d 'Print it
 complete -c kgate -n "__fish_kgate_using_subcommand status" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand status" -s q -l quiet -d 'Print results, warnings and errors only'
 complete -c kgate -n "__fish_kgate_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l note -d 'Why, for the audit log, of what is changed' -r
 complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand doctor" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r

@@ -1058,6 +1058,7 @@ _arguments "${_arguments_options[@]}" : \
 '--by=[One row for each of these; by default keys, or routes if a key was named]:BY:((key\:"A key"
 consumer\:"A consumer, with all its keys"
 route\:"A route"
+call\:"A key on a route\: who called what"
 time\:"A minute, hour or day, as --since allows"))' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
@@ -1653,7 +1654,7 @@ esac
 _arguments "${_arguments_options[@]}" : \
 '-n+[Only the last rows; all with 0]:N:_default' \
 '--last=[Only the last rows; all with 0]:N:_default' \
-'--key=[Only rows about this key]:KEY:_default' \
+'--key=[Only rows about this key or admin key]:KEY:_default' \
 '(--key)--consumer=[Only rows about this consumer\: identifier, external id or unambiguous name]:CONSUMER:_default' \
 '--action=[Only rows of this action, such as key.revoked, or of all that begin so, such as key]:ACTION:_default' \
 '--actor=[Only rows by this user]:USER:_default' \
@@ -1760,6 +1761,7 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 ;;
 (restore)
 _arguments "${_arguments_options[@]}" : \
+'--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
@@ -1806,6 +1808,7 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 ;;
 (doctor)
 _arguments "${_arguments_options[@]}" : \
+'--note=[Why, for the audit log, of what is changed]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \

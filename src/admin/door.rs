@@ -15,7 +15,7 @@ use axum::http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use axum::routing::{MethodFilter, MethodRouter, get, on, post};
+use axum::routing::{MethodFilter, MethodRouter, get, on};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Frame};
 use serde_json::{Value, json as value};
@@ -220,30 +220,12 @@ fn open(router: Router, desk: &Arc<Desk>) -> Router {
             async move { response }
         })
     };
-    let asked = Arc::clone(desk);
     router
         .route("/healthz", with(|_| json(200, &value!({ "status": "ok" }))))
         .route("/readyz", with(|desk| readiness(&(desk.handlers().ready)())))
         .route("/metrics", with(|desk| metrics((desk.handlers().metrics)())))
         .route("/status", with(|desk| json(200, &value!((desk.handlers().status)()))))
         .route("/.well-known/jwks.json", with(|desk| json(200, &(desk.handlers().jwks)())))
-        .route(
-            "/explain",
-            post(move |request: Request<Body>| {
-                let desk = Arc::clone(&asked);
-                async move { explained(&desk, request).await.unwrap_or_else(Problem::into_response) }
-            }),
-        )
-}
-
-async fn explained(desk: &Desk, request: Request<Body>) -> Result<Response<Body>, Problem> {
-    // A page in a browser can send anything here but this type, for which it would have to ask first.
-    if !is_json(request.headers()) {
-        return Err(not_json());
-    }
-    let body = read_body(request.into_body(), MAX_QUESTION, BODY_TIME).await?;
-    let (status, answer) = (desk.handlers().explain)(body.to_vec()).await;
-    Ok(json(status, &answer))
 }
 
 fn readiness(ready: &Result<(), NotReady>) -> Response<Body> {
@@ -468,9 +450,6 @@ const QUEUE_TIME: Duration = Duration::from_secs(5);
 
 /// For a whole body.
 const BODY_TIME: Duration = Duration::from_secs(10);
-
-/// The longest question, in bytes: a path, a host and a key's identifier are far less.
-const MAX_QUESTION: usize = 16 * 1024;
 
 /// How much of a file is read at once.
 const PIECE: usize = 64 << 10;

@@ -32,6 +32,7 @@ use axum::http::Request;
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::edge::Question;
 use crate::key::{Digest, Role};
 use crate::policy::{LimitLeft, Now};
 use crate::tls;
@@ -83,8 +84,8 @@ pub struct Handlers {
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// The public parts of the signing keys: for `/.well-known/jwks.json`.
     pub jwks: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
-    /// What would become of the request a JSON text describes: for `/explain`.
-    pub explain: Box<dyn Fn(Vec<u8>) -> Replying + Send + Sync>,
+    /// What would become of a request, as JSON; or why nobody knows.
+    pub explain: Box<dyn Fn(Question) -> Explaining + Send + Sync>,
     /// Who takes alerts of leaked keys: for `POST /leaks…`.
     pub alerts: Arc<dyn AlertTaker>,
     /// The configuration in force.
@@ -105,8 +106,8 @@ pub type LimitsOf = Box<dyn Fn(&Digest) -> Vec<LimitLeft> + Send + Sync>;
 /// A status and the JSON of an answer.
 pub type Reply = (u16, serde_json::Value);
 
-/// An answer on its way.
-pub type Replying = Pin<Box<dyn Future<Output = Reply> + Send>>;
+/// An explanation on its way.
+pub type Explaining = Pin<Box<dyn Future<Output = Result<serde_json::Value, String>> + Send>>;
 
 /// Why no traffic should be sent here.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -6,7 +6,6 @@ use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::store::StoreError;
 
@@ -158,12 +157,8 @@ impl Problem {
     }
 
     /// Turns an answer of an injected handler, a status and JSON, into a problem.
-    pub(super) fn of_reply(status: u16, body: &Value) -> Self {
-        let detail = body["error"].as_str().unwrap_or("it could not be done").to_owned();
-        match status {
-            400 => Self::malformed("", detail),
-            _ => Self::new(status, "unavailable", detail).with(RETRY_AFTER, "1"),
-        }
+    pub(super) fn unavailable(detail: String) -> Self {
+        Self::new(503, "unavailable", detail).with(RETRY_AFTER, "1")
     }
 }
 

@@ -2,13 +2,14 @@
 
 use clap::Args;
 
+use crate::admin::api::HashShape;
 use crate::config::{Config, ConfigError, Report, Severity};
 use crate::store::{Access, Options, Store};
 use crate::tell::Client;
 
 use super::advice::config_failure;
 use super::failure::{Answer, Failure, Outcome};
-use super::peppers;
+use super::key;
 use super::session::Session;
 use super::signing_key;
 use super::ui::{Cell, Format, Item, Object, Tone};
@@ -89,15 +90,15 @@ fn check_peppers(config: &Config, session: &Session) -> Result<(), Failure> {
         return Ok(());
     }
     let store = Store::open(dir, Access::Read, &Options::default());
-    let hashes = match store.and_then(|store| peppers::hashes(&store, &config.peppers, session.now())) {
+    let hashes = match store.and_then(|store| store.hashes(&config.peppers, session.now())) {
         Ok(hashes) => hashes,
         Err(error) => {
             session.ui.warn(format!("cannot tell whether a pepper is missing: {error}"));
             return Ok(());
         }
     };
-    match hashes.iter().find(|hash| hash.is_missing()) {
-        Some(hash) => Err(Failure::cannot(hash.complaint())
+    match hashes.iter().map(HashShape::from).find(HashShape::is_missing) {
+        Some(hash) => Err(Failure::cannot(key::complaint(&hash))
             .help("put its [[pepper]] back, after the first if new keys are to use another")
             .help("rotate or revoke its keys first; `kgate key rehash-status` counts them")),
         None => Ok(()),

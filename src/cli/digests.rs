@@ -11,7 +11,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::key::{ConsumerId, Digest, KeyId, KeyRecord, Status, Timestamp};
+use crate::admin::api::DigestShape;
+use crate::key::{ConsumerId, Digest, KeyId, Status, Timestamp};
 use crate::scan::{Known, Lookup, Standing};
 
 use super::failure::Failure;
@@ -35,65 +36,22 @@ struct End {
     keys: u64,
 }
 
-/// One key. Its times are there so that a list made yesterday is right today.
-#[derive(Serialize, Deserialize)]
-struct Row {
-    digest: String,
-    scheme: String,
-    status: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    not_before: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires_at: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    key_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    key_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    key_type: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    consumer_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    consumer_name: Option<String>,
-}
-
 /// A list being written.
 pub(super) struct DigestWriter<'o> {
     out: &'o mut dyn Write,
-    now: Timestamp,
     keys: u64,
 }
 
 impl<'o> DigestWriter<'o> {
     pub(super) fn begin(out: &'o mut dyn Write, now: Timestamp) -> io::Result<Self> {
         line(out, &Head { kgate_digests: VERSION, created_at: now.to_string() })?;
-        Ok(Self { out, now, keys: 0 })
+        Ok(Self { out, keys: 0 })
     }
 
-    /// Adds a key. `names`, if given, are those of the consumers, and what else people go by is told
-    /// too.
-    pub(super) fn key(
-        &mut self,
-        key: &KeyRecord,
-        names: Option<&HashMap<ConsumerId, String>>,
-    ) -> io::Result<()> {
-        let told = names.is_some();
+    /// Adds a key.
+    pub(super) fn key(&mut self, key: &DigestShape) -> io::Result<()> {
         self.keys += 1;
-        line(
-            self.out,
-            &Row {
-                digest: key.digest.to_string(),
-                scheme: key.scheme.to_string(),
-                status: key.status(self.now).as_str().to_owned(),
-                not_before: key.not_before.map(|at| at.to_string()),
-                expires_at: key.expires_at.map(|at| at.to_string()),
-                key_id: told.then(|| key.id.to_string()),
-                key_name: told.then(|| key.name.clone()),
-                key_type: told.then(|| key.key_type.clone()),
-                consumer_id: told.then(|| key.consumer.to_string()),
-                consumer_name: names.and_then(|names| names.get(&key.consumer)).cloned(),
-            },
-        )
+        line(self.out, key)
     }
 
     /// Ends the list and returns how many keys are on it.
@@ -160,44 +118,42 @@ fn parse(
             break;
         }
         let fault = |problem: &str| format!("line {number}: {problem}");
-        let row: Row = serde_json::from_slice(&bytes).map_err(|e| fault(&e.to_string()))?;
+        let row: DigestShape = serde_json::from_slice(&bytes).map_err(|e| fault(&e.to_string()))?;
         if let Some(pepper) = row.scheme.strip_prefix(PEPPERED)
             && !peppers.contains(pepper)
         {
             other_peppers.insert(pepper.to_owned());
         }
         let digest = row.digest.parse().map_err(|e: crate::key::DigestError| fault(&e.to_string()))?;
-        keys.insert(digest, row.known(now).map_err(|e| fault(&e))?);
+        keys.insert(digest, known(row, now).map_err(|e| fault(&e))?);
     }
     let is_sure = other_peppers.len() <= unnamed;
     Ok(DigestList { keys, missed: if is_sure { Standing::Unknown } else { Standing::Unverified } })
 }
 
-impl Row {
-    fn known(self, now: Timestamp) -> Result<Known, String> {
-        let time = |text: Option<String>| {
-            text.map(|t| t.parse::<Timestamp>().map_err(|_| format!("`{t}` is not a time"))).transpose()
-        };
-        let (not_before, expires_at) = (time(self.not_before)?, time(self.expires_at)?);
-        let written = Status::ALL.into_iter().find(|s| s.as_str() == self.status);
-        let written = written.ok_or_else(|| format!("`{}` is not a status", self.status))?;
-        let status = match written {
-            Status::Revoked | Status::Expired => written,
-            _ if expires_at.is_some_and(|at| at <= now) => Status::Expired,
-            Status::Disabled => Status::Disabled,
-            _ if not_before.is_some_and(|at| now < at) => Status::Scheduled,
-            _ => Status::Active,
-        };
-        Ok(Known {
-            status,
-            key: self.key_id.and_then(|id| id.parse::<KeyId>().ok()),
-            key_name: self.key_name.unwrap_or_default(),
-            consumer: self.consumer_id.and_then(|id| id.parse::<ConsumerId>().ok()),
-            consumer_name: self.consumer_name,
-            last_used: None,
-            admin: None,
-        })
-    }
+fn known(row: DigestShape, now: Timestamp) -> Result<Known, String> {
+    let time = |text: Option<String>| {
+        text.map(|t| t.parse::<Timestamp>().map_err(|_| format!("`{t}` is not a time"))).transpose()
+    };
+    let (not_before, expires_at) = (time(row.not_before)?, time(row.expires_at)?);
+    let written = Status::ALL.into_iter().find(|s| s.as_str() == row.status);
+    let written = written.ok_or_else(|| format!("`{}` is not a status", row.status))?;
+    let status = match written {
+        Status::Revoked | Status::Expired => written,
+        _ if expires_at.is_some_and(|at| at <= now) => Status::Expired,
+        Status::Disabled => Status::Disabled,
+        _ if not_before.is_some_and(|at| now < at) => Status::Scheduled,
+        _ => Status::Active,
+    };
+    Ok(Known {
+        status,
+        key: row.key_id.and_then(|id| id.parse::<KeyId>().ok()),
+        key_name: row.key_name.unwrap_or_default(),
+        consumer: row.consumer_id.and_then(|id| id.parse::<ConsumerId>().ok()),
+        consumer_name: row.consumer_name,
+        last_used: None,
+        admin: None,
+    })
 }
 
 impl Lookup for DigestList {

@@ -31,11 +31,14 @@ pub(super) struct Doctor {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+    /// Why, for the audit log, of what is changed
+    #[arg(long)]
+    note: Option<String>,
 }
 
 pub(super) fn run(args: &Doctor, session: &Session) -> Outcome {
     if args.migrate {
-        return migrate(session);
+        return migrate(args, session);
     }
     if args.accept_older_store {
         return accept_older(args, session);
@@ -62,9 +65,9 @@ pub(super) fn run(args: &Doctor, session: &Session) -> Outcome {
     }
 }
 
-fn migrate(session: &Session) -> Outcome {
+fn migrate(args: &Doctor, session: &Session) -> Outcome {
     let dir = session.data_dir()?;
-    match store::migrate(&dir, &Options::default(), &session.act(None))? {
+    match store::migrate(&dir, &Options::default(), &session.act(args.note.as_deref()))? {
         Migrated::AlreadyCurrent => {
             session.ui.status(format!("the store has the present format {} already", store::FORMAT));
         }
@@ -98,7 +101,7 @@ fn accept_older(args: &Doctor, session: &Session) -> Outcome {
         session.ui.status("nothing was done");
         return Ok(Answer::No);
     }
-    store.accept_older(&session.act(None))?;
+    store.accept_older(&session.act(args.note.as_deref()))?;
     session.ui.status("accepted; a running `kgate serve` goes on with this store by itself");
     Ok(Answer::Yes)
 }

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::Value;
 
+use crate::admin::api::ExplainBody;
+use crate::admin::shape::Spelled;
 use crate::config::Config;
-use crate::edge::{Account, Counts, Question};
 use crate::key::KeyRecord;
-use crate::policy::{Engine, Explanation, Finding, IndexBuilder, Limiter, Now, Update};
+use crate::policy::{Engine, IndexBuilder, Limiter, Step, Update};
 use crate::store::{Store, StoreError};
 
+use super::books::Verdict;
 use super::failure::{Answer, Failure, Outcome};
-use super::lookup;
 use super::session::Session;
 use super::ui::{Cell, Item, Object, Tone};
 use super::view::Field;
@@ -25,8 +26,8 @@ pub(super) const ACCOUNT: &[Field] = crate::edge::ACCOUNT;
 ///
 /// Asks about a key by its identifier; to judge a key itself, pipe it to `kgate key verify`. Nothing is
 /// sent and nothing is spent. Rates are counted in the memory of the running gateway, so how many more
-/// would pass is known only there: send the same question to `POST /explain` of its admin listener. Exit
-/// code 0 if the request may pass, 1 if not.
+/// would pass is known only there: ask it with --server, which may be its Unix socket. Exit code 0 if the
+/// request may pass, 1 if not.
 #[derive(Args)]
 pub(super) struct Explain {
     /// Method of the request
@@ -48,20 +49,15 @@ pub(super) struct Explain {
 }
 
 pub(super) fn run(args: &Explain, session: &Session) -> Outcome {
-    let config = session.config()?;
-    let store = session.store()?;
-    let key = args.key_id.as_deref().map(|wanted| lookup::key(&store, wanted)).transpose()?;
-    let question = Question {
-        method: args.method.clone(),
+    let question = ExplainBody {
         path: args.path.clone(),
+        method: args.method.clone(),
         host: args.host.clone(),
-        ip: args.ip,
+        ip: args.ip.map(Spelled),
         origin: args.origin.clone(),
-        key_id: key.as_ref().map(|key| key.id),
+        key_id: None,
     };
-    let engine = engine(key.as_ref(), config, &store)?;
-    let explanation = question.ask(&engine, Now { wall: session.now(), mono: 0 });
-    show(&explanation, config, &args.method, &args.path, session)
+    show(session.books()?.explain(args.key_id.as_deref(), question)?, session)
 }
 
 /// Builds the engine the gateway has, with the one key that matters here.
@@ -78,27 +74,24 @@ pub(super) fn engine(key: Option<&KeyRecord>, config: &Config, store: &Store) ->
     Ok(Engine::new(Arc::clone(&config.rules), index.finish()))
 }
 
-/// Prints an explanation; the answer is its verdict.
-pub(super) fn show(
-    explanation: &Explanation,
-    config: &Config,
-    method: &str,
-    target: &str,
-    session: &Session,
-) -> Outcome {
-    let at = session.now();
-    let account = Account { explanation, config, method, target, at, counts: Counts::Unknown };
-    session.ui.show(&Shown(&account))?;
-    Ok(if explanation.denial.is_none() { Answer::Yes } else { Answer::No })
+/// Prints a verdict, which is the answer.
+pub(super) fn show(verdict: Verdict, session: &Session) -> Outcome {
+    let shown = Shown { verdict, at: session.asked_at() };
+    session.ui.show(&shown)?;
+    Ok(if shown.value("verdict") == "allow" { Answer::Yes } else { Answer::No })
 }
 
-struct Shown<'a>(&'a Account<'a>);
+struct Shown {
+    verdict: Verdict,
+    /// Where the running gateway can be asked, if it was not.
+    at: Option<String>,
+}
 
-impl Item for Shown<'_> {
+impl Item for Shown {
     const HEADINGS: &'static [&'static str] = &[];
 
     fn object(&self) -> Object {
-        Object(self.0.fields())
+        Object(self.verdict.clone())
     }
 
     fn cells(&self) -> Vec<Cell> {
@@ -106,21 +99,21 @@ impl Item for Shown<'_> {
     }
 
     fn details(&self) -> Vec<(&'static str, Cell)> {
-        let explanation = self.0.explanation;
-        let verdict = match &explanation.denial {
+        let verdict = match self.value("detail").as_str() {
             None => Cell::toned("allow", Tone::Good),
-            Some(denial) => Cell::toned(format!("deny: {}", denial.reason()), Tone::Bad),
+            Some(detail) => Cell::toned(format!("deny: {detail}"), Tone::Bad),
         };
         let mut rows = vec![("verdict", verdict)];
-        rows.extend(explanation.findings.iter().map(|f: &Finding| {
-            let tone = if f.held { Tone::Plain } else { Tone::Bad };
-            (f.step.as_str(), Cell::toned(f.detail.as_str(), tone))
+        rows.extend(self.all("steps").map(|step| {
+            let tone = if step["passed"] == true { Tone::Plain } else { Tone::Bad };
+            (step_name(&step["step"]), Cell::toned(text(&step["detail"]), tone))
         }));
-        rows.extend(explanation.limits.iter().map(|limit| {
-            let rule = format!("`{}`: {}", limit.name, limit.limit);
-            (" limit", Cell::plain(rule))
+        rows.extend(self.all("limits").map(|limit| {
+            let rule = format!("`{}`: {}", text(&limit["name"]), text(&limit["allows"]));
+            let left = limit["remaining"].as_u64().map(|left| format!(", {left} more would pass after this"));
+            (" limit", Cell::plain(rule + &left.unwrap_or_default()))
         }));
-        if !explanation.limits.is_empty() {
+        if self.value("counts") == "unknown" && self.all("limits").next().is_some() {
             rows.push((" counts", Cell::toned(self.counts(), Tone::Faint)));
         }
         rows.extend(self.forwarded());
@@ -128,23 +121,29 @@ impl Item for Shown<'_> {
     }
 }
 
-impl Shown<'_> {
+impl Shown {
+    fn value(&self, name: &str) -> &Value {
+        self.verdict.iter().find(|(known, _)| *known == name).map_or(&Value::Null, |(_, value)| value)
+    }
+
+    fn all(&self, name: &str) -> impl Iterator<Item = &Value> {
+        self.value(name).as_array().into_iter().flatten()
+    }
+
     fn counts(&self) -> String {
-        let asked = self.0.config.listen.admin.first().map_or_else(
+        let asked = self.at.as_ref().map_or_else(
             || "set `listen.admin` to ask it".to_owned(),
-            |address| format!("ask it: POST /explain at {address}"),
+            |address| format!("ask it: --server {address}"),
         );
         format!("not known here: they are in the running gateway's memory; {asked}")
     }
 
     fn forwarded(&self) -> Vec<(&'static str, Cell)> {
-        let fields = self.0.fields();
-        let Some((_, forward)) = fields.iter().find(|(name, value)| *name == "forward" && value.is_object())
-        else {
+        let forward = self.value("forward");
+        if !forward.is_object() {
             return Vec::new();
-        };
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let servers: Vec<String> = forward["servers"].as_array().into_iter().flatten().map(text).collect();
+        }
+        let servers: Vec<&str> = forward["servers"].as_array().into_iter().flatten().map(text).collect();
         let to = format!("`{}` ({})", text(&forward["upstream"]), servers.join(", "));
         let line = format!("{} {}", text(&forward["method"]), text(&forward["target"]));
         let mut rows = vec![("forward to", Cell::plain(to)), (" request", Cell::plain(line))];
@@ -154,4 +153,14 @@ impl Shown<'_> {
         );
         rows
     }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// The name of a step, as this kgate knows it.
+fn step_name(value: &Value) -> &'static str {
+    let known = Step::ALL.into_iter().map(Step::as_str);
+    known.into_iter().find(|name| *name == text(value)).unwrap_or("step")
 }

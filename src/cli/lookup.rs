@@ -27,9 +27,10 @@ pub(super) fn consumer(store: &Store, wanted: &str) -> Result<ConsumerRecord, Fa
 
 /// Reads a key's identifier and finds the key.
 pub(super) fn key(store: &Store, wanted: &str) -> Result<KeyRecord, Failure> {
-    let Some(id) = parse_key_id(wanted)? else { return Err(no_such_key(store, wanted)) };
+    let near = || store.near_keys(wanted, NEAR).unwrap_or_default();
+    let Some(id) = parse_key_id(wanted)? else { return Err(no_such_key(wanted, did_you_mean(&near()))) };
     store.key(id).map_err(|error| match error {
-        StoreError::NoSuchKey { .. } => no_such_key(store, wanted),
+        StoreError::NoSuchKey { .. } => no_such_key(wanted, did_you_mean(&near())),
         other => other.into(),
     })
 }
@@ -40,10 +41,10 @@ pub(super) fn parse_key_id(wanted: &str) -> Result<Option<KeyId>, Failure> {
     Ok(wanted.parse().ok())
 }
 
-/// There is no such key; says which are called nearly so.
-fn no_such_key(store: &Store, wanted: &str) -> Failure {
+/// There is no such key; says which are called nearly so, if any are known.
+pub(super) fn no_such_key(wanted: &str, near: Option<String>) -> Failure {
     Failure::no(format!("there is no key `{wanted}`"))
-        .help_maybe(did_you_mean(&store.near_keys(wanted, NEAR).unwrap_or_default()))
+        .help_maybe(near)
         .help("`kgate key list` shows all keys")
 }
 

@@ -25,7 +25,6 @@ mod leak_scan;
 mod lookup;
 mod man;
 mod output;
-mod peppers;
 mod portal;
 mod reference;
 mod restore;
@@ -94,8 +93,8 @@ struct Common {
     data_dir: Option<PathBuf>,
     /// Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH
     ///
-    /// For the commands of consumers, keys and admin keys. The admin key is taken from `KGATE_ADMIN_KEY` or
-    /// --admin-key-file; at a Unix socket kgate's user needs none.
+    /// For `consumer`, `key`, `admin-key`, `usage`, `audit`, `explain` and `status`. The admin key is taken from
+    /// `KGATE_ADMIN_KEY` or --admin-key-file; at a Unix socket kgate's user needs none.
     #[arg(long, global = true, value_name = "URL", env = "KGATE_SERVER", hide_env_values = true)]
     server: Option<String>,
     /// File with the admin key for --server
@@ -179,11 +178,12 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 fn dispatch(command: Command, session: &Session) -> Outcome {
-    if session.is_elsewhere() && !goes_elsewhere(&command) {
+    if session.is_elsewhere()
+        && let Some(instead) = stays_here(&command)
+    {
         return Err(failure::Failure::cannot("this command works where the data is, not through --server")
-            .help(
-                "run it there; consumers, keys and admin keys can be managed from here. Is KGATE_SERVER set?",
-            ));
+            .help(instead)
+            .help("is KGATE_SERVER set, and this command meant for this machine? Unset it"));
     }
     match command {
         Command::Init(args) => init::run(&args, session),
@@ -211,13 +211,37 @@ fn dispatch(command: Command, session: &Session) -> Outcome {
     }
 }
 
-/// Says whether a command can be done by a gateway elsewhere, or has to do with none.
-fn goes_elsewhere(command: &Command) -> bool {
-    match command {
-        Command::Consumer(_) | Command::AdminKey(_) | Command::Completions(_) | Command::Man(_) => true,
-        Command::Key(command) => command.goes_elsewhere(),
-        _ => false,
-    }
+/// Says what to do instead, of a command that no gateway elsewhere can do.
+fn stays_here(command: &Command) -> Option<&'static str> {
+    Some(match command {
+        Command::Consumer(_)
+        | Command::Key(_)
+        | Command::AdminKey(_)
+        | Command::Usage(_)
+        | Command::Audit(_)
+        | Command::Explain(_)
+        | Command::Status(_)
+        | Command::Completions(_)
+        | Command::Man(_) => return None,
+        Command::Init(_) | Command::Demo(_) | Command::Serve(_) => {
+            "it makes or runs a gateway on its own machine"
+        }
+        Command::Check(_) => "it reads the configuration file: run it where that is",
+        Command::LeakScan(_) => {
+            "write a list with `kgate key export --digests --output FILE`, and scan with `--digests FILE` and without --server"
+        }
+        Command::LeakHook(_) => "it installs a hook into a repository of its own machine",
+        Command::LeakRules(_) => "it makes rules of the configuration: run it where that is",
+        Command::SigningKey(_) | Command::Tls(_) => {
+            "private keys stay on the machine that uses them: run it there"
+        }
+        Command::Portal(_) => "run it there; operators invite and sign out on the portal's pages, too",
+        Command::Backup(_) => "GET /v1/backup of the admin API sends one to an admin, or run it there",
+        Command::Restore(_) => "run it there: it writes what no caller may",
+        Command::Doctor(_) => {
+            "run it there, or ask `kgate status` from here, or GET /v1/doctor of the admin API"
+        }
+    })
 }
 
 /// Help and version go to standard output and are no failure; usage errors are, with exit code 2.

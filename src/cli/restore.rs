@@ -39,11 +39,14 @@ pub(super) struct Restore {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+    /// Why, for the audit log
+    #[arg(long)]
+    note: Option<String>,
 }
 
 pub(super) fn run(args: &Restore, session: &Session) -> Outcome {
     let dir = session.data_dir()?;
-    let act = session.act(None);
+    let act = session.act(args.note.as_deref());
     let restore = |mode| Store::restore(&dir, &args.file, mode, &Options::default(), &act);
     let plan = restore(Mode::DryRun).map_err(|error| unfit(error, args))?;
     if plan.into_empty {

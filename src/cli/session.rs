@@ -5,7 +5,7 @@
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Config};
+use crate::config::{self, Address, Config};
 use crate::key::{Timestamp, Token};
 use crate::store::{Access, Act, Actor, Options, Store, Usage, Via};
 
@@ -128,12 +128,27 @@ impl Session {
         }
     }
 
+    /// Returns where the running gateway could be asked, `unix:PATH` if it has a socket; `None` if it is asked
+    /// anyway, or nowhere.
+    pub(super) fn asked_at(&self) -> Option<String> {
+        if self.is_elsewhere() {
+            return None;
+        }
+        let listen = &self.config().ok()?.listen;
+        let socket = listen.admin.iter().find(|address| matches!(address, Address::Unix(_)));
+        let scheme = if listen.admin_tls.is_some() { "https" } else { "http" };
+        Some(match socket.or(listen.admin.first())? {
+            socket @ Address::Unix(_) => socket.to_string(),
+            address => format!("{scheme}://{address}"),
+        })
+    }
+
     /// Says whether commands are for a gateway elsewhere.
     pub(super) fn is_elsewhere(&self) -> bool {
         self.common.server.is_some()
     }
 
-    /// Returns where consumers, keys and admin keys are: in the store at hand, or with a gateway elsewhere.
+    /// Returns where what commands ask is: in the store at hand, or with a gateway elsewhere.
     pub(super) fn books(&self) -> Result<Box<dyn Books + '_>, Failure> {
         let Some(server) = &self.common.server else { return Ok(Box::new(Local::new(self))) };
         let common = &self.common;
@@ -143,7 +158,7 @@ impl Session {
             ca: common.ca.clone(),
             identity: common.client_cert.clone().zip(common.client_key.clone()),
         };
-        Ok(Box::new(Server::new(Client::new(&remote)?)))
+        Ok(Box::new(Server::new(Client::new(&remote)?, self.now())))
     }
 
     /// Returns the admin key: from the file that was named, or the environment; never from the command line.

@@ -3,23 +3,24 @@
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::key::{ConsumerId, KeyId, Past};
-use crate::store::{Retention, Store, UsageBy, UsageRow, UsageWindow, Used};
+use crate::admin::api::UsageRow;
+use crate::key::{KeyId, Past};
+use crate::store::UsageBy;
 
-use super::failure::{Answer, Failure, Outcome};
-use super::lookup;
+use super::books::UsageWanted;
+use super::failure::{Answer, Outcome};
 use super::session::Session;
 use super::ui::{Cell, Item, Object, Tone};
 use super::values::{counted, to_the_second};
-use super::view::{Field, time};
+use super::view::{Field, named};
 
 /// What `usage` prints of each row.
 pub(super) const USAGE: &[Field] = &[
-    ("key_id", "the key, with --by key, else null"),
+    ("key_id", "the key, with --by key or call, else null"),
     ("key_name", "what people call it, or null"),
-    ("consumer_id", "who holds it, with --by key or consumer, else null"),
+    ("consumer_id", "who holds it, with --by key, consumer or call, else null"),
     ("consumer_name", "what people call them, or null"),
-    ("route", "the route, with --by route, else null"),
+    ("route", "the route, with --by route or call, else null"),
     ("from", "time the row begins"),
     ("to", "time the row ends"),
     ("requests", "how many requests there were"),
@@ -59,6 +60,8 @@ enum By {
     Consumer,
     /// A route
     Route,
+    /// A key on a route: who called what
+    Call,
     /// A minute, hour or day, as --since allows
     Time,
 }
@@ -69,67 +72,35 @@ impl From<By> for UsageBy {
             By::Key => Self::Key,
             By::Consumer => Self::Consumer,
             By::Route => Self::Route,
+            By::Call => Self::Call,
             By::Time => Self::Time,
         }
     }
 }
 
 pub(super) fn run(args: &UsageArgs, session: &Session) -> Outcome {
-    let now = session.now();
-    let store = session.store()?;
-    let subject = args.subject.as_deref().map(|text| Subject::find(&store, text)).transpose()?;
-    let by = args.by.unwrap_or(if matches!(subject, Some(Subject::Key(_))) { By::Route } else { By::Key });
-    let retention = session.config().map_or_else(|_| Retention::default(), |config| config.usage);
-    let window = UsageWindow::reaching(args.since.resolve(now), now, retention);
-    let keys = subject.map(|subject| subject.keys(&store)).transpose()?;
-    let Some(usage) = session.usage() else {
-        return Err(Failure::cannot("the usage file cannot be read").help("run `kgate doctor`"));
-    };
-    let rows = usage.report(keys, by.into(), window, &store)?;
-    let total: u64 = rows.iter().map(UsageRow::requests).sum();
+    let names_a_key = args.subject.as_deref().is_some_and(|text| text.parse::<KeyId>().is_ok());
+    let by = args.by.unwrap_or(if names_a_key { By::Route } else { By::Key });
+    let wanted = UsageWanted { subject: args.subject.clone(), since: args.since, by: by.into() };
+    let (rows, begins) = session.books()?.usage(&wanted)?;
+    let total: u64 = rows.iter().map(|row| row.requests).sum();
     let mut list = session.ui.list();
     for row in &rows {
         match by {
             By::Key => list.row(&ByKey(row))?,
             By::Consumer => list.row(&ByConsumer(row))?,
             By::Route => list.row(&ByRoute(row))?,
+            By::Call => list.row(&ByCall(row))?,
             By::Time => list.row(&ByTime(row))?,
         }
     }
     if list.end()? == 0 {
-        session.ui.status(format!("no requests since {}", to_the_second(window.begins())));
+        let since = to_the_second(begins);
+        session.ui.status(format!("no requests since {since}; the gateway writes its counts once a minute"));
     } else {
-        session.ui.status(format!("{} since {}", counted(total, "request"), to_the_second(window.begins())));
+        session.ui.status(format!("{} since {}", counted(total, "request"), to_the_second(begins)));
     }
     Ok(Answer::Yes)
-}
-
-/// Whose usage is wanted.
-enum Subject {
-    Key(KeyId),
-    Consumer(ConsumerId),
-}
-
-impl Subject {
-    fn find(store: &Store, text: &str) -> Result<Self, Failure> {
-        match lookup::parse_key_id(text)? {
-            // A pruned key is gone, and its counts are not.
-            Some(key) => Ok(Self::Key(key)),
-            None => Ok(Self::Consumer(lookup::consumer(store, text)?.id)),
-        }
-    }
-
-    fn keys(self, store: &Store) -> Result<Vec<KeyId>, Failure> {
-        let mut keys = Vec::new();
-        match self {
-            Self::Key(key) => keys.push(key),
-            Self::Consumer(consumer) => store.keys_of(consumer, &mut |record| {
-                keys.extend(record.map(|key| key.id));
-                true
-            })?,
-        }
-        Ok(keys)
-    }
 }
 
 /// What programs get of a row.
@@ -138,31 +109,39 @@ struct Shown<'r>(&'r UsageRow);
 impl Shown<'_> {
     fn object(&self) -> Object {
         let row = self.0;
-        let name = |named: Option<&Option<String>>| json!(named.and_then(Option::as_deref));
-        let mut values = vec![
-            json!(row.key.as_ref().map(|(id, _)| id.to_string())),
-            name(row.key.as_ref().map(|(_, name)| name)),
-            json!(row.consumer.as_ref().map(|(id, _)| id.to_string())),
-            name(row.consumer.as_ref().map(|(_, name)| name)),
+        let values = [
+            json!(row.key_id),
+            json!(row.key_name),
+            json!(row.consumer_id),
+            json!(row.consumer_name),
             json!(row.route),
-            time(row.window.begins()),
-            time(row.window.ends()),
-            json!(row.requests()),
+            json!(row.from),
+            json!(row.to),
+            json!(row.requests),
+            json!(row.allowed),
+            json!(row.limited),
+            json!(row.forbidden),
+            json!(row.refused),
+            json!(row.failed),
+            json!(row.series),
+            json!(row.step_seconds),
         ];
-        values.extend(row.by_used.iter().map(|count| json!(count)));
-        values.push(json!(row.series));
-        values.push(json!(row.window.period.secs()));
-        Object(USAGE.iter().map(|(name, _)| *name).zip(values).collect())
+        Object(named(USAGE, values))
     }
 
     /// Returns the cells after those that say whose the row is.
-    fn numbers(&self) -> impl Iterator<Item = Cell> {
-        let counts = self.0.by_used.iter().enumerate().map(|(i, count)| match (count, i) {
+    fn counts(&self) -> impl Iterator<Item = Cell> + use<> {
+        let row = self.0;
+        let counts = [row.allowed, row.limited, row.forbidden, row.refused, row.failed];
+        counts.into_iter().enumerate().map(|(i, count)| match (count, i) {
             (0, _) => Cell::toned("0", Tone::Faint),
             (_, 0) => Cell::plain(count.to_string()),
             _ => Cell::toned(count.to_string(), Tone::Attention),
-        });
-        counts.chain([Cell::plain(sparkline(&self.0.series))])
+        })
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = Cell> + use<> {
+        self.counts().chain([Cell::plain(sparkline(&self.0.series))])
     }
 }
 
@@ -188,10 +167,11 @@ const WIDTH: usize = 24;
 struct ByKey<'r>(&'r UsageRow);
 struct ByConsumer<'r>(&'r UsageRow);
 struct ByRoute<'r>(&'r UsageRow);
+struct ByCall<'r>(&'r UsageRow);
 struct ByTime<'r>(&'r UsageRow);
 
-fn name_cell<T>(named: Option<&(T, Option<String>)>) -> Cell {
-    Cell::or_none(named.and_then(|(_, name)| name.clone()).unwrap_or_default())
+fn name_cell(name: Option<&String>) -> Cell {
+    Cell::or_none(name.cloned().unwrap_or_default())
 }
 
 impl Item for ByKey<'_> {
@@ -203,8 +183,8 @@ impl Item for ByKey<'_> {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let id = self.0.key.as_ref().map_or_else(Cell::none, |(id, _)| Cell::plain(id.to_string()));
-        [id, name_cell(self.0.key.as_ref()), name_cell(self.0.consumer.as_ref())]
+        let id = self.0.key_id.map_or_else(Cell::none, |id| Cell::plain(id.0.to_string()));
+        [id, name_cell(self.0.key_name.as_ref()), name_cell(self.0.consumer_name.as_ref())]
             .into_iter()
             .chain(Shown(self.0).numbers())
             .collect()
@@ -220,8 +200,8 @@ impl Item for ByConsumer<'_> {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let id = self.0.consumer.as_ref().map_or_else(Cell::none, |(id, _)| Cell::plain(id.to_string()));
-        [id, name_cell(self.0.consumer.as_ref())].into_iter().chain(Shown(self.0).numbers()).collect()
+        let id = self.0.consumer_id.map_or_else(Cell::none, |id| Cell::plain(id.0.to_string()));
+        [id, name_cell(self.0.consumer_name.as_ref())].into_iter().chain(Shown(self.0).numbers()).collect()
     }
 }
 
@@ -239,6 +219,34 @@ impl Item for ByRoute<'_> {
     }
 }
 
+impl Item for ByCall<'_> {
+    const HEADINGS: &'static [&'static str] = &[
+        "CONSUMER",
+        "KEY",
+        "NAME",
+        "ROUTE",
+        "ALLOWED",
+        "LIMITED",
+        "FORBIDDEN",
+        "REFUSED",
+        "FAILED",
+        "TREND",
+    ];
+
+    fn object(&self) -> Object {
+        Shown(self.0).object()
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let id = self.0.key_id.map_or_else(Cell::none, |id| Cell::plain(id.0.to_string()));
+        let route = Cell::or_none(self.0.route.clone().unwrap_or_default());
+        [name_cell(self.0.consumer_name.as_ref()), id, name_cell(self.0.key_name.as_ref()), route]
+            .into_iter()
+            .chain(Shown(self.0).numbers())
+            .collect()
+    }
+}
+
 impl Item for ByTime<'_> {
     const HEADINGS: &'static [&'static str] =
         &["FROM", "ALLOWED", "LIMITED", "FORBIDDEN", "REFUSED", "FAILED"];
@@ -248,8 +256,8 @@ impl Item for ByTime<'_> {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let from = Cell::plain(to_the_second(self.0.window.begins()));
-        [from].into_iter().chain(Shown(self.0).numbers().take(Used::ALL.len())).collect()
+        let from = Cell::plain(to_the_second(self.0.from.0));
+        [from].into_iter().chain(Shown(self.0).counts()).collect()
     }
 }
 

@@ -267,7 +267,7 @@ settings! {
     }
     "listen" {
         "proxy" "list of addresses and tables" r#"["127.0.0.1:8080"]"# "The gateway itself; a table in place of an address says more, see below.";
-        "admin" "address, or list of addresses" "[]" "The admin API ([admin-api.md](admin-api.md)), which wants an admin key or, through `unix:PATH`, the user kgate runs as; and without credentials health (`/healthz`), readiness (`/readyz`), `/metrics`, `/status`, `/.well-known/jwks.json` and `POST /explain`. An address that others can reach needs `admin_tls`, or `admin_trusted`.";
+        "admin" "address, or list of addresses" "[]" "The admin API ([admin-api.md](admin-api.md)), which wants an admin key or, through `unix:PATH`, the user kgate runs as; and without credentials health (`/healthz`), readiness (`/readyz`), `/metrics`, `/status` and `/.well-known/jwks.json`. An address that others can reach needs `admin_tls`, or `admin_trusted`.";
         "admin_hosts" "list of texts" "[]" "Host names under which it may be called, besides loopback ones and the address itself. Others get 421, so that no page in a browser can reach it by a name of its own.";
         "admin_tls" "table" none "TLS at every address of `admin` but Unix sockets. See `[listen.admin_tls]`.";
         "admin_trusted" "true | false" "false" "Whether only machines of yours can reach `admin`: without it, and without `admin_tls`, only loopback addresses and Unix sockets are taken.";

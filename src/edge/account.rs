@@ -1,61 +1,46 @@
-//! An explanation as people and programs read it. `kgate explain`, `kgate key verify` and the admin listener's
-//! `POST /explain` all show this.
+//! An explanation as people and programs read it. `kgate explain`, `kgate key verify` and the admin API's
+//! `explain` all show this.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{HeaderMap, HeaderValue, ORIGIN};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Answers, Identification, RequestId};
 use crate::config::Config;
-use crate::key::{KeyId, Timestamp};
+use crate::key::{KeyId, Timestamp, Token};
 use crate::policy::{Attributes, Denial, Engine, Explanation, LimitLeft, Now, Passage};
 
 /// A request that is asked about and never made.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Question {
     /// Its method.
-    #[serde(default = "get")]
     pub method: String,
     /// Its target: path, and query.
     pub path: String,
     /// Its host; empty if there is none.
-    #[serde(default)]
     pub host: String,
     /// The client's address; `None` if it has none.
-    #[serde(default)]
     pub ip: Option<IpAddr>,
     /// The page it comes from, `https://app.example.com`; `None` if from none.
-    #[serde(default)]
     pub origin: Option<String>,
-    /// The key it would bring; `None` if none.
-    #[serde(default, deserialize_with = "key_id")]
-    pub key_id: Option<KeyId>,
+    /// What it would bring.
+    pub bringing: Bringing,
 }
 
-/// Why a text is no question. It repeats nothing of the text, which may hold a key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error(
-    "line {line}, column {column}: send {{\"path\": \"/…\"}} and, if wanted, `method`, `host`, `ip`, `origin` and `key_id` (key_…), all of them texts"
-)]
-pub struct NoQuestion {
-    line: usize,
-    column: usize,
+/// The key of a [`Question`].
+#[derive(Clone, Debug)]
+pub enum Bringing {
+    /// None.
+    Nothing,
+    /// The key with this identifier.
+    Key(KeyId),
+    /// This, from where the route takes keys.
+    Token(Token),
 }
 
 impl Question {
-    /// Reads the JSON form.
-    ///
-    /// # Errors
-    /// [`NoQuestion`] if it is not JSON, lacks `path`, or has other members.
-    pub fn parse(text: &[u8]) -> Result<Self, NoQuestion> {
-        serde_json::from_slice(text)
-            .map_err(|error| NoQuestion { line: error.line(), column: error.column() })
-    }
-
     /// Has an engine explain it. Nothing is spent.
     pub fn ask(&self, engine: &Engine, now: Now) -> Explanation {
         let request = Attributes {
@@ -66,28 +51,19 @@ impl Question {
             certificate: &[],
             fields: &from_page(self.origin.as_deref()),
         };
-        match self.key_id {
-            Some(key) => engine.explain_key(&request, key, now),
-            None => engine.explain(&request, now),
+        match &self.bringing {
+            Bringing::Nothing => engine.explain(&request, now),
+            Bringing::Key(key) => engine.explain_key(&request, *key, now),
+            Bringing::Token(token) => engine.explain_token(&request, token.expose().as_bytes(), now),
         }
     }
 }
 
 /// Returns the fields of a request that says what page it comes from, and nothing else.
-pub fn from_page(origin: Option<&str>) -> HeaderMap {
+fn from_page(origin: Option<&str>) -> HeaderMap {
     // What does not fit a header is no page's origin.
     let origin = origin.and_then(|origin| HeaderValue::from_str(origin).ok());
     origin.into_iter().map(|origin| (ORIGIN, origin)).collect()
-}
-
-fn get() -> String {
-    "GET".to_owned()
-}
-
-fn key_id<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<KeyId>, D::Error> {
-    let text = Option::<String>::deserialize(input)?;
-    let id = text.map(|text| text.parse()).transpose();
-    id.map_err(|_| serde::de::Error::custom("not a key's identifier"))
 }
 
 /// What would become of a request, and why.
@@ -128,7 +104,7 @@ pub const ACCOUNT: &[(&str, &str)] = &[
     ("plan", "the plan that applies, or null"),
     (
         "limits",
-        "array of `{\"name\",\"rate\",\"burst\",\"remaining\",\"reset_seconds\",\"retry_after_seconds\"}`: every limit of the plan, how many more would pass after this request, and seconds until it is whole again and until one passes; the last three are null where the counts are not known",
+        "array of `{\"name\",\"allows\",\"most\",\"remaining\",\"reset_seconds\",\"retry_after_seconds\"}`: every limit of the plan, what it allows in words and at most at once, how many more would pass after this request, and seconds until it is whole again and until one passes; the last three are null where the counts are not known",
     ),
     (
         "counts",

@@ -24,7 +24,7 @@ mod trace;
 mod value;
 
 pub use access::{AccessLine, AccessSink, Verdict, redacted, without_tokens};
-pub use account::{ACCOUNT, Account, Counts, NoQuestion, Question, from_page};
+pub use account::{ACCOUNT, Account, Bringing, Counts, Question};
 pub use announced::Announced;
 pub use answer::{Answer, Answers, Failure, Own};
 #[cfg(feature = "gateway")]

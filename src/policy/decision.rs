@@ -505,8 +505,8 @@ impl fmt::Display for Reason {
             Self::NoRoute => f.write_str("no route has this host and path"),
             Self::Method(allow) => write!(f, "the route takes only {allow}"),
             Self::TooManyFailures { retry_after } => {
-                let wait = retry_after.as_secs_f64();
-                write!(f, "its address sent too many bad credentials; one more is looked at in {wait:.3} s")
+                let wait = InWords(*retry_after);
+                write!(f, "its address sent too many bad credentials; one more is looked at in {wait}")
             }
             Self::NoCredential => f.write_str("no credential was sent"),
             Self::AmbiguousCredential => f.write_str("more than one credential was sent"),
@@ -536,8 +536,26 @@ impl fmt::Display for Reason {
             }
             Self::Limited { allows, retry_after, .. } => {
                 let what = if matches!(allows, Limit::Quota(_)) { "quota" } else { "limit" };
-                write!(f, "the {what} is used up; one more passes in {:.3} s", retry_after.as_secs_f64())
+                write!(f, "the {what} is used up; one more passes in {}", InWords(*retry_after))
             }
+        }
+    }
+}
+
+/// A wait as a person would say it, rounded up: `0.4 s`, `45 s`, `17 min`, `5 h`, `4 days`. To the second it is
+/// in `Retry-After`.
+struct InWords(Duration);
+
+impl fmt::Display for InWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_millis();
+        let (tenths, seconds) = (millis.div_ceil(100), millis.div_ceil(1000));
+        match seconds {
+            ..=9 => write!(f, "{}.{} s", tenths / 10, tenths % 10),
+            10..=119 => write!(f, "{seconds} s"),
+            120..=7_199 => write!(f, "{} min", seconds.div_ceil(60)),
+            7_200..=172_799 => write!(f, "{} h", seconds.div_ceil(3_600)),
+            _ => write!(f, "{} days", seconds.div_ceil(86_400)),
         }
     }
 }
@@ -641,6 +659,24 @@ pub enum Step {
 }
 
 impl Step {
+    /// All of them, in their order.
+    pub const ALL: [Self; 14] = [
+        Self::Path,
+        Self::Route,
+        Self::Certificate,
+        Self::Address,
+        Self::Credential,
+        Self::Token,
+        Self::Key,
+        Self::Status,
+        Self::Consumer,
+        Self::KeyType,
+        Self::Network,
+        Self::Origin,
+        Self::Scope,
+        Self::Limit,
+    ];
+
     /// Returns its fixed name.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -659,5 +695,19 @@ impl Step {
             Self::Scope => "scope",
             Self::Limit => "limit",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_said_as_people_say_them_and_never_too_short() {
+        let said = |millis| InWords(Duration::from_millis(millis)).to_string();
+        assert_eq!(
+            [0, 1, 330, 9_001, 10_001, 119_999, 120_001, 349_316_029, 7_200_000].map(said),
+            ["0.0 s", "0.1 s", "0.4 s", "10 s", "11 s", "2 min", "3 min", "5 days", "2 h"]
+        );
     }
 }

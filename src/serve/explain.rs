@@ -1,22 +1,18 @@
-//! Answers the admin listener's `POST /explain` from the engine that serves.
+//! Answers the admin API's `explain` from the engine that serves.
 
-use serde_json::json;
+use serde_json::Value;
 
-use crate::admin::Reply;
 use crate::config::Config;
 use crate::edge::{Account, Counts, Question};
 use crate::verify::Verifier;
 
-/// Says what would become of the request that `body` describes, with the counts as they stand now.
-pub(super) async fn explain(body: &[u8], config: &Config, verifier: &Verifier) -> Reply {
-    let question = match Question::parse(body) {
-        Ok(question) => question,
-        Err(error) => return (400, json!({ "error": error.to_string() })),
-    };
-    let engine = match verifier.fresh().await {
-        Ok(engine) => engine,
-        Err(error) => return (503, json!({ "error": error.to_string() })),
-    };
+/// Says what would become of a request, with the counts as they stand now. `Err` says why nobody knows.
+pub(super) async fn explain(
+    question: &Question,
+    config: &Config,
+    verifier: &Verifier,
+) -> Result<Value, String> {
+    let engine = verifier.fresh().await.map_err(|error| error.to_string())?;
     let now = verifier.now();
     let explanation = question.ask(&engine, now);
     let account = Account {
@@ -27,5 +23,5 @@ pub(super) async fn explain(body: &[u8], config: &Config, verifier: &Verifier) -
         at: now.wall,
         counts: Counts::Live,
     };
-    (200, account.json())
+    Ok(account.json())
 }

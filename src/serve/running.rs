@@ -817,9 +817,9 @@ fn desk(core: &Arc<Core>, doors: Doors) -> Arc<Desk> {
         ready: Box::new(move || ready.readiness()),
         metrics: Box::new(move || metrics.scrape()),
         jwks: Box::new(move || jwks.signing.keys().ring().jwks()),
-        explain: Box::new(move |body| {
+        explain: Box::new(move |question| {
             let core = Arc::clone(&asked);
-            Box::pin(async move { explain::explain(&body, &core.config(), &core.verifier).await })
+            Box::pin(async move { explain::explain(&question, &core.config(), &core.verifier).await })
         }),
         alerts: Arc::new(Taker::new(of())),
         config: Box::new(move || config.config()),

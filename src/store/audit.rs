@@ -464,6 +464,23 @@ impl Store {
         self.read(|snapshot| Ok(snapshot.ends()?.head()))
     }
 
+    /// Returns the number of the row with this hash, or `None` if the log has no such row.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] at the first row that cannot be read.
+    pub fn audit_row_hashed(&self, hash: &[u8; 32]) -> Result<Option<u64>, StoreError> {
+        let head = self.audit_head()?;
+        let mut found = (head.hash == *hash).then_some(head.count);
+        if found.is_none() {
+            self.audit(1, &mut |row| {
+                // Each row says of the one before it.
+                found = (row.previous == *hash).then(|| row.number - 1);
+                found.is_none()
+            })?;
+        }
+        Ok(found)
+    }
+
     /// Reads the whole audit log and checks that nothing was changed, left out or cut off.
     pub fn verify_audit(&self) -> Result<AuditReport, StoreError> {
         self.reading(|snapshot, out: &mut Out<'_, ()>| verify(snapshot, &mut || out.step()), &mut |()| true)

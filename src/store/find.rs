@@ -1,11 +1,68 @@
 //! Finding records: filters for lists, and near matches for what was not found.
 
 use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
 
-use crate::key::{ConsumerId, KeyId, KeyRecord, Scope, Status, Timestamp};
+use crate::key::{
+    ConsumerId, ConsumerRecord, KeyId, KeyRecord, Peppers, Scope, State, Status, Timestamp, Token,
+};
 
 use super::write::MAX_TEXT;
-use super::{Store, StoreError};
+use super::{AuditRow, Store, StoreError, Subject};
+
+/// Which consumers a list shows. Filters combine; an empty one lets everything through.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ConsumerFilter {
+    /// Only those with all of these tags.
+    pub tags: Vec<String>,
+    /// Only those of this plan.
+    pub plan: Option<String>,
+    /// Only those whose keys work, or do not.
+    pub enabled: Option<bool>,
+    /// Only those whose name contains this, whatever the case.
+    pub name: Option<String>,
+}
+
+impl ConsumerFilter {
+    /// Says whether the filter lets `consumer` through.
+    pub fn matches(&self, consumer: &ConsumerRecord) -> bool {
+        self.tags.iter().all(|tag| consumer.tags.contains(tag))
+            && self.plan.as_ref().is_none_or(|plan| consumer.plan.as_ref() == Some(plan))
+            && self.enabled.is_none_or(|enabled| consumer.enabled == enabled)
+            && self.name.as_ref().is_none_or(|part| contains(&consumer.name, part))
+    }
+}
+
+/// Which rows of the audit log a list shows. Filters combine; an empty one lets everything through.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AuditFilter {
+    /// Only rows about this.
+    pub subject: Option<Subject>,
+    /// Only rows of this action, such as `key.revoked`, or of all that begin so, such as `key`.
+    pub action: Option<String>,
+    /// Only rows by this actor.
+    pub actor: Option<String>,
+    /// Only rows since then.
+    pub since: Option<Timestamp>,
+}
+
+impl AuditFilter {
+    /// Says whether the filter lets `row` through.
+    pub fn matches(&self, row: &AuditRow) -> bool {
+        let name = row.action.name();
+        self.subject.is_none_or(|subject| row.action.subjects().contains(&subject))
+            && self.action.as_deref().is_none_or(|action| {
+                name == action || name.strip_prefix(action).is_some_and(|rest| rest.starts_with('.'))
+            })
+            && self.actor.as_deref().is_none_or(|actor| row.actor.user == actor)
+            && self.since.is_none_or(|since| row.at >= since)
+    }
+}
+
+/// Says whether a name contains a part, whatever the case.
+fn contains(name: &str, part: &str) -> bool {
+    name.to_lowercase().contains(&part.to_lowercase())
+}
 
 /// Which keys a list shows. Filters combine; an empty one lets everything through.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -22,11 +79,17 @@ pub struct KeyFilter {
     pub scope: Option<Scope>,
     /// Only keys whose name contains this, whatever the case.
     pub name: Option<String>,
+    /// Only keys whose token ends so: up to its last four characters.
+    pub ends: Option<String>,
+    /// Only keys neither made by a rotation nor replaced.
+    pub never_rotated: bool,
+    /// Only keys not used (or, if never, not made) for this long.
+    pub unused_for: Option<Duration>,
 }
 
 impl KeyFilter {
-    /// Says whether the filter lets `key` through at `now`.
-    pub fn matches(&self, key: &KeyRecord, now: Timestamp) -> bool {
+    /// Says whether the filter lets `key`, last used at `last_used`, through at `now`.
+    pub fn matches(&self, key: &KeyRecord, last_used: Option<Timestamp>, now: Timestamp) -> bool {
         let status = key.status(now);
         self.consumers.as_ref().is_none_or(|ids| ids.contains(&key.consumer))
             && (self.statuses.is_empty() || self.statuses.contains(&status))
@@ -36,7 +99,10 @@ impl KeyFilter {
                     && key.expires_at.is_some_and(|at| at < limit)
             })
             && self.scope.as_ref().is_none_or(|scope| key.scopes.grant(scope))
-            && self.name.as_ref().is_none_or(|part| key.name.to_lowercase().contains(&part.to_lowercase()))
+            && self.name.as_ref().is_none_or(|part| contains(&key.name, part))
+            && self.ends.as_ref().is_none_or(|ends| key.hint().ends_with(ends))
+            && (!self.never_rotated || (key.rotated_from.is_none() && key.rotated_to.is_none()))
+            && self.unused_for.is_none_or(|span| now.since(last_used.unwrap_or(key.created_at)) >= span)
     }
 }
 
@@ -101,6 +167,60 @@ impl Store {
             live.extend(Some(key).filter(|key| key.id != id && goes_on));
         }
         Ok(live)
+    }
+
+    /// Returns the keys of these consumers that are not revoked yet.
+    ///
+    /// # Errors
+    /// Also of a record that cannot be read: whose it is cannot be told, and rather no key is revoked than one
+    /// forgotten unsaid.
+    pub fn live_keys(&self, holders: &BTreeSet<ConsumerId>) -> Result<Vec<KeyId>, StoreError> {
+        let mut live = Vec::new();
+        let mut problem = None;
+        let mut each = |key: Result<KeyRecord, StoreError>| {
+            match key {
+                Ok(key) if holders.contains(&key.consumer) && !matches!(key.state, State::Revoked { .. }) => {
+                    live.push(key.id);
+                }
+                Ok(_) => {}
+                Err(error) => problem = Some(error),
+            }
+            problem.is_none()
+        };
+        match holders.first() {
+            Some(only) if holders.len() == 1 => self.keys_of(*only, &mut each)?,
+            Some(_) => self.keys(&mut each)?,
+            None => {}
+        }
+        problem.map_or(Ok(live), Err)
+    }
+
+    /// Returns the keys of a consumer, whatever became of them. Damaged records are passed over.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn keys_held_by(&self, consumer: ConsumerId) -> Result<Vec<KeyId>, StoreError> {
+        let mut keys = Vec::new();
+        self.keys_of(consumer, &mut |record| {
+            keys.extend(record.map(|key| key.id));
+            true
+        })?;
+        Ok(keys)
+    }
+
+    /// Finds the record of a token under any digest it may be stored by.
+    ///
+    /// # Errors
+    /// Those of reading, also of the record.
+    pub fn key_by_token(&self, token: &Token, peppers: &Peppers) -> Result<Option<KeyRecord>, StoreError> {
+        let mut digests = Vec::new();
+        peppers.each_digest(token.expose().as_bytes(), |digest| digests.push(digest));
+        for digest in digests {
+            if let Some(key) = self.key_by_digest(&digest)? {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
     }
 
     /// Returns replaced keys that have not ended at `now`, of one consumer or all, the first to end first; of the
@@ -240,14 +360,14 @@ mod tests {
         let (_dir, store) = testing::store();
         let acme = consumer(&store, "Acme");
         let mut key = key(&store, acme.id).record;
-        let all = KeyFilter::default();
-        assert!(all.matches(&key, now()));
+        let matches = |filter: &KeyFilter, key: &KeyRecord, now| filter.matches(key, None, now);
+        assert!(matches(&KeyFilter::default(), &key, now()));
         let soon = now().plus(std::time::Duration::from_mins(1));
         let expiring = KeyFilter { expiring_before: Some(soon), ..KeyFilter::default() };
-        assert!(!expiring.matches(&key, now()));
+        assert!(!matches(&expiring, &key, now()));
         key.expires_at = Some(soon.minus(std::time::Duration::from_secs(1)));
-        assert!(expiring.matches(&key, now()));
-        assert!(!expiring.matches(&key, soon));
+        assert!(matches(&expiring, &key, now()));
+        assert!(!matches(&expiring, &key, soon));
         let filter = KeyFilter {
             consumers: Some([acme.id].into()),
             statuses: vec![Status::Active],
@@ -256,9 +376,20 @@ mod tests {
             name: Some("ci".into()),
             ..expiring
         };
-        assert!(filter.matches(&key, now()));
-        assert!(!KeyFilter { consumers: Some([].into()), ..filter.clone() }.matches(&key, now()));
-        assert!(!KeyFilter { statuses: vec![Status::Revoked], ..filter.clone() }.matches(&key, now()));
-        assert!(!KeyFilter { scope: Some("x:y".parse().unwrap()), ..filter }.matches(&key, now()));
+        assert!(matches(&filter, &key, now()));
+        for other in [
+            KeyFilter { consumers: Some([].into()), ..filter.clone() },
+            KeyFilter { statuses: vec![Status::Revoked], ..filter.clone() },
+            KeyFilter { scope: Some("x:y".parse().unwrap()), ..filter.clone() },
+            KeyFilter { ends: Some("~~~~".into()), ..filter.clone() },
+        ] {
+            assert!(!matches(&other, &key, now()), "{other:?}");
+        }
+        let idle = KeyFilter { unused_for: Some(std::time::Duration::from_mins(1)), ..KeyFilter::default() };
+        assert!(!idle.matches(&key, Some(now()), soon.minus(std::time::Duration::from_secs(1))));
+        assert!(idle.matches(&key, Some(now()), soon) && idle.matches(&key, None, soon));
+        key.rotated_to = Some(key.id);
+        assert!(matches(&filter, &key, now()));
+        assert!(!matches(&KeyFilter { never_rotated: true, ..filter }, &key, now()));
     }
 }

@@ -92,6 +92,17 @@ impl Api {
         client.answer()
     }
 
+    /// Posts a text as it is.
+    pub fn post_as(&self, path: &str, content_type: &str, body: &str) -> Answer {
+        let mut client = Client::tcp(self.address);
+        client.send(format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n{body}",
+            self.credential.as_deref().unwrap_or_default(),
+            body.len()
+        ));
+        client.answer()
+    }
+
     pub fn get(&self, path: &str) -> Value {
         let answer = self.call("GET", path, &Value::Null);
         assert_eq!(answer.status, 200, "{path}: {}", answer.body.escape_ascii());
@@ -536,6 +547,41 @@ fn what_is_passed_on_to_the_unix_socket_needs_a_key_whoever_passes_it_on() {
     assert_eq!(own.answer().status, 200, "whoever asks for himself is who the kernel says");
 }
 
+/// Another user of the machine, who asks on a Unix socket.
+const SOMEBODY: &str = "
+import os, socket, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+s.sendall(('GET /v1/whoami HTTP/1.1\\r\\nHost: localhost\\r\\n' + sys.argv[2] + '\\r\\n').encode())
+print(s.makefile().readline())
+";
+
+/// Another user of the machine, who may open the socket, played by Python.
+#[test]
+fn a_process_of_another_user_needs_a_key_on_the_unix_socket() {
+    if rustix::process::getuid().as_raw() != 0 {
+        // Only root can become somebody else.
+        return;
+    }
+    let config = CONFIG.replace("admin = \"127.0.0.1:0\"", "admin = [\"127.0.0.1:0\", \"unix:admin.sock\"]");
+    let scene = Scene::with(&config);
+    let path = scene.site.dir.path().join("admin.sock");
+    // The operator lets everybody in as far as the socket.
+    let open = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    open(scene.site.dir.path(), 0o711);
+    open(&path, 0o666);
+    let ask = |head: &str| {
+        let mut command = std::process::Command::new("python3");
+        let output = command.args(["-c", SOMEBODY, path.to_str().unwrap(), head]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr)
+    };
+    assert!(ask("").starts_with("HTTP/1.1 401 "), "{}", ask(""));
+    let key = format!("Authorization: Bearer {}\r\n", scene.viewer.token);
+    assert!(ask(&key).starts_with("HTTP/1.1 200 "), "{}", ask(&key));
+}
+
 /// Whoever can have the gateway call its own admin socket is not the user it runs as.
 #[test]
 fn the_gateway_itself_is_nobody_on_the_unix_socket() {
@@ -666,19 +712,11 @@ fn what_asks_for_no_credential_answers_as_before_and_other_hosts_are_misdirected
         ("GET /readyz HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
         ("GET /readyz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", 400),
         ("GET /readyz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
-        ("GET /explain HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
-        ("POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}", 415),
+        ("POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", 404),
+        ("POST /v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}", 401),
         (
-            "POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}",
-            415,
-        ),
-        (
-            "POST /explain HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+            "POST /v1/explain HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
             421,
-        ),
-        (
-            "POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20000\r\n\r\n{}",
-            413,
         ),
         ("GET /v1/docs HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
         ("GET /v1/keys HTTP/1.1\r\nHost: localhost.evil.example\r\n\r\n", 421),

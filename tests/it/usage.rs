@@ -56,6 +56,14 @@ fn what_keys_did_is_counted_and_an_ended_key_raises_an_alert() {
     assert_eq!((&row(&used)["allowed"], &row(&used)["requests"]), (&3.into(), &3.into()));
     assert_eq!((&row(&revoked)["refused"], &row(&revoked)["allowed"]), (&2.into(), &0.into()));
     assert_eq!(row(&used)["consumer_name"], "Acme Corp");
+    let calls = json(&site, &["usage", "--since", "1h", "--by", "call"]);
+    let call = calls.iter().find(|call| call["key_id"] == used.record.id.to_string()).unwrap();
+    assert_eq!(
+        (&call["route"], &call["consumer_name"]),
+        (&"all".into(), &"Acme Corp".into()),
+        "who called what"
+    );
+    assert_eq!(call["requests"], row(&used)["requests"]);
     let series: u64 = row(&used)["series"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
     assert_eq!(series, 3);
     let routes = json(&site, &["usage", "Acme Corp", "--by", "route", "--since", "1h"]);

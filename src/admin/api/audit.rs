@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::key::{ConsumerId, KeyId, Past, Timestamp};
-use crate::store::{Action, AuditRow, Store, Subject};
+use crate::store::{Action, AlertRow, AuditFilter, AuditRow, Store, StoreError, Subject};
 
 use super::super::endpoint::{Call, Reply};
 use super::super::problem::Problem;
-use super::super::shape::Spelled;
+use super::super::shape::{Page, Spelled};
 use super::{Gather, limit, named_consumer};
 
 /// Which rows are listed; filters combine.
@@ -54,6 +54,20 @@ pub(super) struct AlertQuery {
     /// How many at most.
     #[schemars(range(min = 1, max = 500))]
     limit: Option<u64>,
+    /// The `next` of the page before.
+    #[schemars(regex(
+        pattern = "^[0-9]{1,15}-key_[0-7][0-9a-hjkmnp-tv-z]{25}-use_after_(revocation|expiry)$"
+    ))]
+    cursor: Option<String>,
+}
+
+/// How the audit log is checked.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VerifyQuery {
+    /// A head that was noted before, `COUNT:HASH` or the hash alone: where in the log is it?
+    #[schemars(regex(pattern = "^([0-9]{1,12}:)?[0-9a-f]{64}$"))]
+    head: Option<String>,
 }
 
 /// A row of the audit log.
@@ -68,7 +82,7 @@ pub struct AuditRowShape {
     pub effective_at: Spelled<Timestamp>,
     /// Who.
     pub actor: String,
-    /// Through which door: `cli`, `api`, `portal`, `library` or `system`.
+    /// Through which door: `cli`, `api`, `portal`, `library`, `system` or `holder`.
     pub via: String,
     /// What, for example `key.revoked`.
     pub action: String,
@@ -109,6 +123,70 @@ pub struct AuditReportShape {
     pub head: String,
     /// What is wrong; empty if the log is whole.
     pub faults: Vec<String>,
+    /// The number of the row the given head is of; null: none was given, or the log does not contain it.
+    #[serde(default)]
+    pub head_at: Option<u64>,
+}
+
+impl AuditReportShape {
+    /// Checks the whole log, and looks for a head that was noted before.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn of(store: &Store, noted: Option<&NotedHead>) -> Result<Self, StoreError> {
+        let report = store.verify_audit()?;
+        // In a log with faults its place would say nothing.
+        let noted = noted.filter(|_| report.faults.is_empty());
+        let head_at = noted.map(|noted| store.audit_row_hashed(&noted.hash)).transpose()?.flatten();
+        Ok(Self {
+            rows: report.rows,
+            head: format!("{}:{}", report.head.count, hex(&report.head.hash)),
+            faults: report.faults.iter().map(ToString::to_string).collect(),
+            head_at,
+        })
+    }
+}
+
+/// A head of the audit log that was printed, logged or sent before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NotedHead {
+    /// How many rows there were, if that was noted, too.
+    pub count: Option<u64>,
+    /// The hash of the last one.
+    pub hash: [u8; 32],
+}
+
+impl std::str::FromStr for NotedHead {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parse = || {
+            let (count, hash) = match text.split_once(':') {
+                Some((count, hash)) => (Some(count.parse().ok()?), hash),
+                None => (None, text),
+            };
+            let mut bytes = [0; 32];
+            if hash.len() != 64 || !hash.is_ascii() {
+                return None;
+            }
+            for (byte, pair) in bytes.iter_mut().zip(hash.as_bytes().chunks(2)) {
+                *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+            }
+            Some(Self { count, hash: bytes })
+        };
+        parse().ok_or_else(|| {
+            format!("`{text}` is not a head as `kgate audit verify` prints it: COUNT:HASH, or the hash alone")
+        })
+    }
+}
+
+impl std::fmt::Display for NotedHead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(count) = self.count {
+            write!(f, "{count}:")?;
+        }
+        f.write_str(&hex(&self.hash))
+    }
 }
 
 /// Uses of a key that had ended, on one day.
@@ -135,40 +213,70 @@ pub struct AlertShape {
     pub from: Option<String>,
 }
 
+impl AlertShape {
+    /// Shows alerts as they were found, with what keys and their holders are called now; only those about
+    /// `subject`, of uses at or after `since`.
+    pub fn of(
+        rows: Vec<AlertRow>,
+        subject: Option<Subject>,
+        since: Option<Timestamp>,
+        store: &Store,
+    ) -> impl Iterator<Item = (AlertRow, Self)> + '_ {
+        rows.into_iter().filter_map(move |row| {
+            let key = store.key(row.key).ok();
+            let is_about = match subject {
+                None => true,
+                Some(Subject::Key(id)) => id == row.key,
+                Some(Subject::Consumer(id)) => key.as_ref().is_some_and(|key| key.consumer == id),
+                Some(Subject::AdminKey(_)) => false,
+            };
+            if !is_about || since.is_some_and(|since| row.alert.last < since) {
+                return None;
+            }
+            let consumer = key.as_ref().and_then(|key| store.consumer(key.consumer).ok());
+            let shape = Self {
+                kind: row.kind.as_str().to_owned(),
+                key_id: Spelled(row.key),
+                key_name: key.as_ref().map(|key| key.name.clone()),
+                consumer_id: key.as_ref().map(|key| Spelled(key.consumer)),
+                consumer_name: consumer.map(|consumer| consumer.name),
+                first_at: Spelled(row.alert.first),
+                last_at: Spelled(row.alert.last),
+                requests: row.alert.requests,
+                from: row.alert.from.map(|from| from.to_string()),
+            };
+            Some((row, shape))
+        })
+    }
+}
+
 pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
     let query: ListQuery = call.query()?;
     let store = call.desk.store()?;
-    let subject = query.subject.as_deref().map(|text| subject(&store, text)).transpose()?;
-    let since = query.since.as_ref().map(|since| since.0.resolve(call.now));
+    let filter = AuditFilter {
+        subject: query.subject.as_deref().map(|text| subject(&store, text)).transpose()?,
+        action: query.action,
+        actor: query.actor,
+        since: query.since.as_ref().map(|since| since.0.resolve(call.now)),
+    };
     if query.cursor.is_some_and(|cursor| cursor > LAST_ROW) {
         return Err(Problem::malformed("?cursor", "pass the `next` of an answer, unchanged"));
     }
+    let order = query.order.unwrap_or_default();
     let mut gather = Gather::new(limit(query.limit)?);
     let mut each = |row: AuditRow| {
-        if since.is_some_and(|since| row.at < since) && query.order != Some(Order::Oldest) {
+        if order == Order::Newest && filter.since.is_some_and(|since| row.at < since) {
             // The clock may have been set back between two rows, but not for long.
             return gather.scanned_past();
         }
-        let wanted = query.wants(&row, subject, since);
+        let wanted = filter.matches(&row);
         gather.take(&row.number.to_string(), wanted.then(|| AuditRowShape::from(&row)))
     };
-    match query.order.unwrap_or_default() {
+    match order {
         Order::Newest => store.audit_back(query.cursor, &mut each)?,
         Order::Oldest => store.audit(query.cursor.map_or(1, |cursor| cursor.saturating_add(1)), &mut each)?,
     }
     Ok(Reply::json(&gather.page()?))
-}
-
-impl ListQuery {
-    fn wants(&self, row: &AuditRow, subject: Option<Subject>, since: Option<Timestamp>) -> bool {
-        let name = row.action.name();
-        subject.is_none_or(|subject| row.action.subjects().contains(&subject))
-            && self.action.as_deref().is_none_or(|action| {
-                name == action || name.strip_prefix(action).is_some_and(|rest| rest.starts_with('.'))
-            })
-            && self.actor.as_deref().is_none_or(|actor| row.actor.user == actor)
-            && since.is_none_or(|since| row.at >= since)
-    }
 }
 
 fn subject(store: &Store, text: &str) -> Result<Subject, Problem> {
@@ -186,13 +294,10 @@ fn subject(store: &Store, text: &str) -> Result<Subject, Problem> {
 }
 
 pub(super) fn verify(call: &Call<'_>) -> Result<Reply, Problem> {
-    let report = call.desk.store()?.verify_audit()?;
-    let hash = hex(&report.head.hash);
-    Ok(Reply::json(&AuditReportShape {
-        rows: report.rows,
-        head: format!("{}:{hash}", report.head.count),
-        faults: report.faults.iter().map(ToString::to_string).collect(),
-    }))
+    let query: VerifyQuery = call.query()?;
+    let noted = query.head.as_deref().map(str::parse::<NotedHead>).transpose();
+    let noted = noted.map_err(|error| Problem::malformed("?head", error))?;
+    Ok(Reply::json(&AuditReportShape::of(&call.desk.store()?, noted.as_ref())?))
 }
 
 pub(super) fn alerts(call: &Call<'_>) -> Result<Reply, Problem> {
@@ -200,36 +305,40 @@ pub(super) fn alerts(call: &Call<'_>) -> Result<Reply, Problem> {
     let store = call.desk.store()?;
     let subject = query.subject.as_deref().map(|text| subject(&store, text)).transpose()?;
     let since = query.since.map(|since| since.0.resolve(call.now));
-    let mut shown = Vec::new();
     let limit = limit(query.limit)?;
-    for row in call.desk.usage()?.alerts()? {
-        let key = store.key(row.key).ok();
-        let is_about = match subject {
-            None => true,
-            Some(Subject::Key(id)) => id == row.key,
-            Some(Subject::Consumer(id)) => key.as_ref().is_some_and(|key| key.consumer == id),
-            Some(Subject::AdminKey(_)) => false,
-        };
-        if !is_about || since.is_some_and(|since| row.alert.last < since) {
-            continue;
-        }
-        let consumer = key.as_ref().and_then(|key| store.consumer(key.consumer).ok());
-        shown.push(AlertShape {
-            kind: row.kind.as_str().to_owned(),
-            key_id: Spelled(row.key),
-            key_name: key.as_ref().map(|key| key.name.clone()),
-            consumer_id: key.as_ref().map(|key| Spelled(key.consumer)),
-            consumer_name: consumer.map(|consumer| consumer.name),
-            first_at: Spelled(row.alert.first),
-            last_at: Spelled(row.alert.last),
-            requests: row.alert.requests,
-            from: row.alert.from.map(|from| from.to_string()),
-        });
-        if shown.len() == limit {
-            break;
-        }
+    let mut rows = call.desk.usage()?.alerts()?;
+    if let Some(cursor) = query.cursor.as_deref() {
+        let at = rows.iter().position(|row| place(row) == cursor);
+        // An alert that was used again stands further in front, and one too old is gone.
+        let after = at.map_or_else(|| behind(cursor, &rows), |at| Ok(at + 1))?;
+        rows.drain(..after);
     }
-    Ok(Reply::json(&shown))
+    let mut shown: Vec<_> = AlertShape::of(rows, subject, since, &store).take(limit + 1).collect();
+    let is_more = shown.len() > limit;
+    shown.truncate(limit);
+    let next = shown.last().filter(|_| is_more).map(|(row, _)| place(row));
+    Ok(Reply::json(&Page { items: shown.into_iter().map(|(_, shape)| shape).collect(), next }))
+}
+
+/// Says where in the list an alert stands.
+fn place(row: &AlertRow) -> String {
+    format!("{}-{}-{}", row.alert.last.as_millis(), row.key, row.kind.as_str())
+}
+
+/// Returns how many alerts stand before a place where none is any more.
+fn behind(cursor: &str, rows: &[AlertRow]) -> Result<usize, Problem> {
+    let read = || {
+        let (at, rest) = cursor.split_once('-')?;
+        let (key, kind) = rest.split_once('-')?;
+        Some((at.parse::<i64>().ok()?, key.parse::<KeyId>().ok()?, kind))
+    };
+    let (at, key, kind) =
+        read().ok_or_else(|| Problem::malformed("?cursor", "pass the `next` of an answer, unchanged"))?;
+    let is_before = |row: &AlertRow| {
+        let last = row.alert.last.as_millis();
+        last > at || (last == at && (row.key, row.kind.as_str()) < (key, kind))
+    };
+    Ok(rows.iter().take_while(|row| is_before(row)).count())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -240,7 +349,7 @@ fn hex(bytes: &[u8]) -> String {
 const LAST_ROW: u64 = 1_000_000_000_000;
 
 /// Says what is known of an action beyond its name and subjects, as an object.
-pub fn details(action: &Action) -> Value {
+fn details(action: &Action) -> Value {
     match action {
         Action::ConsumerUpdated { fields, .. } | Action::KeyUpdated { fields, .. } => {
             json!({ "fields": fields })

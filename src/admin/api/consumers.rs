@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{ConsumerId, ConsumerRecord, KeyId, State};
-use crate::store::{Action, ConsumerEdit, NewConsumer, Outcome, RecordTag};
+use crate::store::{Action, ConsumerEdit, ConsumerFilter, NewConsumer, Outcome, RecordTag};
 
 use super::super::endpoint::{Call, Reply};
 use super::super::problem::Problem;
@@ -135,26 +135,16 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
     let query: ListQuery = call.query()?;
     let after = cursor(query.cursor.map(|id| id.0.to_string()).as_deref())?;
     let mut gather = Gather::new(limit(query.limit)?);
+    let filter =
+        ConsumerFilter { tags: query.tag, plan: query.plan, enabled: query.enabled, name: query.name };
     call.desk.store()?.consumers_after(after, &mut |record| match record {
         Ok(record) => {
-            let item = query.wants(&record).then(|| ConsumerShape::from(&record));
+            let item = filter.matches(&record).then(|| ConsumerShape::from(&record));
             gather.take(&record.id.to_string(), item)
         }
         Err(error) => gather.fail(error),
     })?;
     Ok(Reply::json(&gather.page()?))
-}
-
-impl ListQuery {
-    fn wants(&self, consumer: &ConsumerRecord) -> bool {
-        self.tag.iter().all(|tag| consumer.tags.contains(tag))
-            && self.plan.as_ref().is_none_or(|plan| consumer.plan.as_ref() == Some(plan))
-            && self.enabled.is_none_or(|enabled| consumer.enabled == enabled)
-            && self
-                .name
-                .as_ref()
-                .is_none_or(|part| consumer.name.to_lowercase().contains(&part.to_lowercase()))
-    }
 }
 
 pub(super) fn create(call: &Call<'_>) -> Result<Reply, Problem> {

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::Config;
+use crate::edge::{Bringing, Question};
 use crate::key::{
-    ConsumerId, KeyId, KeyRecord, KeyType, Moment, Past, RevokeReason, Scope, Span, State, Status, Timestamp,
-    Token,
+    ConsumerId, KeyId, KeyRecord, KeyType, Moment, Past, RevokeReason, Scope, Span, Status, Timestamp, Token,
 };
 use crate::store::{
     Action, BATCH, Issued, KeyEdit, KeyFilter, NewKey, Outcome, Period, Query, RecordTag, Rotation, Store,
@@ -192,61 +192,6 @@ pub struct RevokeBody {
     pub note: Option<String>,
 }
 
-/// Which keys are revoked: those listed, or all of a consumer and of tags together.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "RevokeKeys")]
-pub struct BulkRevokeBody {
-    /// Their identifiers, or the keys themselves.
-    #[serde(default)]
-    #[schemars(length(max = 10000))]
-    pub keys: Vec<String>,
-    /// All keys of this consumer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256))]
-    pub consumer: Option<String>,
-    /// All keys of consumers with all of these tags.
-    #[serde(default)]
-    #[schemars(length(max = 64))]
-    pub tags: Vec<String>,
-    /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Spelled<RevokeReason>>,
-    /// Only say what would be revoked.
-    #[serde(default)]
-    pub dry_run: bool,
-    /// Why, in your words, for the audit log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::note")]
-    #[schemars(length(max = 256))]
-    pub note: Option<String>,
-}
-
-/// What became of keys that were to be revoked.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "RevokedKeys")]
-pub struct KeysRevoked {
-    /// Whether nothing was done.
-    pub dry_run: bool,
-    /// Why.
-    pub reason: Spelled<RevokeReason>,
-    /// Those that were, or would be, revoked.
-    pub revoked: Vec<Spelled<KeyId>>,
-    /// Those that were revoked before.
-    pub already_revoked: Vec<Spelled<KeyId>>,
-    /// Those that could not be.
-    pub failed: Vec<RevokeFailure>,
-}
-
-/// A key that could not be revoked.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct RevokeFailure {
-    /// Which; a key itself is not repeated.
-    pub id: String,
-    /// Why.
-    pub error: String,
-}
-
 /// Which keys are pruned.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -277,38 +222,41 @@ pub struct KeysPruned {
 }
 
 /// A key, and what it is asked about.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "VerifyKey")]
-pub(super) struct VerifyBody {
+pub struct VerifyBody {
     /// The key itself.
     #[schemars(length(min = 1, max = 1024))]
-    token: String,
+    pub token: TokenText,
     /// Of the request it would come with; without, only the key itself is looked at.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^/"), length(max = 4096))]
-    path: Option<String>,
+    pub path: Option<String>,
     /// GET if nothing is said.
-    #[serde(default)]
-    method: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
     /// The host called.
-    #[serde(default)]
-    host: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// The client's address.
-    #[serde(default)]
-    ip: Option<Spelled<std::net::IpAddr>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<Spelled<std::net::IpAddr>>,
+    /// The page it comes from, `https://app.example.com`, for keys whose type is bound to origins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
 }
 
 /// Whose a key is.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "VerifiedKey")]
-pub(super) struct Verified {
+pub struct Verified {
     /// The key; null: the store does not know it.
-    key: Option<KeyShape>,
+    pub key: Option<KeyShape>,
     /// Whether it works by itself, whatever the request.
-    works: bool,
+    pub works: bool,
     /// What would become of the request, if a path was given: as `explain` answers.
-    explanation: Option<Value>,
+    pub explanation: Option<Value>,
 }
 
 /// Of which consumer.
@@ -353,26 +301,20 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
     let filter = KeyFilter {
         consumers: selected(&store, query.consumer.as_deref(), &query.tag, "?consumer")?,
         statuses: query.status.iter().map(|status| status.0).collect(),
-        key_type: query.r#type.clone(),
+        key_type: query.r#type,
         expiring_before: query.expiring.as_ref().map(|span| call.now.plus(span.0.as_duration())),
         scope: query.scope.as_ref().map(|scope| scope.0.clone()),
-        name: query.name.clone(),
+        name: query.name,
+        ends: query.ends,
+        never_rotated: query.never_rotated,
+        unused_for: query.unused_for.map(|span| span.0.as_duration()),
     };
     // All of it, since a filter asks of every key; otherwise only what the page shows is looked up.
-    let used = match (&query.unused_for, call.desk.usage()) {
+    let used = match (&filter.unused_for, call.desk.usage()) {
         (Some(_), Ok(usage)) => usage.last_used()?,
         _ => HashMap::new(),
     };
-    let is_wanted = |key: &KeyRecord| {
-        let is_unused = query.unused_for.as_ref().is_none_or(|span| {
-            call.now.since(used.get(&key.id).copied().unwrap_or(key.created_at)) >= span.0.as_duration()
-        });
-        let is_in_first_life = key.rotated_from.is_none() && key.rotated_to.is_none();
-        filter.matches(key, call.now)
-            && is_unused
-            && (!query.never_rotated || is_in_first_life)
-            && query.ends.as_deref().is_none_or(|ends| key.hint().ends_with(ends))
-    };
+    let is_wanted = |key: &KeyRecord| filter.matches(key, used.get(&key.id).copied(), call.now);
     let mut gather = Gather::new(limit(query.limit)?);
     let after = query.cursor.as_ref().map(|id| id.0);
     let mut each = |record: Result<KeyRecord, StoreError>| match record {
@@ -608,112 +550,6 @@ fn switch(
     Ok(changed(show_one(call, store, &outcome.record), outcome.changed))
 }
 
-pub(super) fn revoke_many(call: &Call<'_>) -> Result<Reply, Problem> {
-    let body: BulkRevokeBody = call.body()?;
-    let store = call.desk.store()?;
-    let config = call.desk.config();
-    let by_holder = body.consumer.is_some() || !body.tags.is_empty();
-    if body.keys.len() > MOST_REVOKED {
-        return Err(Problem::malformed("/keys", "at most 10000"));
-    }
-    if body.tags.len() > 64 {
-        return Err(Problem::malformed("/tags", "at most 64"));
-    }
-    if by_holder != body.keys.is_empty() {
-        return Err(Problem::invalid("/keys", "name keys, or else a consumer or tags"));
-    }
-    let reason = Spelled(body.reason.map_or_else(RevokeReason::default, |reason| reason.0));
-    let mut done = KeysRevoked {
-        dry_run: body.dry_run,
-        reason,
-        revoked: Vec::new(),
-        already_revoked: Vec::new(),
-        failed: Vec::new(),
-    };
-    let mut wanted = Vec::new();
-    for text in &body.keys {
-        match key_named(text, &store, &config)? {
-            Some(id) => wanted.push(id),
-            None => done.failed.push(RevokeFailure {
-                id: if text.starts_with(KeyId::PREFIX) { text.clone() } else { "[redacted]".to_owned() },
-                error: "that is neither the identifier of a key nor a key of this store".to_owned(),
-            }),
-        }
-    }
-    if let Some(holders) = selected(&store, body.consumer.as_deref(), &body.tags, "/consumer")? {
-        wanted.extend(live_keys(&holders, &store)?);
-    }
-    let mut seen = BTreeSet::new();
-    wanted.retain(|id| seen.insert(*id));
-    if body.dry_run {
-        for id in wanted {
-            match store.key(id) {
-                Ok(key) if matches!(key.state, State::Revoked { .. }) => {
-                    done.already_revoked.push(Spelled(id));
-                }
-                Ok(_) => done.revoked.push(Spelled(id)),
-                Err(error) => done.fail(id, &error),
-            }
-        }
-    } else {
-        let act = call.act(body.note.clone());
-        store.revoke_many(&wanted, reason.0, &act, &mut |batch| {
-            for one in batch {
-                match one.result {
-                    Ok(outcome) if outcome.changed => done.revoked.push(Spelled(one.id)),
-                    Ok(_) => done.already_revoked.push(Spelled(one.id)),
-                    Err(error) => done.fail(one.id, &error),
-                }
-            }
-            ControlFlow::Continue(())
-        })?;
-    }
-    Ok(Reply::json(&done))
-}
-
-impl KeysRevoked {
-    fn fail(&mut self, id: KeyId, error: &StoreError) {
-        self.failed.push(RevokeFailure { id: id.to_string(), error: error.to_string() });
-    }
-}
-
-/// Finds the key that an identifier, or the key itself, names.
-fn key_named(text: &str, store: &Store, config: &Config) -> Result<Option<KeyId>, StoreError> {
-    match text.parse() {
-        Ok(id) => Ok(Some(id)),
-        Err(_) => Ok(find(&Token::from_presented(text), store, config)?.map(|key| key.id)),
-    }
-}
-
-/// Finds the record of a token under any digest it may be stored by.
-fn find(token: &Token, store: &Store, config: &Config) -> Result<Option<KeyRecord>, StoreError> {
-    let mut digests = Vec::new();
-    config.peppers.each_digest(token.expose().as_bytes(), |digest| digests.push(digest));
-    for digest in digests {
-        if let Some(key) = store.key_by_digest(&digest)? {
-            return Ok(Some(key));
-        }
-    }
-    Ok(None)
-}
-
-fn live_keys(holders: &BTreeSet<ConsumerId>, store: &Store) -> Result<Vec<KeyId>, Problem> {
-    let mut live = Vec::new();
-    let mut problem = None;
-    for holder in holders {
-        store.keys_of(*holder, &mut |key| {
-            match key {
-                Ok(key) if !matches!(key.state, State::Revoked { .. }) => live.push(key.id),
-                Ok(_) => {}
-                // Rather nothing revoked than one forgotten unsaid.
-                Err(error) => problem = Some(error),
-            }
-            problem.is_none()
-        })?;
-    }
-    problem.map_or(Ok(live), |error| Err(error.into()))
-}
-
 pub(super) fn prune(call: &Call<'_>) -> Result<Reply, Problem> {
     let body: PruneBody = call.body()?;
     let before = body.revoked_before.0.resolve(call.now);
@@ -729,26 +565,23 @@ pub(super) fn prune(call: &Call<'_>) -> Result<Reply, Problem> {
 
 pub(super) fn verify(call: &Call<'_>) -> Result<Reply, Problem> {
     let body: VerifyBody = call.body()?;
-    if body.token.is_empty() || body.token.chars().count() > 1024 {
+    let token = body.token.expose();
+    if token.is_empty() || token.chars().count() > 1024 {
         return Err(Problem::malformed("/token", "1 to 1024 characters"));
     }
     body.path.as_deref().map_or(Ok(()), super::check_target)?;
+    let token = Token::from_presented(token);
     let store = call.desk.store()?;
-    let config = call.desk.config();
-    let found = find(&Token::from_presented(body.token), &store, &config)?;
-    let explanation = match (&found, body.path) {
-        (Some(key), Some(path)) => {
-            let question = serde_json::json!({
-                "method": body.method.unwrap_or_else(|| "GET".to_owned()),
-                "path": path,
-                "host": body.host.unwrap_or_default(),
-                "ip": body.ip,
-                "key_id": key.id.to_string(),
-            });
-            Some(super::system::ask(call, question.to_string().into_bytes())?)
-        }
-        _ => None,
-    };
+    let found = store.key_by_token(&token, &call.desk.config().peppers)?;
+    let question = body.path.map(|path| Question {
+        method: body.method.unwrap_or_else(|| "GET".to_owned()),
+        path,
+        host: body.host.unwrap_or_default(),
+        ip: body.ip.map(|ip| ip.0),
+        origin: body.origin,
+        bringing: Bringing::Token(token),
+    });
+    let explanation = question.map(|question| super::system::ask(call, question)).transpose()?;
     let works = found.as_ref().is_some_and(|key| {
         key.status(call.now) == Status::Active && store.consumer(key.consumer).is_ok_and(|c| c.enabled)
     });
@@ -810,8 +643,6 @@ fn requests_of(usage: &Usage, key: KeyId, now: Timestamp) -> Result<u64, StoreEr
 
 /// One commit: all of them are made, or none.
 const MOST: u64 = BATCH as u64;
-
-const MOST_REVOKED: usize = 10_000;
 
 /// Replaced keys in one answer; more are not looked through by anybody.
 const SHOWN: usize = 1_000;

@@ -3,7 +3,9 @@
 mod admin_keys;
 mod audit;
 mod consumers;
+mod digests;
 mod keys;
+mod many;
 mod pages;
 mod system;
 mod usage;
@@ -25,13 +27,15 @@ use super::shape::{AdminKeyShape, ConsumerShape, KeyShape, NewAdminKeyShape, Pag
 use super::status::Status;
 
 pub use admin_keys::{AdminKeyRotated, NewAdminKeyBody, RotateAdminKeyBody};
-pub use audit::{AlertShape, AuditReportShape, AuditRowShape, details as action_details};
+pub use audit::{AlertShape, AuditReportShape, AuditRowShape, NotedHead};
 pub use consumers::{ConsumerDeleted, ConsumerEditBody, NewConsumerBody};
+pub use digests::{DigestShape, HashShape};
 pub use keys::{
-    BulkRevokeBody, KeyEditBody, KeyRotated, KeysMade, KeysPruned, KeysRevoked, NewKeyBody, PruneBody,
-    RevokeBody, RevokeFailure, RotateBody, RotationShape,
+    KeyEditBody, KeyRotated, KeysMade, KeysPruned, NewKeyBody, PruneBody, RevokeBody, RotateBody,
+    RotationShape, Verified, VerifyBody,
 };
-pub use system::Whoami;
+pub use many::{BulkRevokeBody, KeysRevoked, RevokeFailure};
+pub use system::{ExplainBody, Whoami};
 pub use usage::UsageRow;
 
 /// Returns every endpoint.
@@ -146,7 +150,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             Some(Operator),
             "revokeKeys",
             "Ends many keys for good, 500 in a step",
-            keys::revoke_many,
+            many::revoke,
         )
         .body::<BulkRevokeBody>()
         .answers::<KeysRevoked>()
@@ -178,6 +182,17 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         )
         .query::<keys::RotationQuery>()
         .answers::<Vec<RotationShape>>(),
+        get(
+            "/v1/rehash-status",
+            Some(Viewer),
+            "rehashStatus",
+            "Counts the keys that depend on each pepper",
+            digests::hashes,
+        )
+        .answers::<Vec<HashShape>>(),
+        get("/v1/digests", Some(Operator), "listDigests", "Lists what is kept of tokens", digests::list)
+            .query::<digests::DigestQuery>()
+            .answers::<Page<DigestShape>>(),
         get("/v1/admin-keys", Some(Admin), "listAdminKeys", "Lists admin keys", admin_keys::list)
             .answers::<Vec<AdminKeyShape>>(),
         post("/v1/admin-keys", Some(Admin), "createAdminKey", "Makes an admin key", admin_keys::create)
@@ -221,6 +236,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             "Checks the whole chain of the audit log",
             audit::verify,
         )
+        .query::<audit::VerifyQuery>()
         .answers::<AuditReportShape>(),
         get(
             "/v1/alerts",
@@ -230,7 +246,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             audit::alerts,
         )
         .query::<audit::AlertQuery>()
-        .answers::<Vec<AlertShape>>(),
+        .answers::<Page<AlertShape>>(),
         get(
             "/v1/usage",
             Some(Viewer),

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::edge::{Bringing, Question};
 use crate::key::{KeyId, Role};
 use crate::store::{Level, Options, Overwrite, StoreError, doctor as examine};
 
@@ -15,25 +16,41 @@ use super::super::problem::Problem;
 use super::super::shape::Spelled;
 
 /// A request that is asked about and never made.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Question")]
-pub(super) struct ExplainBody {
+pub struct ExplainBody {
     /// Its target: path, and query.
     #[schemars(regex(pattern = "^/"), length(max = 4096))]
-    path: String,
+    pub path: String,
     /// Its method; GET if nothing is said.
     #[serde(default = "get")]
-    method: String,
+    pub method: String,
     /// Its host.
     #[serde(default)]
-    host: String,
+    pub host: String,
     /// The client's address.
-    #[serde(default)]
-    ip: Option<Spelled<std::net::IpAddr>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<Spelled<std::net::IpAddr>>,
+    /// The page it comes from, `https://app.example.com`, for keys whose type is bound to origins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// The key it would bring.
-    #[serde(default)]
-    key_id: Option<Spelled<KeyId>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<Spelled<KeyId>>,
+}
+
+impl From<ExplainBody> for Question {
+    fn from(body: ExplainBody) -> Self {
+        Self {
+            method: body.method,
+            path: body.path,
+            host: body.host,
+            ip: body.ip.map(|ip| ip.0),
+            origin: body.origin,
+            bringing: body.key_id.map_or(Bringing::Nothing, |id| Bringing::Key(id.0)),
+        }
+    }
 }
 
 fn get() -> String {
@@ -66,17 +83,13 @@ pub(super) struct CheckShape {
 pub(super) fn explain(call: &Call<'_>) -> Result<Reply, Problem> {
     let body: ExplainBody = call.body()?;
     super::check_target(&body.path)?;
-    let question = serde_json::to_vec(&body).expect("a question has a JSON form");
-    Ok(Reply::json(&ask(call, question)?))
+    Ok(Reply::json(&ask(call, body.into())?))
 }
 
 /// Has the running gateway explain a request. This thread is one that may wait.
-pub(super) fn ask(call: &Call<'_>, question: Vec<u8>) -> Result<Value, Problem> {
+pub(super) fn ask(call: &Call<'_>, question: Question) -> Result<Value, Problem> {
     let asked = (call.desk.handlers().explain)(question);
-    match tokio::runtime::Handle::current().block_on(asked) {
-        (200, value) => Ok(value),
-        (status, value) => Err(Problem::of_reply(status, &value)),
-    }
+    tokio::runtime::Handle::current().block_on(asked).map_err(Problem::unavailable)
 }
 
 pub(super) fn status(call: &Call<'_>) -> Result<Reply, Problem> {

@@ -19,7 +19,7 @@ pub(super) struct UsageQuery {
     subject: Option<String>,
     /// Since then; 24 hours ago if nothing is said.
     since: Option<Spelled<Past>>,
-    /// One row for each of these; keys if nothing is said, or routes if a key was named.
+    /// One row for each of these (`call`: a key on a route); keys if nothing is said, or routes if a key was named.
     by: Option<By>,
 }
 
@@ -30,6 +30,7 @@ enum By {
     Key,
     Consumer,
     Route,
+    Call,
     Time,
 }
 
@@ -99,19 +100,12 @@ pub(super) fn usage(call: &Call<'_>) -> Result<Reply, Problem> {
         None => (None, false),
         // A pruned key is gone, and its counts are not.
         Some(text) if text.parse::<KeyId>().is_ok() => (text.parse().ok().map(|key| vec![key]), true),
-        Some(text) => {
-            let holder = named_consumer(&store, text, "?subject")?.id;
-            let mut keys = Vec::new();
-            store.keys_of(holder, &mut |record| {
-                keys.extend(record.map(|key| key.id));
-                true
-            })?;
-            (Some(keys), false)
-        }
+        Some(text) => (Some(store.keys_held_by(named_consumer(&store, text, "?subject")?.id)?), false),
     };
     let by = match query.by {
         Some(By::Consumer) => UsageBy::Consumer,
         Some(By::Route) => UsageBy::Route,
+        Some(By::Call) => UsageBy::Call,
         Some(By::Time) => UsageBy::Time,
         None if is_key => UsageBy::Route,
         Some(By::Key) | None => UsageBy::Key,

@@ -8,7 +8,7 @@ mod rotate;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::admin::shape::{AdminKeyShape, NewAdminKeyShape};
+use crate::admin::shape::{AdminKeyShape, NewAdminKeyShape, TokenText};
 use crate::key::{AdminKeyId, Status, Timestamp};
 
 use super::failure::{Answer, Failure, Outcome};
@@ -79,18 +79,24 @@ fn parse(text: &str) -> Result<AdminKeyId, Failure> {
 
 /// Prints an admin key just made: alone for people, so that it can be piped.
 fn print_new(ui: &Ui, new: &NewAdminKeyShape, now: Timestamp) -> Result<(), Failure> {
-    let token = new.token.as_ref().map(crate::admin::shape::TokenText::expose);
-    let printed = match (ui.format(), token) {
-        (Format::Table, Some(token)) => ui.line(token),
-        _ => ui.show(&Shown { key: &new.key, token, now }),
-    };
     let id = new.key.id.0;
+    let useless = |failure: Failure| {
+        failure
+            .help(format!("nobody has it: revoke it with `kgate admin-key revoke {id}` and create another"))
+    };
+    let Some(token) = new.token.as_ref().map(TokenText::expose) else {
+        let text = format!("admin key {id} was created, and the answer with it was lost");
+        return Err(useless(Failure::cannot(text)));
+    };
+    let printed = match ui.format() {
+        Format::Table => ui.line(token),
+        Format::Json | Format::Jsonl | Format::Csv => {
+            ui.show(&Shown { key: &new.key, token: Some(token), now })
+        }
+    };
     printed.and_then(|()| ui.flush()).map_err(|failure| {
-        Failure::cannot(format!(
-            "admin key {id} was created, but it could not be printed: {}",
-            failure.one_line()
-        ))
-        .help(format!("nobody has it: revoke it with `kgate admin-key revoke {id}` and create another"))
+        let said = failure.one_line();
+        useless(Failure::cannot(format!("admin key {id} was created, but it could not be printed: {said}")))
     })
 }
 

@@ -122,6 +122,11 @@ impl Client {
     /// # Errors
     /// What the server refused, as a command on its machine would say it; or that it could not be asked.
     pub(in crate::cli) fn call(&self, call: &Call<'_>) -> Result<Answered, Failure> {
+        self.reach(call)?
+    }
+
+    /// As [`Client::call`]; the outer error is that it could not be asked, the inner one what it refused.
+    pub(in crate::cli) fn reach(&self, call: &Call<'_>) -> Result<Result<Answered, Failure>, Failure> {
         let body = call.body.map(erased::Body::json);
         let name = call
             .creates
@@ -135,12 +140,13 @@ impl Client {
         let said = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         if !(200..300).contains(&status) {
-            return Err(super::server::refused(status, &value, &self.server));
+            return Ok(Err(super::server::refused(status, &value, &self.server)));
         }
         if value.is_null() {
-            return Err(Failure::cannot(format!("what answers at {} is no admin API of kgate", self.server)));
+            let text = format!("what answers at {} is no admin API of kgate", self.server);
+            return Ok(Err(Failure::cannot(text)));
         }
-        Ok(Answered { value, changed: said("kgate-changed") != Some("false") })
+        Ok(Ok(Answered { value, changed: said("kgate-changed") != Some("false") }))
     }
 
     fn send(&self, call: &Call<'_>, body: Option<&[u8]>, name: Option<&str>) -> Result<Received, Error> {

@@ -3,6 +3,7 @@
 //! goes in and out is what the API takes and answers, so that both show the same.
 
 mod http;
+mod seen;
 mod server;
 mod store;
 
@@ -17,6 +18,7 @@ use crate::key::{AdminKeyId, ConsumerId, Span, Status};
 use super::failure::Failure;
 
 pub(super) use http::{Client, Remote};
+pub(super) use seen::{AuditWanted, Seen, UsageWanted, Verdict};
 pub(super) use server::Server;
 pub(super) use store::Local;
 
@@ -68,11 +70,11 @@ pub(super) struct KeysWanted {
     pub(super) name: Option<String>,
 }
 
-/// Where records are kept.
+/// Where records are kept. What can be seen beside them is in [`Seen`].
 ///
 /// Consumers are named by identifier, external id or unambiguous name; keys by identifier. Records that cannot
 /// be read are told of while walking, and make the walk fail at its end.
-pub(super) trait Books {
+pub(super) trait Books: Seen {
     fn consumers(&self, wanted: &ConsumersWanted, each: Each<'_, ConsumerShape>) -> Result<(), Failure>;
     fn consumer(&self, named: &str) -> Result<ConsumerShape, Failure>;
     /// Makes a consumer. Says who had the same name before.

@@ -14,19 +14,21 @@ use crate::admin::shape::{AdminKeyShape, ConsumerShape, KeyShape, NewAdminKeySha
 use crate::cli::advice::outcome_advice;
 use crate::cli::failure::Failure;
 use crate::cli::lookup::refuse_token;
-use crate::key::{AdminKeyId, ConsumerId};
+use crate::key::{AdminKeyId, ConsumerId, Timestamp};
 
 use super::http::{Answered, Call, Client, erased, read};
 use super::{Books, Changed, ConsumersWanted, Each, KeysWanted, Switch};
 
 /// A gateway elsewhere.
 pub(in crate::cli) struct Server {
-    client: Client,
+    pub(super) client: Client,
+    /// When the command began.
+    pub(super) now: Timestamp,
 }
 
 impl Server {
-    pub(in crate::cli) fn new(client: Client) -> Self {
-        Self { client }
+    pub(in crate::cli) fn new(client: Client, now: Timestamp) -> Self {
+        Self { client, now }
     }
 
     /// Asks for what is there.
@@ -41,7 +43,16 @@ impl Server {
         target: &Target,
         each: Each<'_, T>,
     ) -> Result<(), Failure> {
-        let mut cursor: Option<String> = None;
+        self.pages_from(target, None, each)
+    }
+
+    /// As [`Server::pages`], from behind a place in the list.
+    pub(super) fn pages_from<T: DeserializeOwned>(
+        &self,
+        target: &Target,
+        mut cursor: Option<String>,
+        each: Each<'_, T>,
+    ) -> Result<(), Failure> {
         loop {
             let page = target.clone().with("limit", Some(PAGE)).with("cursor", cursor.as_ref());
             let page: Page<T> = self.get(page)?;
@@ -55,6 +66,34 @@ impl Server {
                 None => return Ok(()),
             }
         }
+    }
+
+    /// Walks through the first items of a list, or all.
+    pub(super) fn first<T: DeserializeOwned>(
+        &self,
+        target: &Target,
+        most: Option<usize>,
+        each: Each<'_, T>,
+    ) -> Result<(), Failure> {
+        let Some(mut left) = most else { return self.pages(target, each) };
+        let mut cursor: Option<String> = None;
+        while left > 0 {
+            let limit = PAGE.min(u64::try_from(left).unwrap_or(PAGE));
+            let page = target.clone().with("limit", Some(limit)).with("cursor", cursor.as_ref());
+            let page: Page<T> = self.get(page)?;
+            left = left.saturating_sub(page.items.len());
+            page.items.into_iter().try_for_each(&mut *each)?;
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks what takes a body and changes nothing.
+    pub(super) fn ask(&self, path: &str, body: &dyn erased::Body) -> Result<Value, Failure> {
+        Ok(self.change("POST", Target::new(path), body)?.value)
     }
 
     fn change(
@@ -107,6 +146,10 @@ impl Target {
         self.0.push('=');
         encode(&mut self.0, &value.to_string());
         self
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.0
     }
 
     fn with_each(self, name: &str, values: &[impl ToString]) -> Self {
@@ -354,7 +397,7 @@ const NO: &[&str] = &[
 const MOST_NAMED: usize = 10_000;
 
 /// How many items come at once, and how many keys are made in one step.
-const PAGE: u64 = 500;
+pub(super) const PAGE: u64 = 500;
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,12 @@
 //! The books of the data directory at hand.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use crate::admin::api::{
     AdminKeyRotated, BulkRevokeBody, ConsumerDeleted, ConsumerEditBody, KeyEditBody, KeyRotated, KeysPruned,
-    KeysRevoked, NewAdminKeyBody, NewConsumerBody, NewKeyBody, PruneBody, RevokeFailure, RotateAdminKeyBody,
-    RotateBody, RotationShape,
+    KeysRevoked, NewAdminKeyBody, NewConsumerBody, NewKeyBody, PruneBody, RotateAdminKeyBody, RotateBody,
+    RotationShape,
 };
 use crate::admin::shape::{
     AdminKeyShape, Change, ConsumerShape, KeyShape, NewAdminKeyShape, NewKeyShape, Spelled, TokenText,
@@ -14,19 +14,17 @@ use crate::admin::shape::{
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
 use crate::cli::{consumer, key, lookup, values};
-use crate::key::{
-    AdminKeyId, ConsumerId, ConsumerRecord, KeyId, KeyRecord, KeyType, Moment, RevokeReason, Span, State,
-    Timestamp, Token,
-};
+use crate::key::{AdminKeyId, ConsumerId, KeyId, KeyRecord, KeyType, Moment, Span, State, Timestamp};
 use crate::store::{
-    ConsumerEdit, Issued, KeyEdit, KeyFilter, NewAdminKey, NewConsumer, NewKey, Rotation, Store, StoreError,
+    ConsumerEdit, ConsumerFilter, Issued, KeyEdit, KeyFilter, NewAdminKey, NewConsumer, NewKey, Rotation,
+    Store, StoreError,
 };
 
 use super::{Books, Changed, ConsumersWanted, Each, KeysWanted, Switch};
 
 /// The store of a data directory, and what a session knows: configuration, clock, who acts.
 pub(in crate::cli) struct Local<'s> {
-    session: &'s Session,
+    pub(super) session: &'s Session,
 }
 
 impl<'s> Local<'s> {
@@ -47,28 +45,6 @@ impl<'s> Local<'s> {
     fn show(&self, store: &Store, key: &KeyRecord) -> Result<KeyShape, Failure> {
         let last_used = self.session.usage().map(|usage| usage.last_used_at(key.id)).transpose()?.flatten();
         Ok(KeyShape::new(key, name_of(store, key.consumer), last_used, self.session.now()))
-    }
-
-    /// Finds the keys that identifiers, or the keys themselves, name; what names none is a failure.
-    fn named(&self, texts: &[String], store: &Store, done: &mut KeysRevoked) -> Result<Vec<KeyId>, Failure> {
-        let mut wanted = Vec::new();
-        for text in texts {
-            if let Ok(id) = text.parse() {
-                wanted.push(id);
-                continue;
-            }
-            let peppers =
-                self.session.config_if_any()?.map(|config| config.peppers.clone()).unwrap_or_default();
-            match key::find(&Token::from_presented(text.as_str()), &peppers, store)? {
-                Some(key) => wanted.push(key.id),
-                // It may be a token of another store, and is not repeated.
-                None => done.failed.push(RevokeFailure {
-                    id: "[redacted]".to_owned(),
-                    error: "that is neither the identifier of a key nor a key of this store".to_owned(),
-                }),
-            }
-        }
-        Ok(wanted)
     }
 }
 
@@ -102,11 +78,12 @@ impl Damage<'_> {
 
 impl Books for Local<'_> {
     fn consumers(&self, wanted: &ConsumersWanted, each: Each<'_, ConsumerShape>) -> Result<(), Failure> {
+        let filter = wanted.filter();
         let mut failed = None;
         let mut damage = Damage { session: self.session, records: 0 };
         self.session.store()?.consumers(&mut |record| {
             match record {
-                Ok(consumer) if wanted.wants(&consumer) => {
+                Ok(consumer) if filter.matches(&consumer) => {
                     failed = each(ConsumerShape::from(&consumer)).err();
                 }
                 Ok(_) => {}
@@ -226,8 +203,7 @@ impl Books for Local<'_> {
                 }
             };
             let used = last_used.get(&key.id).copied();
-            if filter.matches(&key, now) && wanted.is_unused(&key, used, now) && wanted.is_in_first_life(&key)
-            {
+            if filter.matches(&key, used, now) {
                 let name = names.get(&key.consumer).cloned();
                 failed = each(KeyShape::new(&key, name, used, now)).err();
             }
@@ -334,50 +310,17 @@ impl Books for Local<'_> {
 
     fn revoke_keys(&self, which: &BulkRevokeBody, progress: &dyn Fn(usize)) -> Result<KeysRevoked, Failure> {
         let store = self.open(which.dry_run)?;
-        let reason = which.reason.map_or_else(RevokeReason::default, |reason| reason.0);
-        let mut done = KeysRevoked {
-            dry_run: which.dry_run,
-            reason: Spelled(reason),
-            revoked: Vec::new(),
-            already_revoked: Vec::new(),
-            failed: Vec::new(),
-        };
-        let mut wanted = self.named(&which.keys, &store, &mut done)?;
-        if let Some(holders) = selected(&store, which.consumer.as_deref(), &which.tags)? {
-            wanted.extend(live_keys(&holders, &store)?);
-        }
-        let mut seen = HashSet::new();
-        wanted.retain(|id| seen.insert(*id));
-        let fail = |done: &mut KeysRevoked, id: KeyId, error: &StoreError| {
-            done.failed.push(RevokeFailure { id: id.to_string(), error: error.to_string() });
-        };
-        if which.dry_run {
-            for id in wanted {
-                match store.key(id) {
-                    Ok(key) if matches!(key.state, State::Revoked { .. }) => {
-                        done.already_revoked.push(Spelled(id));
-                    }
-                    Ok(_) => done.revoked.push(Spelled(id)),
-                    Err(error) => fail(&mut done, id, &error),
-                }
-            }
-            return Ok(done);
-        }
+        let holders = selected(&store, which.consumer.as_deref(), &which.tags)?;
+        // Digests need the peppers, and identifiers nothing.
+        let needs_peppers = which.keys.iter().any(|text| text.parse::<KeyId>().is_err());
+        let config = if needs_peppers { self.session.config_if_any()? } else { None };
+        let peppers = config.map(|config| config.peppers.clone()).unwrap_or_default();
         let act = self.session.act(which.note.as_deref());
-        let ended = store.revoke_many(&wanted, reason, &act, &mut |batch| {
-            progress(batch.len());
-            for one in batch {
-                match one.result {
-                    Ok(outcome) if outcome.changed => done.revoked.push(Spelled(one.id)),
-                    Ok(_) => done.already_revoked.push(Spelled(one.id)),
-                    Err(error) => fail(&mut done, one.id, &error),
-                }
-            }
-            ControlFlow::Continue(())
-        });
+        let mut done = KeysRevoked::none(which);
+        let ended = done.revoke(which, holders.as_ref(), &store, &peppers, &act, &mut |more| progress(more));
         if ended.is_err() && !done.revoked.is_empty() {
-            let (some, all) = (done.revoked.len(), values::counted(wanted.len(), "key"));
-            self.session.ui.warn(format!("{some} of {all} were revoked before this"));
+            let some = values::counted(done.revoked.len(), "key");
+            self.session.ui.warn(format!("{some} were revoked before this"));
         }
         ended?;
         Ok(done)
@@ -463,14 +406,13 @@ impl Books for Local<'_> {
 }
 
 impl ConsumersWanted {
-    fn wants(&self, consumer: &ConsumerRecord) -> bool {
-        self.tags.iter().all(|tag| consumer.tags.contains(tag))
-            && self.plan.as_ref().is_none_or(|plan| consumer.plan.as_ref() == Some(plan))
-            && self.enabled.is_none_or(|enabled| consumer.enabled == enabled)
-            && self
-                .name
-                .as_ref()
-                .is_none_or(|part| consumer.name.to_lowercase().contains(&part.to_lowercase()))
+    fn filter(&self) -> ConsumerFilter {
+        ConsumerFilter {
+            tags: self.tags.clone(),
+            plan: self.plan.clone(),
+            enabled: self.enabled,
+            name: self.name.clone(),
+        }
     }
 }
 
@@ -484,16 +426,10 @@ impl KeysWanted {
             expiring_before: self.expiring.map(|span: Span| now.plus(span.as_duration())),
             scope: scope.map_err(|e: crate::key::ScopeError| Failure::cannot(e.to_string()))?,
             name: self.name.clone(),
+            ends: None,
+            never_rotated: self.never_rotated,
+            unused_for: self.unused_for.map(Span::as_duration),
         })
-    }
-
-    fn is_in_first_life(&self, key: &KeyRecord) -> bool {
-        !self.never_rotated || (key.rotated_from.is_none() && key.rotated_to.is_none())
-    }
-
-    fn is_unused(&self, key: &KeyRecord, last_used: Option<Timestamp>, now: Timestamp) -> bool {
-        self.unused_for
-            .is_none_or(|span| now.since(last_used.unwrap_or(key.created_at)) >= span.as_duration())
     }
 }
 
@@ -519,27 +455,4 @@ fn consumer_names(store: &Store) -> Result<HashMap<ConsumerId, String>, Failure>
         true
     })?;
     Ok(names)
-}
-
-/// Returns the keys of these consumers that are not revoked yet.
-fn live_keys(holders: &BTreeSet<ConsumerId>, store: &Store) -> Result<Vec<KeyId>, Failure> {
-    let mut live = Vec::new();
-    let mut problem: Option<StoreError> = None;
-    let mut each = |key: Result<KeyRecord, StoreError>| {
-        match key {
-            Ok(key) => {
-                if holders.contains(&key.consumer) && !matches!(key.state, State::Revoked { .. }) {
-                    live.push(key.id);
-                }
-            }
-            // Whose it is cannot be told: rather nothing revoked than one forgotten unsaid.
-            Err(error) => problem = Some(error),
-        }
-        problem.is_none()
-    };
-    match holders.first() {
-        Some(only) if holders.len() == 1 => store.keys_of(*only, &mut each)?,
-        _ => store.keys(&mut each)?,
-    }
-    problem.map_or(Ok(live), |error| Err(error.into()))
 }

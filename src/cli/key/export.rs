@@ -1,16 +1,14 @@
 //! `kgate key export`
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::cli::digests::DigestWriter;
-use crate::cli::failure::{Answer, Outcome};
+use crate::cli::failure::{Answer, Failure, Outcome};
 use crate::cli::output::Output;
 use crate::cli::session::Session;
 use crate::cli::values::counted;
-use crate::store::StoreError;
 
 /// Write a list of keys for use elsewhere
 ///
@@ -31,37 +29,26 @@ pub(in crate::cli) struct Export {
 }
 
 pub(super) fn run(args: &Export, session: &Session) -> Outcome {
-    let store = session.store()?;
-    let mut names = HashMap::new();
-    if args.details {
-        store.consumers(&mut |consumer| {
-            names.extend(consumer.ok().map(|consumer| (consumer.id, consumer.name)));
-            true
-        })?;
-    }
+    let books = session.books()?;
     let mut out = Output::open(args.output.as_deref(), session)?;
-    let mut damaged: Option<StoreError> = None;
-    let written = DigestWriter::begin(&mut out, session.now()).and_then(|mut list| {
-        let mut failed = None;
-        let read = store.keys(&mut |key| {
-            match key {
-                Ok(key) => {
-                    failed = list.key(&key, args.details.then_some(&names)).err();
-                }
-                // A list without it would call a working key unknown.
-                Err(error) => damaged = Some(error),
-            }
-            failed.is_none() && damaged.is_none()
-        });
-        damaged = damaged.take().or(read.err());
-        match failed {
-            Some(error) => Err(error),
-            None => list.end(),
-        }
+    let mut failed = None;
+    let mut list = match DigestWriter::begin(&mut out, session.now()) {
+        Ok(list) => list,
+        Err(error) => return Err(out.failure(&error)),
+    };
+    let read = books.digests(args.details, &mut |key| {
+        // What is wrong with the file is said by what opened it.
+        list.key(&key).map_err(|error| {
+            let failure = Failure::cannot("cannot write the list");
+            failed = Some(error);
+            failure
+        })
     });
-    if let Some(error) = damaged {
-        return Err(error.into());
-    }
+    let written = match (failed, read) {
+        (Some(error), _) => Err(error),
+        (None, Err(failure)) => return Err(failure),
+        (None, Ok(())) => list.end(),
+    };
     let keys = written.map_err(|e| out.failure(&e))?;
     out.finish()?;
     session.ui.status(format!(

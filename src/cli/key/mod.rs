@@ -25,10 +25,9 @@ use super::session::Session;
 use super::values::{relative, to_the_second};
 
 pub(super) use prune::PRUNED;
-pub(super) use rehash_status::REHASH;
+pub(super) use rehash_status::{REHASH, complaint};
 pub(super) use revoke::{REVOKED, warn_of_successor};
 pub(super) use rotation_status::ROTATION;
-pub(super) use verify::find;
 
 /// Create, list, change, rotate and revoke keys
 #[derive(Subcommand)]
@@ -46,13 +45,6 @@ pub(super) enum Key {
     Enable(switch::Enable),
     Prune(prune::Prune),
     Verify(verify::Verify),
-}
-
-impl Key {
-    /// Says whether a gateway elsewhere can do it.
-    pub(super) fn goes_elsewhere(&self) -> bool {
-        !matches!(self, Self::Export(_) | Self::RehashStatus(_) | Self::Verify(_))
-    }
 }
 
 pub(super) fn run(command: Key, session: &Session) -> Outcome {

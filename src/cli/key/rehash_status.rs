@@ -3,10 +3,11 @@
 use clap::Args;
 use serde_json::json;
 
+use crate::admin::api::HashShape;
 use crate::cli::failure::{Answer, Outcome};
-use crate::cli::peppers::{self, Dependence, Hash};
 use crate::cli::session::Session;
-use crate::cli::ui::{Cell, Item, Object, Tone};
+use crate::cli::ui::{Cell, Item, Object, Tone, clean};
+use crate::cli::values::counted;
 use crate::cli::view::{Field, named};
 
 /// What `key rehash-status` prints of each way digests were made.
@@ -28,31 +29,37 @@ pub(in crate::cli) const REHASH: &[Field] = &[
 pub(in crate::cli) struct RehashStatus {}
 
 pub(super) fn run(_args: &RehashStatus, session: &Session) -> Outcome {
-    let config = session.config()?;
-    let hashes = peppers::hashes(&session.store()?, &config.peppers, session.now())?;
+    let hashes = session.books()?.hashes()?;
     let mut list = session.ui.list();
     for hash in &hashes {
         list.row(hash)?;
     }
     list.end()?;
-    let missing: Vec<&Hash> = hashes.iter().filter(|hash| hash.is_missing()).collect();
+    let missing: Vec<&HashShape> = hashes.iter().filter(|hash| hash.is_missing()).collect();
     for hash in &missing {
-        session.ui.warn(hash.complaint());
+        session.ui.warn(complaint(hash));
     }
     Ok(if missing.is_empty() { Answer::Yes } else { Answer::No })
 }
 
-impl Item for Hash {
+/// Says what is wrong where a pepper is missing.
+pub(in crate::cli) fn complaint(hash: &HashShape) -> String {
+    let pepper = clean(hash.pepper.as_deref().unwrap_or_default());
+    let depend = if hash.keys == 1 { "depends" } else { "depend" };
+    format!("{} {depend} on the pepper `{pepper}`, which is not declared", counted(hash.keys, "key"))
+}
+
+impl Item for HashShape {
     const HEADINGS: &'static [&'static str] = &["HASH", "KEYS", "ENDED", "STATE"];
 
     fn object(&self) -> Object {
         Object(named(
             REHASH,
             [
-                json!(self.scheme.to_string()),
-                json!(self.pepper()),
-                json!(self.dependence != Dependence::Undeclared),
-                json!(self.dependence == Dependence::New),
+                json!(self.hash),
+                json!(self.pepper),
+                json!(self.is_declared),
+                json!(self.is_for_new_keys),
                 json!(self.keys),
                 json!(self.ended),
             ],
@@ -60,17 +67,17 @@ impl Item for Hash {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let state = match self.dependence {
-            Dependence::New => Cell::toned("new keys", Tone::Good),
-            Dependence::Undeclared if self.keys > 0 => Cell::toned("not declared", Tone::Bad),
-            Dependence::Undeclared => Cell::toned("not declared, not needed", Tone::Faint),
-            Dependence::Old if self.keys == 0 && self.pepper().is_some() => {
+        let state = match (self.is_declared, self.is_for_new_keys) {
+            (_, true) => Cell::toned("new keys", Tone::Good),
+            (false, _) if self.keys > 0 => Cell::toned("not declared", Tone::Bad),
+            (false, _) => Cell::toned("not declared, not needed", Tone::Faint),
+            (true, _) if self.keys == 0 && self.pepper.is_some() => {
                 Cell::toned("can be removed", Tone::Attention)
             }
-            Dependence::Old => Cell::plain("older keys"),
+            (true, _) => Cell::plain("older keys"),
         };
         vec![
-            Cell::plain(self.scheme.to_string()),
+            Cell::plain(self.hash.as_str()),
             Cell::plain(self.keys.to_string()),
             Cell::plain(self.ended.to_string()),
             state,

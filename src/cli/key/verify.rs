@@ -5,13 +5,12 @@ use std::net::IpAddr;
 
 use clap::Args;
 
+use crate::admin::api::VerifyBody;
+use crate::admin::shape::{Spelled, TokenText};
 use crate::cli::explain;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::session::Session;
-use crate::edge::from_page;
-use crate::key::{KeyRecord, Peppers, Token};
-use crate::policy::{Attributes, Now};
-use crate::store::Store;
+use crate::key::Token;
 
 /// Say what the gateway would answer to a key, and why, spending nothing
 ///
@@ -37,24 +36,16 @@ pub(in crate::cli) struct Verify {
 }
 
 pub(super) fn run(args: &Verify, session: &Session) -> Outcome {
-    let config = session.config()?;
-    let token = read_token(session)?;
-    let store = session.store()?;
-    let key = find(&token, &config.peppers, &store)?;
-    let engine = explain::engine(key.as_ref(), config, &store)?;
-    let explanation = engine.explain_token(
-        &Attributes {
-            method: &args.method,
-            host: &args.host,
-            target: args.path.as_bytes(),
-            client: args.ip,
-            certificate: &[],
-            fields: &from_page(args.origin.as_deref()),
-        },
-        token.expose().as_bytes(),
-        Now { wall: session.now(), mono: 0 },
-    );
-    explain::show(&explanation, config, &args.method, &args.path, session)
+    let books = session.books()?;
+    let question = VerifyBody {
+        token: TokenText::of(&read_token(session)?),
+        path: Some(args.path.clone()),
+        method: Some(args.method.clone()),
+        host: Some(args.host.clone()),
+        ip: args.ip.map(Spelled),
+        origin: args.origin.clone(),
+    };
+    explain::show(books.verify_key(question)?, session)
 }
 
 /// Reads the token from standard input: all of it, without the line's end.
@@ -82,22 +73,6 @@ fn read_token(session: &Session) -> Result<Token, Failure> {
         );
     }
     Ok(Token::from_presented(text))
-}
-
-/// Finds the record of a token under any digest it may be stored by.
-pub(in crate::cli) fn find(
-    token: &Token,
-    peppers: &Peppers,
-    store: &Store,
-) -> Result<Option<KeyRecord>, Failure> {
-    let mut digests = Vec::new();
-    peppers.each_digest(token.expose().as_bytes(), |digest| digests.push(digest));
-    for digest in digests {
-        if let Some(key) = store.key_by_digest(&digest)? {
-            return Ok(Some(key));
-        }
-    }
-    Ok(None)
 }
 
 /// Far more than any key has; a bound, because standard input may be anything.

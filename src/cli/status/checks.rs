@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use crate::admin::api::AlertShape;
 use crate::admin::status::{Certificate, Server, Status};
-use crate::key::State;
-use crate::store::{Check, Level, Store};
+use crate::key::{Past, Timestamp};
+use crate::store::{Check, Level};
 
+use super::super::books::{AuditWanted, Books};
 use super::super::failure::Failure;
-use super::super::session::Session;
 use super::super::values::{counted, relative};
 
 /// What the running server says of itself.
@@ -75,36 +76,24 @@ fn certificates(certificates: &[Certificate]) -> Option<Check> {
 }
 
 /// What the store says.
-pub(super) fn of_store(session: &Session) -> Result<Vec<Check>, Failure> {
-    let mut checks = vec![expiring(&session.store()?, session)?];
-    checks.extend(ended(session));
+pub(super) fn of_store(books: &dyn Books, now: Timestamp) -> Result<Vec<Check>, Failure> {
+    let count = books.expiring()?;
+    let detail = format!("{} without a successor expire within 7 days", counted(count, "key"));
+    let hint = if count > 0 { ": `kgate key list --expiring 7d`" } else { "" };
+    let mut checks = vec![check("expiry", warning_if(count > 0), detail + hint)];
+    checks.extend(ended(books, now));
     Ok(checks)
 }
 
-fn expiring(store: &Store, session: &Session) -> Result<Check, Failure> {
-    let now = session.now();
-    let week = now.plus(Duration::from_hours(7 * 24));
-    let mut count = 0_u64;
-    store.keys(&mut |key| {
-        count += u64::from(key.is_ok_and(|key| {
-            let is_soon = key.expires_at.is_some_and(|at| at > now && at <= week);
-            is_soon && key.state == State::Enabled && key.rotated_to.is_none()
-        }));
-        true
-    })?;
-    let detail = format!("{} without a successor expire within 7 days", counted(count, "key"));
-    let hint = if count > 0 { ": `kgate key list --expiring 7d`" } else { "" };
-    Ok(check("expiry", warning_if(count > 0), detail + hint))
-}
-
-/// Keys that had ended and were used in the last day.
-fn ended(session: &Session) -> Option<Check> {
-    let now = session.now();
-    let since = now.minus(Duration::from_hours(24));
-    let alerts = session.usage()?.alerts().ok()?;
-    let recent = alerts.iter().map(|row| row.alert.last).filter(|last| *last >= since);
-    let (count, latest) =
-        recent.fold((0_u64, None), |(count, latest), last| (count + 1, latest.max(Some(last))));
+/// Keys that had ended and were used in the last day. Without the usage file nobody knows.
+fn ended(books: &dyn Books, now: Timestamp) -> Option<Check> {
+    let since = Some(Past::At(now.minus(Duration::from_hours(24))));
+    let (mut count, mut latest) = (0_u64, None);
+    let mut each = |alert: AlertShape| {
+        (count, latest) = (count + 1, latest.max(Some(alert.last_at.0)));
+        Ok(())
+    };
+    books.alerts(&AuditWanted { since, ..AuditWanted::default() }, None, &mut each).ok()?;
     let hint = latest.map_or(String::new(), |at| format!(", {}: `kgate audit --alerts`", relative(at, now)));
     let detail = format!("{} used after their end in the last day{hint}", counted(count, "key"));
     Some(check("ended keys", warning_if(count > 0), detail))
@@ -128,7 +117,6 @@ pub(super) const SOON: i64 = 14 * 24 * 3600;
 #[cfg(test)]
 mod tests {
     use crate::admin::shape::Spelled;
-    use crate::key::Timestamp;
 
     use super::*;
 

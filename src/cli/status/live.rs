@@ -13,7 +13,7 @@ use crate::store::{Check, Level};
 use super::super::failure::{Failure, Outcome};
 use super::super::session::Session;
 use super::super::ui::{Line, Tone};
-use super::{Served, ask, checks, list, picture, verdict};
+use super::{Served, checks, list, picture, verdict};
 
 /// Shows it until Ctrl-C. The exit code is of what was seen last.
 pub(super) fn run(every: Duration, session: &Session) -> Outcome {
@@ -24,14 +24,21 @@ pub(super) fn run(every: Duration, session: &Session) -> Outcome {
             .map_err(|error| Failure::cannot("cannot catch Ctrl-C").because(&error))?;
     }
     // Before the screen is taken: what it may have to say would be overdrawn.
-    let (mut of_store, mut looked_at) = (checks::of_store(session)?, session.now());
+    let books = session.books()?;
+    let first = books.status()?;
+    let stands = |server: &Result<_, _>, at| match server {
+        // Elsewhere, nobody answers for the store of a server that does not.
+        Err(_) if session.is_elsewhere() => Ok(Vec::new()),
+        _ => checks::of_store(&*books, at),
+    };
+    let (mut of_store, mut looked_at) = (stands(&first, session.now())?, session.now());
     let mut before: Option<(Box<Served>, Timestamp)> = None;
     let screen = session.ui.screen()?;
     loop {
         let asked_at = session.now();
-        let server = ask(session)?;
+        let server = books.status()?;
         if asked_at.since(looked_at) >= STORE_EVERY {
-            (of_store, looked_at) = (checks::of_store(session)?, asked_at);
+            (of_store, looked_at) = (stands(&server, asked_at)?, asked_at);
         }
         let mut all = checks::of_server(&server);
         all.extend(of_store.iter().cloned());

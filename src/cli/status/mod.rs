@@ -8,11 +8,9 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::admin::status::Status as Served;
-use crate::config::Address;
 use crate::key::Span;
 use crate::store::{Check, Level};
 
-use super::demo::http;
 use super::failure::{Answer, Failure, Outcome};
 use super::session::Session;
 use super::ui::{Format, Item, Object};
@@ -28,7 +26,7 @@ pub(super) const STATUS: &[Field] = &[
 /// Show what the running server does, live, and whether anything is wrong
 ///
 /// Asks the running server on its admin listener, and looks into the store for keys that expire within a
-/// week and for uses of keys that had ended. On a terminal the picture is refreshed until Ctrl-C; elsewhere,
+/// week and for uses of keys that had ended; with --server all of it is asked there. On a terminal the picture is refreshed until Ctrl-C; elsewhere,
 /// or with --once, it is printed once. Exit code 1 if something is wrong. `kgate doctor` looks at the data
 /// directory in depth.
 #[derive(Args)]
@@ -85,9 +83,13 @@ struct Seen {
 
 impl Seen {
     fn now(session: &Session) -> Result<Self, Failure> {
-        let server = ask(session)?;
+        let books = session.books()?;
+        let server = books.status()?;
         let mut checks = checks::of_server(&server);
-        checks.extend(checks::of_store(session)?);
+        // Elsewhere, nobody answers for the store of a server that does not.
+        if server.is_ok() || !session.is_elsewhere() {
+            checks.extend(checks::of_store(&*books, session.now())?);
+        }
         Ok(Self { server, checks })
     }
 
@@ -106,31 +108,4 @@ impl Seen {
 struct Printed<'s> {
     server: Option<&'s Served>,
     checks: Vec<Object>,
-}
-
-/// Asks the running server; `Err` says why it cannot be.
-fn ask(session: &Session) -> Result<Result<Box<Served>, String>, Failure> {
-    let listen = &session.config()?.listen;
-    let is_socket = |address: &&Address| matches!(address, Address::Unix(_));
-    let Some(admin) = listen.admin.iter().find(is_socket).or(listen.admin.first()) else {
-        return Ok(Err("there is no `admin` in [listen] to ask".to_owned()));
-    };
-    if listen.admin_tls.is_some() && !is_socket(&admin) {
-        let text = "`admin` speaks TLS everywhere: add a Unix socket to it, `unix:PATH`, for this command";
-        return Ok(Err(text.to_owned()));
-    }
-    let answer = match admin {
-        Address::Tcp(address) => http::request(*address, "GET", "/status", &[]),
-        Address::Unix(path) => http::request_unix(path, "GET", "/status"),
-        Address::Name(..) => unreachable!("the configuration takes names for upstreams only"),
-    };
-    Ok(match answer {
-        Err(error) => Err(format!("nobody answers at {admin}: {error}")),
-        Ok(answer) if answer.status() != 200 => {
-            Err(format!("{admin} answers with {}; is it a kgate of this version?", answer.status()))
-        }
-        Ok(answer) => serde_json::from_str(&answer.body)
-            .map(Box::new)
-            .map_err(|error| format!("{admin} is no kgate of this version: {error}")),
-    })
 }

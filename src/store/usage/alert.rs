@@ -116,7 +116,7 @@ pub(super) fn all(
         };
         rows.extend(decoded());
     }
-    rows.sort_by_key(|row| (std::cmp::Reverse(row.alert.last), row.key));
+    rows.sort_by_key(|row| (std::cmp::Reverse(row.alert.last), row.key, row.kind));
     Ok(rows)
 }
 

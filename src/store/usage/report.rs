@@ -16,6 +16,8 @@ pub enum UsageBy {
     Consumer,
     /// A route.
     Route,
+    /// A key on a route: who called what.
+    Call,
     /// A bucket of time.
     Time,
 }
@@ -35,8 +37,8 @@ impl Usage {
             period: window.period,
             from: window.from,
             to: window.to,
-            by_key: matches!(by, UsageBy::Key | UsageBy::Consumer),
-            by_route: by == UsageBy::Route,
+            by_key: matches!(by, UsageBy::Key | UsageBy::Consumer | UsageBy::Call),
+            by_route: matches!(by, UsageBy::Route | UsageBy::Call),
         })?;
         Ok(rows(&counts, by, window, store))
     }
@@ -93,11 +95,11 @@ const STEPS_MAX: usize = 4_000;
 /// One row of the answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UsageRow {
-    /// The key and what it is called, if rows are keys.
+    /// The key and what it is called, if rows are keys or calls.
     pub key: Option<(KeyId, Option<String>)>,
-    /// The consumer and what it is called, if rows are keys or consumers.
+    /// The consumer and what it is called, if rows are keys, consumers or calls.
     pub consumer: Option<(ConsumerId, Option<String>)>,
-    /// The route, if rows are routes.
+    /// The route, if rows are routes or calls.
     pub route: Option<String>,
     /// The buckets the row is of.
     pub window: UsageWindow,
@@ -146,6 +148,7 @@ fn rows(counts: &[Count], by: UsageBy, window: UsageWindow, store: &Store) -> Ve
             (UsageBy::Key, Some((id, _))) => id.to_string(),
             (UsageBy::Consumer, Some((_, Some((_, consumer))))) => consumer.to_string(),
             (UsageBy::Route, _) => count.route.clone().unwrap_or_default(),
+            (UsageBy::Call, Some((id, _))) => format!("{id} {}", count.route.as_deref().unwrap_or_default()),
             _ => String::new(),
         };
         let row = rows.entry(id).or_insert_with(|| {
@@ -153,7 +156,8 @@ fn rows(counts: &[Count], by: UsageBy, window: UsageWindow, store: &Store) -> Ve
             row.route.clone_from(&count.route);
             if let Some((id, known)) = &key {
                 row.consumer = known.as_ref().map(|(_, consumer)| (*consumer, names.consumer(*consumer)));
-                row.key = (by == UsageBy::Key).then(|| (*id, known.as_ref().map(|(name, _)| name.clone())));
+                row.key = matches!(by, UsageBy::Key | UsageBy::Call)
+                    .then(|| (*id, known.as_ref().map(|(name, _)| name.clone())));
             }
             row
         });

@@ -14,7 +14,8 @@ const PART: &str = "/operator/alerts";
 /// Returns uses of keys after their end since so long ago.
 pub(super) fn uses(visit: &Visit<'_>, since: &str) -> Result<Vec<AlertShape>, Problem> {
     let query = [("since", since), ("limit", "200")];
-    visit.call("listAlerts", &Ask { query: &query, ..Ask::default() })
+    let found: Listed<AlertShape> = visit.call("listAlerts", &Ask { query: &query, ..Ask::default() })?;
+    Ok(found.items)
 }
 
 /// Returns what was done about leaked keys since so long ago, among the last 500 revocations.

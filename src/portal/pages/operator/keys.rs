@@ -187,7 +187,8 @@ pub(in crate::portal::pages) fn show(visit: &Visit<'_>) -> Result<Answer, Proble
 fn standing(visit: &Visit<'_>, key: &KeyShape, consumer: Option<&ConsumerShape>) -> Result<Markup, Problem> {
     let id = key.id.0.to_string();
     let query = [("subject", id.as_str()), ("limit", "100")];
-    let alerts: Vec<AlertShape> = visit.call("listAlerts", &Ask { query: &query, ..Ask::default() })?;
+    let alerts: Listed<AlertShape> = visit.call("listAlerts", &Ask { query: &query, ..Ask::default() })?;
+    let alerts = alerts.items;
     let uses: u64 = alerts.iter().map(|alert| alert.requests).sum();
     let now = visit.now;
     Ok(html! {
