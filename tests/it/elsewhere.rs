@@ -119,7 +119,7 @@ fn what_is_shown_from_elsewhere_is_what_is_shown_there() {
     }
 }
 
-/// Puts into the store and the usage file what is to be seen, and says how many requests of it there were.
+/// Puts into the store and the usage file what is to be seen: of a key that was replaced, and of one that was revoked.
 fn seen_things(scene: &Scene) -> (Issued, Issued) {
     let store = scene.site.store();
     let (key, gone) = (Site::issue(&store), Site::issue(&store));
