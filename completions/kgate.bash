@@ -1985,7 +1985,7 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__explain)
-            opts="-q -h --key-id --ip --host --origin --config --data-dir --server --admin-key-file --ca --client-cert --client-key --format --json --quiet --help"
+            opts="-q -h --key-id --ip --host --client-certificate --origin --config --data-dir --server --admin-key-file --ca --client-cert --client-key --format --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2000,6 +2000,10 @@ _kgate() {
                     return 0
                     ;;
                 --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-certificate)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3937,7 +3941,7 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__key__subcmd__verify)
-            opts="-q -h --path --method --ip --host --origin --config --data-dir --server --admin-key-file --ca --client-cert --client-key --format --json --quiet --help"
+            opts="-q -h --path --method --ip --host --client-certificate --origin --config --data-dir --server --admin-key-file --ca --client-cert --client-key --format --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3956,6 +3960,10 @@ _kgate() {
                     return 0
                     ;;
                 --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-certificate)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

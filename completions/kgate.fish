@@ -127,6 +127,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand check" -s h -l help -d 'Prin
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l key-id -d 'The key it would bring, key_…; without it, none' -r
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l ip -d 'Address of the client' -r
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l host -d 'Host of the request' -r
+complete -c kgate -n "__fish_kgate_using_subcommand explain" -l client-certificate -d 'The certificate the client would show: a name in it (`cn:NAME`, `dns:NAME`, `email:NAME`, `uri:NAME`, `subject:NAME`), several times for several, or its file (PEM)' -r
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l origin -d 'Page the request comes from, `https://app.example.com`, for keys whose type is bound to origins' -r
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand explain" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
@@ -552,6 +553,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcomm
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l method -d 'Method of the request' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l ip -d 'Address of the client' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l host -d 'Host of the request' -r
+complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l client-certificate -d 'The certificate the client would show: a name in it (`cn:NAME`, `dns:NAME`, `email:NAME`, `uri:NAME`, `subject:NAME`), several times for several, or its file (PEM)' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l origin -d 'Page the request comes from, `https://app.example.com`, for keys whose type is bound to origins' -r
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand key; and __fish_seen_subcommand_from verify" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
@@ -858,7 +860,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand tls; and not __fish_seen_sub
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and not __fish_seen_subcommand_from self-signed help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and not __fish_seen_subcommand_from self-signed help" -f -a "self-signed" -d 'Make a certificate nobody vouches for, and its key'
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and not __fish_seen_subcommand_from self-signed help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from self-signed" -l dir -d 'Where to write cert.pem and key.pem' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from self-signed" -l dir -d 'Where to write cert.pem and key.pem; made for you alone if it is not there' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from self-signed" -l expires -d 'How long it holds, `90d`, `1y`' -r
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from self-signed" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand tls; and __fish_seen_subcommand_from self-signed" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F

@@ -134,6 +134,7 @@ _arguments "${_arguments_options[@]}" : \
 '--key-id=[The key it would bring, key_…; without it, none]:KEY:_default' \
 '--ip=[Address of the client]:ADDRESS:_default' \
 '--host=[Host of the request]:HOST:_default' \
+'*--client-certificate=[The certificate the client would show\: a name in it (\`cn\:NAME\`, \`dns\:NAME\`, \`email\:NAME\`, \`uri\:NAME\`, \`subject\:NAME\`), several times for several, or its file (PEM)]:NAME|FILE:_default' \
 '--origin=[Page the request comes from, \`https\://app.example.com\`, for keys whose type is bound to origins]:ORIGIN:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
@@ -741,6 +742,7 @@ _arguments "${_arguments_options[@]}" : \
 '--method=[Method of the request]:METHOD:_default' \
 '--ip=[Address of the client]:ADDRESS:_default' \
 '--host=[Host of the request]:HOST:_default' \
+'*--client-certificate=[The certificate the client would show\: a name in it (\`cn\:NAME\`, \`dns\:NAME\`, \`email\:NAME\`, \`uri\:NAME\`, \`subject\:NAME\`), several times for several, or its file (PEM)]:NAME|FILE:_default' \
 '--origin=[Page the request comes from, \`https\://app.example.com\`, for keys whose type is bound to origins]:ORIGIN:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
@@ -1286,7 +1288,7 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
         case $line[1] in
             (self-signed)
 _arguments "${_arguments_options[@]}" : \
-'--dir=[Where to write cert.pem and key.pem]:DIR:_files' \
+'--dir=[Where to write cert.pem and key.pem; made for you alone if it is not there]:DIR:_files' \
 '--expires=[How long it holds, \`90d\`, \`1y\`]:SPAN:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \

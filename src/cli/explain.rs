@@ -1,6 +1,7 @@
 //! `kgate explain`, and what it has in common with `kgate key verify`.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
@@ -8,10 +9,11 @@ use serde_json::Value;
 
 use crate::admin::api::ExplainBody;
 use crate::admin::shape::Spelled;
-use crate::config::Config;
-use crate::key::KeyRecord;
+use crate::config::{Config, certificate_name};
+use crate::key::{KeyRecord, Timestamp};
 use crate::policy::{Engine, IndexBuilder, Limiter, Step, Update};
 use crate::store::{Store, StoreError};
+use crate::tls::PeerCertificate;
 
 use super::books::Verdict;
 use super::failure::{Answer, Failure, Outcome};
@@ -43,6 +45,10 @@ pub(super) struct Explain {
     /// Host of the request
     #[arg(long, default_value = "", hide_default_value = true)]
     host: String,
+    /// The certificate the client would show: a name in it (`cn:NAME`, `dns:NAME`, `email:NAME`, `uri:NAME`,
+    /// `subject:NAME`), several times for several, or its file (PEM)
+    #[arg(long, value_name = "NAME|FILE", value_parser = certificate)]
+    client_certificate: Vec<Shown>,
     /// Page the request comes from, `https://app.example.com`, for keys whose type is bound to origins
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
@@ -55,9 +61,37 @@ pub(super) fn run(args: &Explain, session: &Session) -> Outcome {
         host: args.host.clone(),
         ip: args.ip.map(Spelled),
         origin: args.origin.clone(),
+        client_certificate: names(&args.client_certificate, session.now()),
         key_id: None,
     };
     show(session.books()?.explain(args.key_id.as_deref(), question)?, session)
+}
+
+/// What a client would show of a certificate.
+#[derive(Clone, Debug)]
+pub(super) enum Shown {
+    /// One of its names.
+    Name(String),
+    /// All of it.
+    Whole(PeerCertificate),
+}
+
+/// Reads a name of a certificate, or all names from its file.
+pub(super) fn certificate(text: &str) -> Result<Shown, String> {
+    if let Some(name) = certificate_name(text) {
+        return Ok(Shown::Name(name));
+    }
+    let whole = PeerCertificate::read(Path::new(text)).map(Shown::Whole);
+    whole.map_err(|error| format!("neither a name such as `cn:NAME`, nor a file: {error}"))
+}
+
+/// Returns the names that count at a time: none of a certificate that has expired.
+pub(super) fn names(shown: &[Shown], at: Timestamp) -> Vec<String> {
+    let each = |shown: &Shown| match shown {
+        Shown::Name(name) => vec![name.clone()],
+        Shown::Whole(whole) => whole.names_at(at).to_vec(),
+    };
+    shown.iter().flat_map(each).collect()
 }
 
 /// Builds the engine the gateway has, with the one key that matters here.
@@ -76,18 +110,18 @@ pub(super) fn engine(key: Option<&KeyRecord>, config: &Config, store: &Store) ->
 
 /// Prints a verdict, which is the answer.
 pub(super) fn show(verdict: Verdict, session: &Session) -> Outcome {
-    let shown = Shown { verdict, at: session.asked_at() };
+    let shown = Printed { verdict, at: session.asked_at() };
     session.ui.show(&shown)?;
     Ok(if shown.value("verdict") == "allow" { Answer::Yes } else { Answer::No })
 }
 
-struct Shown {
+struct Printed {
     verdict: Verdict,
     /// Where the running gateway can be asked, if it was not.
     at: Option<String>,
 }
 
-impl Item for Shown {
+impl Item for Printed {
     const HEADINGS: &'static [&'static str] = &[];
 
     fn object(&self) -> Object {
@@ -121,7 +155,7 @@ impl Item for Shown {
     }
 }
 
-impl Shown {
+impl Printed {
     fn value(&self, name: &str) -> &Value {
         self.verdict.iter().find(|(known, _)| *known == name).map_or(&Value::Null, |(_, value)| value)
     }

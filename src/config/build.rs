@@ -151,6 +151,7 @@ impl<'t> Builder<'t> {
         }
         warn_of_plans(&top, &server_section, &server, &plans);
         warn_of_routes(&top, &route_sections, &routes, &key_types);
+        warn_of_certificates(&route_sections, &routes, &listen.proxy);
 
         let fronts = sidecar.as_ref();
         let spec = Spec {
@@ -1177,20 +1178,26 @@ fn client_certificates(section: &Section<'_>) -> Vec<String> {
             Some("leave it out to ask for none".to_owned()),
         );
     }
-    listed.iter().filter_map(|text| certificate_name(section, text)).collect()
+    listed.iter().filter_map(|text| named_certificate(section, text)).collect()
 }
 
-/// Reads a name as a client's certificate may give it.
-pub(super) fn certificate_name(section: &Section<'_>, text: &At<&str>) -> Option<String> {
-    let (kind, name) = text.value.split_once(':').unwrap_or_default();
-    if !["cn", "dns", "email", "uri", "subject"].contains(&kind) || name.is_empty() {
+/// Reads a name as a client's certificate may give it, or says that it is none.
+pub(super) fn named_certificate(section: &Section<'_>, text: &At<&str>) -> Option<String> {
+    let name = certificate_name(text.value);
+    if name.is_none() {
         let hint = "write \"cn:NAME\", \"dns:NAME\", \"email:NAME\", \"uri:NAME\" or \"subject:NAME\"";
         let message = format!("`{}` is no name of a certificate", shown(text.value));
         section.error(text.span.clone(), message, Some(hint.to_owned()));
-        return None;
     }
-    let is_host = kind == "dns";
-    Some(if is_host { text.value.to_ascii_lowercase() } else { text.value.to_owned() })
+    name
+}
+
+/// Reads a name with its kind as a client's certificate may give it: `cn:NAME`, `dns:NAME`, `email:NAME`,
+/// `uri:NAME` or `subject:NAME`. `None` if it is of no such kind, or empty.
+pub fn certificate_name(text: &str) -> Option<String> {
+    let (kind, name) = text.split_once(':')?;
+    let is_known = ["cn", "dns", "email", "uri", "subject"].contains(&kind) && !name.is_empty();
+    is_known.then(|| if kind == "dns" { text.to_ascii_lowercase() } else { text.to_owned() })
 }
 
 /// Reads where a route takes keys from; `key_header` is short for one header.
@@ -1318,6 +1325,21 @@ fn warn_of_plans(top: &Section<'_>, section: &Section<'_>, server: &Server, plan
             section.span.clone(),
             "a consumer without a plan is not limited",
             format!("set `default_plan` in [server], for example to \"{}\"", plans[0].name),
+        );
+    }
+}
+
+/// Warns of routes that ask for certificates which no listener asks for.
+fn warn_of_certificates(sections: &[Section<'_>], routes: &[Route], doors: &[super::Listener]) {
+    if doors.iter().any(|door| door.tls.as_ref().is_some_and(|tls| tls.asks_clients)) {
+        return;
+    }
+    for route in routes.iter().filter(|route| !route.spec.client_certificates.is_empty()) {
+        let section = &sections[route.section];
+        section.warn(
+            section.span_of("client_certificates"),
+            format!("nobody can use route `{}`: no listener asks clients for certificates", route.spec.name),
+            "say `client_certificates = \"optional\"`, and whose are good (`client_ca`), in `tls` of a listener",
         );
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::build::{Builder, certificate_name, listen_address, trusted_proxies};
+use super::build::{Builder, listen_address, named_certificate, trusted_proxies};
 use super::reader::{Entry, Section};
 use super::{Address, TrustedProxies};
 use crate::key::{Role, Timestamp};
@@ -32,6 +32,8 @@ pub struct ListenTls {
     pub files: Vec<PathBuf>,
     /// What `Strict-Transport-Security` says, if it is sent.
     pub hsts: Option<String>,
+    /// Whether clients are asked for certificates.
+    pub asks_clients: bool,
     /// What accepts connections.
     #[cfg(feature = "tls")]
     pub server: std::sync::Arc<crate::tls::Server>,
@@ -178,7 +180,7 @@ impl Builder<'_> {
         let mut roles = Vec::new();
         for (name, role) in section.pairs("roles") {
             match role.value.parse::<Role>() {
-                Ok(role) => roles.extend(certificate_name(section, &name).map(|name| (name, role))),
+                Ok(role) => roles.extend(named_certificate(section, &name).map(|name| (name, role))),
                 Err(error) => section.error(role.span, error.to_string(), None),
             }
         }
@@ -304,7 +306,9 @@ impl Builder<'_> {
         let least = if parts.is_modern { LeastVersion::Tls13 } else { LeastVersion::Tls12 };
         let server = Server::new(&ServerSpec { identities, clients, least, h2: parts.h2 });
         let server = server.map_err(|error| fault(section.span.clone(), error)).ok()?;
-        Some(ListenTls { files: parts.files(), hsts: parts.hsts, server: std::sync::Arc::new(server) })
+        let asks_clients = parts.clients != Clients::Off;
+        let (files, server) = (parts.files(), std::sync::Arc::new(server));
+        Some(ListenTls { files, hsts: parts.hsts, asks_clients, server })
     }
 
     #[cfg(feature = "tls")]
@@ -318,7 +322,8 @@ impl Builder<'_> {
     #[cfg(not(feature = "tls"))]
     #[allow(clippy::unused_self, clippy::unnecessary_wraps)]
     fn server(&self, _section: &Section<'_>, parts: Parts) -> Option<ListenTls> {
-        Some(ListenTls { files: parts.files(), hsts: parts.hsts })
+        let asks_clients = parts.clients != Clients::Off;
+        Some(ListenTls { files: parts.files(), hsts: parts.hsts, asks_clients })
     }
 }
 

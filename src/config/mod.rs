@@ -35,6 +35,7 @@ use crate::store::Retention;
 
 pub use access_log::{AccessLog, LogFormat, Rotation, Sample};
 pub use balance::{Balance, Ejection, HealthCheck};
+pub use build::certificate_name;
 pub use data_dir::data_dir_alone;
 pub use forward::{Forward, HeaderEdits, RewrittenPrefix};
 pub use headers::{IdentityHeader, IdentityHeaders, canonical_name};

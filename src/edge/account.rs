@@ -25,6 +25,8 @@ pub struct Question {
     pub ip: Option<IpAddr>,
     /// The page it comes from, `https://app.example.com`; `None` if from none.
     pub origin: Option<String>,
+    /// Names in the certificate the client would show, with their kind: `cn:alice`; none if it shows none.
+    pub client_certificate: Vec<String>,
     /// What it would bring.
     pub bringing: Bringing,
 }
@@ -48,7 +50,7 @@ impl Question {
             host: &self.host,
             target: self.path.as_bytes(),
             client: self.ip,
-            certificate: &[],
+            certificate: &self.client_certificate,
             fields: &from_page(self.origin.as_deref()),
         };
         match &self.bringing {

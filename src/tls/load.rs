@@ -186,7 +186,7 @@ impl Facts {
 }
 
 /// Reads a chain, each certificate issued by the next.
-fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain = certificates(path)?;
     for (at, pair) in chain.windows(2).enumerate() {
         let (this, next) = (parsed(path, at, &pair[0])?, parsed(path, at + 1, &pair[1])?);

@@ -1,10 +1,13 @@
 //! What a client's certificate says of it.
 
+use std::path::Path;
+
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
+use super::{TlsError, load};
 use crate::key::Timestamp;
 
 /// Who a client proved to be by a certificate an authority signed.
@@ -35,6 +38,15 @@ impl PeerCertificate {
         }
         let not_after = Some(Timestamp::from_secs(certificate.validity().not_after.timestamp()));
         Self { names, not_after }
+    }
+
+    /// Reads a client's certificate from a PEM file: the first, if others follow that vouch for it. Nobody has
+    /// verified it: to be asked about, not to be believed.
+    ///
+    /// # Errors
+    /// [`TlsError`]: what is wrong with the file.
+    pub fn read(path: &Path) -> Result<Self, TlsError> {
+        Ok(Self::from_der(&load::chain(path)?[0]))
     }
 
     /// Says whether it holds no more. A session that is resumed, or a connection that is kept, may outlive it.

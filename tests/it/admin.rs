@@ -38,7 +38,10 @@ impl Scene {
     }
 
     pub fn with(config: &str) -> Self {
-        let site = Site::with(config);
+        Self::of(Site::with(config))
+    }
+
+    pub fn of(site: Site) -> Self {
         let store = site.store();
         let keys = [Role::Admin, Role::Operator, Role::Viewer].map(|role| admin_key(&store, role));
         drop(store);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -104,10 +105,11 @@ fn the_page_on_systemd_has_a_configuration_and_units_that_go_together() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("kgate.toml");
     fs::write(&path, block(&page, "toml")).unwrap();
-    fs::create_dir(home.path().join("tls")).unwrap();
     let mut made = Command::new(env!("CARGO_BIN_EXE_kgate"));
     made.args(["tls", "self-signed", "--dir"]).arg(home.path().join("tls"));
     assert!(made.output().unwrap().status.success());
+    let tls = fs::metadata(home.path().join("tls")).unwrap();
+    assert_eq!(tls.permissions().mode() & 0o777, 0o700, "a directory that was not there is for its owner");
     let loaded = kgate::config::Config::read(&path).unwrap_or_else(|e| panic!("{e}"));
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     assert_eq!(loaded.config.upstreams.len(), 2);

@@ -145,3 +145,65 @@ fn the_command_says_the_same_but_for_the_counts() {
         site.command(&["explain", "GET", "/", "--key-id", "key_00000000000000000000000000"]).output();
     assert_eq!(unknown.unwrap().status.code(), Some(1));
 }
+
+/// The certificate a client would show is part of the question: by a name in it, or as its file.
+#[test]
+fn a_route_that_takes_certificates_is_asked_about_with_and_without() {
+    let partners =
+        CONFIG.replace("upstream = \"echo\"", "upstream = \"echo\"\nclient_certificates = [\"cn:partner\"]");
+    let listen = "proxy = [\"127.0.0.1:0\", { address = \"127.0.0.2:0\", tls = { certificate = \"cert.pem\", key = \"key.pem\", \
+                  client_certificates = \"optional\", client_ca = \"ca.pem\" } }]";
+    let site = Site::with(CONFIG);
+    let dir = &site.dir.path().to_owned();
+    site.run(&["tls", "self-signed", "--dir", dir.to_str().unwrap()]);
+    let office = crate::downstream::Office::open(dir);
+    office.issue("partner", "partner", &[], 2100);
+    office.issue("other", "other", &[], 2100);
+    office.issue("old", "partner", &[], 2021);
+    site.configure(&partners.replace("proxy = [\"127.0.0.1:0\"]", listen));
+    let issued = Site::issue(&site.store());
+    let id = issued.record.id.to_string();
+    let scene = Scene::of(site);
+    for (names, reason) in [
+        (json!(["cn:partner", "dns:partner.example.com"]), Value::Null),
+        (json!(["dns:partner"]), json!("client_certificate")),
+        (json!(["cn:other"]), json!("client_certificate")),
+        (json!([]), json!("client_certificate")),
+    ] {
+        let question = json!({"path": "/a", "key_id": id, "client_certificate": names});
+        let (status, account) = explain(&scene.viewer, &question.to_string());
+        assert_eq!((status, &account["reason"]), (200, &reason), "{names}");
+        let step = account["steps"].as_array().unwrap().iter().find(|s| s["step"] == "certificate").unwrap();
+        assert_eq!(step["passed"], reason.is_null(), "{step}");
+    }
+    for bad in [r#"["partner"]"#, r#"["cn:"]"#, r#""cn:partner""#, "[7]"] {
+        let (status, answer) =
+            explain(&scene.viewer, &format!(r#"{{"path": "/a", "client_certificate": {bad}}}"#));
+        assert!(status == 400 && answer.to_string().contains("/client_certificate"), "{answer}");
+    }
+    let file = |name: &str| dir.join(name).display().to_string();
+    let token = dir.join("token");
+    std::fs::write(&token, issued.token.expose()).unwrap();
+    for (shown, code) in [
+        (vec!["cn:partner".to_owned()], 0),
+        (vec!["cn:other".to_owned(), "cn:partner".to_owned()], 0),
+        (vec![file("partner.pem")], 0),
+        (vec![file("other.pem")], 1),
+        // What has expired names nobody.
+        (vec![file("old.pem")], 1),
+        (vec![], 1),
+        (vec!["partner".to_owned()], 2),
+        (vec![file("partner.key")], 2),
+    ] {
+        let shown: Vec<&str> = shown.iter().flat_map(|one| ["--client-certificate", one]).collect();
+        let explained =
+            scene.site.command(&[&["explain", "GET", "/a", "--key-id", &id], &shown[..]].concat()).output();
+        let explained = explained.unwrap();
+        let said = String::from_utf8_lossy(&explained.stderr);
+        assert_eq!(explained.status.code(), Some(code), "{shown:?}: {said}");
+        assert!(code != 2 || said.contains("neither a name such as `cn:NAME`"), "{said}");
+        let mut verify = scene.site.command(&[&["key", "verify", "--path", "/a"], &shown[..]].concat());
+        let verified = verify.stdin(std::fs::File::open(&token).unwrap()).output().unwrap();
+        assert_eq!(verified.status.code(), Some(code), "{shown:?}");
+    }
+}

@@ -245,6 +245,10 @@ pub struct VerifyBody {
     /// The page it comes from, `https://app.example.com`, for keys whose type is bound to origins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// Names in the certificate the client would show, with their kind: `cn:alice`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(regex(pattern = "^(cn|dns|email|uri|subject):.")))]
+    pub client_certificate: Vec<String>,
 }
 
 /// Whose a key is.
@@ -570,6 +574,7 @@ pub(super) fn verify(call: &Call<'_>) -> Result<Reply, Problem> {
         return Err(Problem::malformed("/token", "1 to 1024 characters"));
     }
     body.path.as_deref().map_or(Ok(()), super::check_target)?;
+    let client_certificate = super::certificate_names(&body.client_certificate)?;
     let token = Token::from_presented(token);
     let store = call.desk.store()?;
     let found = store.key_by_token(&token, &call.desk.config().peppers)?;
@@ -579,6 +584,7 @@ pub(super) fn verify(call: &Call<'_>) -> Result<Reply, Problem> {
         host: body.host.unwrap_or_default(),
         ip: body.ip.map(|ip| ip.0),
         origin: body.origin,
+        client_certificate,
         bringing: Bringing::Token(token),
     });
     let explanation = question.map(|question| super::system::ask(call, question)).transpose()?;

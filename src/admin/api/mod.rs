@@ -17,7 +17,7 @@ use axum::http::header::{ETAG, LOCATION};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::Config;
+use crate::config::{Config, certificate_name};
 use crate::key::{ConsumerId, ConsumerRecord, Role};
 use crate::store::{RecordTag, Store, StoreError};
 
@@ -314,6 +314,17 @@ fn check_target(path: &str) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::malformed("/path", "a path begins with `/` and has at most 4096 characters"))
+}
+
+/// Reads the names of a certificate that a request which is asked about would come with.
+fn certificate_names(names: &[String]) -> Result<Vec<String>, Problem> {
+    let read = |(at, name): (usize, &String)| {
+        certificate_name(name).ok_or_else(|| {
+            let kinds = "a name in a certificate is cn:NAME, dns:NAME, email:NAME, uri:NAME or subject:NAME";
+            Problem::malformed(format!("/client_certificate/{at}"), kinds)
+        })
+    };
+    names.iter().enumerate().map(read).collect()
 }
 
 /// How much of a list to return.

@@ -35,6 +35,10 @@ pub struct ExplainBody {
     /// The page it comes from, `https://app.example.com`, for keys whose type is bound to origins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// Names in the certificate the client would show, with their kind: `cn:alice`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(regex(pattern = "^(cn|dns|email|uri|subject):.")))]
+    pub client_certificate: Vec<String>,
     /// The key it would bring.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<Spelled<KeyId>>,
@@ -48,6 +52,7 @@ impl From<ExplainBody> for Question {
             host: body.host,
             ip: body.ip.map(|ip| ip.0),
             origin: body.origin,
+            client_certificate: body.client_certificate,
             bringing: body.key_id.map_or(Bringing::Nothing, |id| Bringing::Key(id.0)),
         }
     }
@@ -81,8 +86,9 @@ pub(super) struct CheckShape {
 }
 
 pub(super) fn explain(call: &Call<'_>) -> Result<Reply, Problem> {
-    let body: ExplainBody = call.body()?;
+    let mut body: ExplainBody = call.body()?;
     super::check_target(&body.path)?;
+    body.client_certificate = super::certificate_names(&body.client_certificate)?;
     Ok(Reply::json(&ask(call, body.into())?))
 }
 

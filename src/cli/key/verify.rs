@@ -30,6 +30,10 @@ pub(in crate::cli) struct Verify {
     /// Host of the request
     #[arg(long, default_value = "", hide_default_value = true)]
     host: String,
+    /// The certificate the client would show: a name in it (`cn:NAME`, `dns:NAME`, `email:NAME`, `uri:NAME`,
+    /// `subject:NAME`), several times for several, or its file (PEM)
+    #[arg(long, value_name = "NAME|FILE", value_parser = explain::certificate)]
+    client_certificate: Vec<explain::Shown>,
     /// Page the request comes from, `https://app.example.com`, for keys whose type is bound to origins
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
@@ -44,6 +48,7 @@ pub(super) fn run(args: &Verify, session: &Session) -> Outcome {
         host: Some(args.host.clone()),
         ip: args.ip.map(Spelled),
         origin: args.origin.clone(),
+        client_certificate: explain::names(&args.client_certificate, session.now()),
     };
     explain::show(books.verify_key(question)?, session)
 }

@@ -1,5 +1,7 @@
 //! `kgate tls self-signed`
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -29,7 +31,7 @@ pub(in crate::cli) struct SelfSigned {
     /// Host names and addresses it is for
     #[arg(value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
     names: Vec<String>,
-    /// Where to write cert.pem and key.pem
+    /// Where to write cert.pem and key.pem; made for you alone if it is not there
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
     /// How long it holds, `90d`, `1y`
@@ -51,6 +53,7 @@ pub(super) fn run(args: &SelfSigned, session: &Session) -> Outcome {
     let made = tls::self_signed(&args.names, now, until).map_err(|error| {
         Failure::cannot(error.to_string()).help("names are `api.example.com`, `*.example.com` or addresses")
     })?;
+    make_dir(&args.dir)?;
     output::replace(&key, Mode::Private, |file| file.write_all(made.key.as_bytes()))?;
     output::replace(&certificate, Mode::Shared, |file| file.write_all(made.certificate.as_bytes()))?;
     session.ui.status(format!("made {} and {}", certificate.display(), key.display()));
@@ -62,6 +65,14 @@ pub(super) fn run(args: &SelfSigned, session: &Session) -> Outcome {
     ));
     session.ui.show_to_programs(&Made { certificate: &certificate, key: &key, names: &args.names, until })?;
     Ok(Answer::Yes)
+}
+
+/// Makes a directory, and those above it, for nobody else. One that is there stays as it is.
+fn make_dir(dir: &Path) -> Result<(), Failure> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|error| {
+        Failure::cannot(format!("cannot make the directory {}", dir.display())).because(&error)
+    })
 }
 
 /// The two files.

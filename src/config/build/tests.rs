@@ -97,7 +97,9 @@ fn what_the_template_comments_out_can_be_switched_on() {
     text.push_str("[[upstream]]\nname = \"sandbox\"\nservers = [\"127.0.0.1:9001\"]\n");
     let path = directory.path().join("kgate.toml");
     let loaded = Config::parse(&path, &text).unwrap_or_else(|error| panic!("{error}"));
-    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    // Its listener has no TLS, which is more than one line.
+    let told = told(&loaded.warnings);
+    assert!(told.iter().all(|line| line.contains("no listener asks clients for certificates")), "{told:?}");
     assert_eq!(loaded.config.peppers.as_slice().len(), 1);
 }
 
@@ -809,4 +811,83 @@ fn a_routes_edits_cannot_touch_who_calls_what_carries_keys_or_framing() {
     ] {
         assert_error(&route(lines), parts);
     }
+}
+
+/// Listeners, caps, pages and backends over TLS: what is out of bounds, means nothing, or is half said.
+#[test]
+fn mistakes_at_the_edge() {
+    for (setting, bounds) in [
+        ("max_connections = 0", "from 1 to 10000000"),
+        ("max_connections_per_address = 0", "from 1 to 10000000"),
+        ("max_requests_per_connection = 0", "from 1 to 1000000000"),
+        ("max_streams = 0", "from 1 to 10000"),
+        ("max_in_flight = 0", "from 1 to 10000000"),
+        ("max_header_bytes = 1023", "from 1024 to 1048576 bytes"),
+        ("max_header_fields = 7", "from 8 to 10000"),
+        ("max_url_bytes = \"2MiB\"", "from 64 to 1048576 bytes"),
+        ("max_body = \"2PiB\"", "`max_body`"),
+        ("handshake_timeout = \"0s\"", "from 1ms to 1d"),
+        ("header_timeout = \"2d\"", "from 1ms to 1d"),
+        ("idle_timeout = \"0s\"", "from 1ms to 1d"),
+        ("body_timeout = \"0s\"", "from 1ms to 1d"),
+        ("upgrade_idle_timeout = \"0s\"", "from 1ms to 1d"),
+        ("min_body_rate = \"2GiB\"", "from 0 to 1073741824 bytes"),
+        ("cut_within = \"1s\"", "from 2s to"),
+        ("drain_timeout = \"2d\"", "to 1d"),
+        ("keepalive_pool = 1000001", "from 0 to 1000000"),
+    ] {
+        let Err(report) = parse(&HEAD.replace("[server]", &format!("[server]\n{setting}"))) else {
+            panic!("{setting} is taken");
+        };
+        let told = told(&report);
+        assert!(told.iter().any(|line| line.starts_with("3:") && line.contains(bounds)), "{told:?}");
+    }
+    let door = |more: &str| format!("[listen]\nproxy = [{{ address = \"127.0.0.1:1\", {more} }}]\n");
+    let route =
+        |more: &str| format!("[[route]]\nname = \"r\"\npath = \"/\"\nupstream = \"catalog\"\n{more}\n");
+    let upstream = |more: &str| format!("[[upstream]]\nname = \"b\"\nservers = [\"unix:b.sock\"]\n{more}\n");
+    for (more, parts) in [
+        (door("h2c = true"), &["2:", "for Unix sockets and trusted networks", "trusted = true"][..]),
+        (door("h2c = true, tls = {}"), &["2:", "`h2c` is HTTP/2 without TLS"]),
+        (door("redirect_to_https = 0"), &["2:", "from 1 to 65535"]),
+        (door("redirect_to_https = 443, tls = {}"), &["2:", "what others redirect to"]),
+        (door("proxy_protocol = [\"anywhere\"]"), &["2:", "anywhere"]),
+        (door("tls = {}"), &["2:", "`tls` needs a certificate", "self-signed"]),
+        (door("tls = { certificate = \"/no/such\" }"), &["2:", "cannot read /no/such"]),
+        (door("tls = { certificate = \"a\", certificates = [] }"), &["2:", "beside `certificates`"]),
+        (door("tls = { certificate = \"a\", min_version = \"1.1\" }"), &["2:", "\"1.2\", \"1.3\""]),
+        (door("tls = { certificate = \"a\", client_ca = \"a\" }"), &["2:", "`client_ca` checks nobody"]),
+        (
+            door("tls = { certificate = \"a\", client_certificates = \"required\" }"),
+            &["2:", "nobody says which client certificates are good", "client_ca"],
+        ),
+        (
+            door("tls = { certificate = \"a\", hsts_subdomains = true }"),
+            &["2:", "`hsts_subdomains` belongs to `hsts`"],
+        ),
+        (door("tls = { certificate = \"a\", hsts = \"for ever\" }"), &["2:", "for ever"]),
+        (route("client_certificates = []"), &["5:", "`client_certificates` names none"]),
+        (route("client_certificates = [\"acme\"]"), &["5:", "`acme` is no name of a certificate", "cn:NAME"]),
+        (route("cors = { origins = [] }"), &["5:", "`origins` names none"]),
+        (route("cors = { origins = [\"app.example.com\"] }"), &["5:", "is no origin"]),
+        (
+            route("cors = { origins = [\"*\"], credentials = true }"),
+            &["5:", "no credentials where any origin may ask"],
+        ),
+        (route("cors = { origins = [\"https://a\"], headers = [\"a b\"] }"), &["5:", "not a header's name"]),
+        (route("cors = { origins = [\"https://a\"], max_age = \"2d\" }"), &["5:", "`max_age`"]),
+        (upstream("protocol = \"auto\""), &["4:", "`auto` needs `tls`"]),
+        (upstream("protocol = \"http/3\""), &["4:", "\"http/1.1\", \"http/2\", \"auto\""]),
+        (upstream("balance = \"random\""), &["4:", "\"round-robin\""]),
+        (upstream("tls = {}"), &["4:", "a Unix socket has no name", "server_name"]),
+        (upstream("tls = { server_name = \"a b\" }"), &["4:", "no name of a server"]),
+        (upstream("tls = { server_name = \"a\", key = \"k\" }"), &["4:", "`key` without `certificate`"]),
+        (upstream("tls = { server_name = \"a\", ca = \"/no/such\" }"), &["4:", "cannot read /no/such"]),
+        (upstream("idle_timeout = \"0s\""), &["4:", "from 1ms to 1d"]),
+    ] {
+        assert_error(&more, parts);
+    }
+    // Certificates nobody asks for are no mistake of the route's alone.
+    let told = warnings(&format!("{HEAD}{}", route("client_certificates = [\"cn:acme\"]")));
+    assert!(told.iter().any(|line| line.contains("nobody can use route `r`")), "{told:?}");
 }

@@ -166,6 +166,7 @@ impl Seen for Local<'_> {
             host: question.host.unwrap_or_default(),
             ip: question.ip.map(|ip| ip.0),
             origin: question.origin,
+            client_certificate: question.client_certificate,
             bringing: Bringing::Token(token),
         };
         self.verdict(&question, key.as_ref(), &store)
