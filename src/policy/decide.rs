@@ -1417,6 +1417,45 @@ mod tests {
         }
     }
 
+    /// Nor does one of a key with five limits, four networks and three scopes.
+    #[test]
+    fn a_request_that_passes_allocates_nothing_whatever_its_key_has() {
+        let limit = |name: &str, limit, per| LimitSpec { name: name.into(), limit, per, shadow: false };
+        let rate = |name, per| limit(name, Limit::Rate { rate: "1000/s".parse().unwrap(), burst: 1000 }, per);
+        let limits = vec![
+            rate("a", LimitSubject::Key),
+            rate("b", LimitSubject::Key),
+            rate("c", LimitSubject::Consumer),
+            rate("d", LimitSubject::Route),
+            limit("e", Limit::Concurrent(10), LimitSubject::Key),
+        ];
+        let plans = vec![PlanSpec { name: "full".into(), limits }];
+        let rules = Rules::compile(Spec { plans, default_plan: None, ..spec() }).unwrap();
+        let (token, record) = key(1, 1, "live");
+        let record = KeyRecord {
+            plan: Some("full".into()),
+            scopes: ["orders:read", "products:*", "users:read"]
+                .map(|s| s.parse().unwrap())
+                .into_iter()
+                .collect(),
+            networks: "192.0.2.0/24,198.51.100.0/24,2001:db8::/32,10.0.0.0/8".parse().unwrap(),
+            ..record
+        };
+        let engine =
+            engine(vec![Update::Consumer(consumer(1)), Update::Key(record)]).with_rules(Arc::new(rules));
+        let header = [("authorization".to_owned(), format!("Bearer {}", token.expose()).into_bytes())];
+        let fields = Headers(header.into());
+        let decide = |second| {
+            let (method, host, target) = ("GET", "h", b"/v1/products/1?a=b".as_slice());
+            let client = Some(Ipv4Addr::new(10, 1, 2, 3).into());
+            let request = Attributes { method, host, target, client, certificate: &[], fields: &fields };
+            matches!(engine.decide(&request, at(second)), Decision::Allow(_))
+        };
+        assert!(decide(1), "the first of its neighbours brings their counts into being");
+        let allocations = allocation_counter::measure(|| assert!((2..100).all(decide)));
+        assert_eq!(allocations.count_total, 0);
+    }
+
     fn refused(engine: &Engine, target: &str, token: &Token, now: Now) -> Reason {
         with_token(engine, target, token, now).unwrap_err().reason().clone()
     }

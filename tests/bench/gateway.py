@@ -9,6 +9,7 @@ One backend; every gateway has one worker, keep-alive and the same policies: a k
   public   kgate on a public route: what the policies cost is the difference
   quota    kgate with two quotas beside the rates
   jwt      kgate with a signed token to the backend (EdDSA)
+  jti      kgate with a token of its own for every request (EdDSA)
   http     kgate's sidecar asked over HTTP (/forward-auth), nothing forwarded
   grpc     kgate's sidecar asked over Envoy's gRPC, with h2load
   alone    Envoy that only forwards: what its api_key_auth, or kgate beside it, adds is the difference
@@ -204,6 +205,10 @@ servers = ["127.0.0.1:{BACKEND}"]
 name = "signed"
 servers = ["127.0.0.1:{BACKEND}"]
 jwt = {{}}
+[[upstream]]
+name = "signed-each"
+servers = ["127.0.0.1:{BACKEND}"]
+jwt = {{ jti = true }}
 [plans.metered]
 limits = [{{ name = "month", quota = "900000000/month" }}, {{ name = "day", quota = "900000000/day", per = "consumer" }}]
 [[route]]
@@ -217,6 +222,11 @@ name = "jwt"
 path = "/jwt/**"
 scopes = "products:read"
 upstream = "signed"
+[[route]]
+name = "jti"
+path = "/jti/**"
+scopes = "products:read"
+upstream = "signed-each"
 [[route]]
 name = "public"
 path = "/public/**"
@@ -453,6 +463,7 @@ def main():
         targets["public"] = (KGATE, token, "/public/x")
         targets["quota"] = (KGATE, token, "/quota/x")
         targets["jwt"] = (KGATE, token, "/jwt/x")
+        targets["jti"] = (KGATE, token, "/jti/x")
         for name, (port, _, _) in list(targets.items()):
             if not wait_port(port):
                 print(f"{name}: nothing listens on {port}; left out", file=sys.stderr)
@@ -506,6 +517,7 @@ def main():
             ("kgate : nginx", "kgate", "nginx", None), ("policies : public route", "kgate", "public", 1.10),
             ("log and metrics : neither", "kgate", "quiet", 1.08),
             ("two quotas : none", "quota", "kgate", None), ("a signed token : none", "jwt", "kgate", 1.10),
+            ("one for every request : none", "jti", "kgate", None),
             ("check over HTTP : proxied", "http", "kgate", 0.8), ("check over gRPC : proxied", "grpc", "kgate", 1.3),
             ("envoy : envoy alone", "envoy", "alone", None), ("envoy and kgate : alone", "beside", "alone", None),
             ("envoy and kgate : envoy", "beside", "envoy", None)):

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use kgate::key::{Peppers, RevokeReason};
-use kgate::store::{Access, Issued, Options, Retention, Rotation, Usage, UsageBatch, Used};
+use kgate::store::{Access, Act, Issued, LastUse, Options, Retention, Rotation, Usage, UsageBatch, Used};
 use kgate::verify::wall;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{act, new_key};
+use crate::harness::{Client, act, new_key};
 use crate::process::{Process, Site};
 
 fn json(site: &Site, args: &[&str]) -> Vec<Value> {
@@ -71,11 +71,70 @@ fn what_keys_did_is_counted_and_an_ended_key_raises_an_alert() {
     let days = json(&site, &["usage", "--by", "consumer", "--since", "30d"]);
     assert_eq!((days.len(), &days[0]["requests"]), (1, &5.into()));
 
+    // For people with a line of blocks, for spreadsheets with a row each.
+    let said = |args: &[&str]| String::from_utf8(site.command(args).output().unwrap().stdout).unwrap();
+    let table = said(&["usage", "--since", "1h", "--format", "table"]);
+    assert!(table.contains("TREND") && table.contains('█') && table.contains("Acme Corp"), "{table}");
+    let csv = said(&["usage", "--since", "1h", "--format", "csv"]);
+    let lines: Vec<&str> = csv.lines().collect();
+    assert!(
+        lines[0].starts_with("key_id,key_name,consumer_id,consumer_name,route,from,to,requests,allowed"),
+        "{csv}"
+    );
+    assert_eq!(lines.len(), 3, "{csv}");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.starts_with(&used.record.id.to_string()) && line.contains(",3,3,0,0,0,0,")),
+        "{csv}"
+    );
+
     let alerts = json(&site, &["audit", "--alerts"]);
     assert_eq!(alerts.len(), 1);
     assert_eq!(alerts[0]["key_id"], *revoked.record.id.to_string());
     assert_eq!((&alerts[0]["requests"], &alerts[0]["from"]), (&2.into(), &"127.0.0.1".into()));
     assert!(json(&site, &["audit", "--alerts", "--key", &used.record.id.to_string()]).is_empty());
+}
+
+/// By when it was last used; one never used, by when it was made.
+#[test]
+fn unused_keys_are_those_not_used_for_so_long() {
+    let site = Site::new();
+    let store = site.store();
+    let consumer = Site::consumer(&store);
+    let ago = |days: u64| wall().minus(Duration::from_hours(24 * days));
+    let made = |days| {
+        let act = Act { at: ago(days), ..act() };
+        store.issue(&new_key(consumer), &Peppers::default(), &act, &mut rand::rng()).unwrap().record.id
+    };
+    let [long_ago, lately, never, _new] = [100, 100, 50, 0].map(made);
+    drop(store);
+    let last = [(long_ago, 40), (lately, 1)].map(|(id, days)| (id, LastUse { at: ago(days), from: None }));
+    let usage = Usage::open(&site.data(), Access::Write, &Options::default()).unwrap();
+    let batch = UsageBatch { last: last.into(), ..UsageBatch::default() };
+    usage.record(batch, Retention::default(), wall()).unwrap();
+    drop(usage);
+    let token =
+        site.command(&["admin-key", "create", "--role", "viewer", "--name", "t"]).output().unwrap().stdout;
+    let token = String::from_utf8(token).unwrap();
+    let process = site.serve(&[]);
+    for (span, wanted) in [("30d", vec![long_ago, never]), ("45d", vec![never]), ("200d", vec![])] {
+        let sorted = |rows: &[Value]| {
+            let mut ids: Vec<_> = rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+            ids.sort();
+            ids
+        };
+        let mut wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+        wanted.sort();
+        assert_eq!(sorted(&json(&site, &["key", "list", "--unused-for", span])), wanted, "{span}");
+        let mut client = Client::tcp(process.admin);
+        let token = token.trim();
+        client.send(format!(
+            "GET /v1/keys?unused_for={span} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
+        ));
+        let answer = client.answer();
+        assert_eq!(sorted(answer.json()["items"].as_array().unwrap()), wanted, "{span}: {}", answer.head);
+    }
 }
 
 #[test]
