@@ -239,17 +239,17 @@ impl Watch {
 
     /// Tells of quotas that became used up since the last look: the file is not written for those told before.
     fn tell_quotas(&self, seen: &mut Seen, now: Timestamp) -> Result<(), StoreError> {
-        let spent = self.verifier.spent(PERCENT);
-        let marks: HashSet<String> = spent.iter().map(quota_mark).collect();
-        let mut news: Vec<&Spent> =
-            spent.iter().filter(|spent| !seen.quotas_told.contains(&quota_mark(spent))).collect();
+        let spent = self.verifier.spent(PERCENT).into_iter();
+        let marked: Vec<(String, Spent)> = spent.map(|spent| (quota_mark(&spent), spent)).collect();
+        let mut news: Vec<&(String, Spent)> =
+            marked.iter().filter(|(mark, _)| !seen.quotas_told.contains(mark)).collect();
         // Keys that replaced one another have one count, and each of them shows it.
-        news.sort_by_key(|spent| quota_mark(spent));
-        news.dedup_by_key(|spent| quota_mark(spent));
-        let lines = self.verifier.lines(&news.iter().filter_map(|spent| key_of(spent)).collect());
-        let events: Vec<Event> = news.iter().map(|spent| quota_event(spent, &lines, now)).collect();
+        news.sort_by(|a, b| a.0.cmp(&b.0));
+        news.dedup_by(|a, b| a.0 == b.0);
+        let lines = self.verifier.lines(&news.iter().filter_map(|(_, spent)| key_of(spent)).collect());
+        let events: Vec<Event> = news.iter().map(|(_, spent)| quota_event(spent, &lines, now)).collect();
         self.post(&events, None)?;
-        seen.quotas_told = marks;
+        seen.quotas_told = marked.into_iter().map(|(mark, _)| mark).collect();
         Ok(())
     }
 
