@@ -444,7 +444,7 @@ impl TryFrom<String> for TokenText {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let is_one = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_one = !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if is_one { Ok(Self(text)) } else { Err("that is no token") }
     }
 }
