@@ -1,7 +1,8 @@
 //! `POST /leaks…`: a body in, whoever was injected decides, an answer out.
 //!
 //! The signature of the body is all the authentication there is, so the `Host` is not asked: a route of
-//! the gateway may lead here. Bodies are bounded, and so is how many are held at once.
+//! the gateway may lead here. Bodies are bounded, and so is what is held of all of them: what has come, so that
+//! whoever only promises a body keeps nobody else's out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +10,11 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, Method, Request, Response};
-use tokio::sync::Semaphore;
+use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
-use super::door::{json, read_body};
+use super::door::json;
 use super::problem::Problem;
 
 /// Takes alerts in. Called on a thread of its own, so it may wait.
@@ -44,13 +47,16 @@ pub struct AlertAnswer {
 /// The alerts' part of the door.
 pub(super) struct Alerts {
     taker: Arc<dyn AlertTaker>,
-    /// Bodies held at once.
+    /// Alerts dealt with at once.
     places: Arc<Semaphore>,
+    /// Bytes that may be held of bodies.
+    room: Arc<Semaphore>,
 }
 
 impl Alerts {
     pub(super) fn new(taker: Arc<dyn AlertTaker>) -> Self {
-        Self { taker, places: Arc::new(Semaphore::new(AT_ONCE)) }
+        let (places, room) = (Semaphore::new(AT_ONCE), Semaphore::new(AT_ONCE * MAX_BODY));
+        Self { taker, places: Arc::new(places), room: Arc::new(room) }
     }
 
     /// Says whether a request is an alert.
@@ -63,19 +69,17 @@ impl Alerts {
         if declared_length(request.headers())? > MAX_BODY {
             return Err(too_long());
         }
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return Err(Problem::busy()) };
         let (head, body) = request.into_parts();
-        let body = read_body(body, MAX_BODY, DEADLINE).await?;
-        let headers = head.headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec()));
-        let alert = AlertRequest {
-            path: head.uri.path().to_owned(),
-            headers: headers.collect(),
-            body: body.to_vec(),
+        let (body, room) = self.read(body).await?;
+        let Ok(Ok(place)) = timeout(QUEUE_TIME, Arc::clone(&self.places).acquire_owned()).await else {
+            return Err(Problem::busy());
         };
+        let headers = head.headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec()));
+        let alert = AlertRequest { path: head.uri.path().to_owned(), headers: headers.collect(), body };
         let taker = Arc::clone(&self.taker);
         // The work goes on when whoever asked has left, and so does its claim to the place.
         let job = move || {
-            let _place = place;
+            let _held = (place, room);
             taker.take(alert)
         };
         match tokio::task::spawn_blocking(job).await {
@@ -83,6 +87,33 @@ impl Alerts {
             // It panicked, and said so on standard error.
             Err(_) => Err(Problem::busy()),
         }
+    }
+}
+
+impl Alerts {
+    /// Reads a body, as far as there is room for what comes of it.
+    async fn read(&self, mut body: Body) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Problem> {
+        let reading = async {
+            let (mut read, mut held) = (Vec::new(), None::<OwnedSemaphorePermit>);
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|_| Problem::malformed("", "the body broke off"))?;
+                let Some(piece) = frame.data_ref() else { continue };
+                if read.len() + piece.len() > MAX_BODY {
+                    return Err(too_long());
+                }
+                let bytes = u32::try_from(piece.len()).map_err(|_| too_long())?;
+                let room = Arc::clone(&self.room).try_acquire_many_owned(bytes);
+                let room = room.map_err(|_| Problem::busy())?;
+                match &mut held {
+                    Some(held) => held.merge(room),
+                    None => held = Some(room),
+                }
+                read.extend_from_slice(piece);
+            }
+            Ok((read, held))
+        };
+        let too_slow = || Problem::new(408, "too_slow", "the body took too long");
+        timeout(DEADLINE, reading).await.unwrap_or_else(|_| Err(too_slow()))
     }
 }
 
@@ -105,8 +136,11 @@ fn too_long() -> Problem {
 /// 10,000 tokens, each with a long URL, have some 3 MB.
 const MAX_BODY: usize = 4 << 20;
 
-/// Alerts are rare; this many bodies are 16 MB.
+/// Alerts are rare; this many of the longest bodies are 16 MB.
 const AT_ONCE: usize = 4;
+
+/// How long an alert that has come waits for its turn.
+const QUEUE_TIME: Duration = Duration::from_secs(5);
 
 /// For the whole body.
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -355,7 +355,7 @@ fn request_name(
 }
 
 /// Reads a body that may have so many bytes, within this time.
-pub(super) async fn read_body(body: Body, most: usize, time: Duration) -> Result<Bytes, Problem> {
+async fn read_body(body: Body, most: usize, time: Duration) -> Result<Bytes, Problem> {
     let too_long = || Problem::new(413, "body_too_long", format!("a body has at most {most} bytes here"));
     if body.size_hint().lower() > most as u64 {
         return Err(too_long());

@@ -306,6 +306,22 @@ fn an_alert_names_what_came_of_the_keys_it_reports() {
     }
 }
 
+/// Whoever can reach the endpoint can send half of something: that must not be a way to go unnoticed with a key.
+#[test]
+fn who_only_promises_an_alert_keeps_nobody_elses_out() {
+    let scene = Scene::start("");
+    let key = scene.issue();
+    let promise = |_| {
+        let mut client = Client::tcp(scene.process.admin);
+        client.send("POST /leaks HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n{");
+        client
+    };
+    let promised: Vec<Client> = (0..30).map(promise).collect();
+    assert_eq!(scene.send("github", &alert(&key)).0, 200);
+    assert!(matches!(scene.state(&key), State::Revoked { .. }));
+    drop(promised);
+}
+
 #[test]
 fn a_repeated_alert_acts_once() {
     if is_quick() {
