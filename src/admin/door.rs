@@ -79,7 +79,9 @@ impl Door {
         if self.alerts.take(&request) {
             return dressed(self.alerts.answer(request).await.unwrap_or_else(Problem::into_response));
         }
-        let checked = host::check(&request, came.here, &self.hosts).and_then(|()| check_form(&request));
+        let checked = host::check(&request, came.here, &self.hosts)
+            .and_then(|()| host::check_site(&request))
+            .and_then(|()| check_form(&request));
         if let Err(problem) = checked {
             return dressed(problem.into_response());
         }

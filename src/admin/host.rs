@@ -1,10 +1,11 @@
 //! Whether a request names a host that is served here: a page in a browser can be made to call any name
-//! that resolves to this machine (DNS rebinding).
+//! that resolves to this machine (DNS rebinding). And whether it is another site's page that calls: a browser shows
+//! a client certificate by itself, whoever's page it has open.
 
 use std::net::IpAddr;
 
-use axum::http::header::HOST;
-use axum::http::{Request, Version};
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::{HeaderName, HeaderValue, Request, Version};
 
 use super::problem::Problem;
 
@@ -21,6 +22,25 @@ pub(super) fn check<B>(request: &Request<B>, here: Option<IpAddr>, hosts: &[Stri
         _ => Err(Problem::malformed("", "name one host")),
     }
 }
+
+/// Refuses an act that a page of another site has a browser do. Every browser says where such a request is from;
+/// what only reads tells other sites nothing, since there is no CORS here.
+pub(super) fn check_site<B>(request: &Request<B>) -> Result<(), Problem> {
+    let headers = request.headers();
+    let is_own = |origin: &HeaderValue| {
+        let origin = origin.as_bytes();
+        let authority = origin.strip_prefix(b"https://").or_else(|| origin.strip_prefix(b"http://"));
+        authority
+            .is_some_and(|at| headers.get(HOST).is_some_and(|host| host.as_bytes().eq_ignore_ascii_case(at)))
+    };
+    let is_sent_here = |site: &HeaderValue| ["same-origin", "none"].iter().any(|own| site == own);
+    let is_fine = request.method().is_safe()
+        || (headers.get_all(ORIGIN).iter().all(is_own)
+            && headers.get_all(SEC_FETCH_SITE).iter().all(is_sent_here));
+    if is_fine { Ok(()) } else { Err(Problem::new(403, "forged", "a page of another site asked for this")) }
+}
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Says whether `host`, as a `Host` field has it, names this machine or one of `hosts`.
 pub fn names(host: &str, here: Option<IpAddr>, hosts: &[String]) -> bool {
@@ -50,6 +70,33 @@ fn is_ours(host: &str, here: Option<IpAddr>, hosts: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_another_sites_page_asks_for_is_not_done() {
+        let asked = |method: &str, fields: &[(&str, &str)]| {
+            let mut request = Request::builder().method(method).header(HOST, "gw.example:8081");
+            for (name, value) in fields {
+                request = request.header(*name, *value);
+            }
+            check_site(&request.body(()).unwrap()).is_ok()
+        };
+        let (own, same) = (("origin", "https://gw.example:8081"), ("sec-fetch-site", "same-origin"));
+        for good in [&[][..], &[own], &[own, same], &[("sec-fetch-site", "none")]] {
+            assert!(asked("POST", good), "{good:?}");
+        }
+        let (other, cross) = (("origin", "https://evil.example"), ("sec-fetch-site", "cross-site"));
+        for bad in [
+            &[other][..],
+            &[cross],
+            &[("sec-fetch-site", "same-site")],
+            &[("origin", "null")],
+            &[("origin", "https://gw.example")],
+            &[own, other],
+            &[own, cross],
+        ] {
+            assert!(!asked("POST", bad) && !asked("DELETE", bad) && asked("GET", bad), "{bad:?}");
+        }
+    }
 
     #[test]
     fn a_rebound_name_is_not_ours() {

@@ -95,6 +95,13 @@ fn a_certificate_is_a_caller_with_its_role_and_a_key_still_counts() {
     let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&rows[0]["actor"], &rows[0]["note"]), (&"cn:alice".into(), &"why".into()));
 
+    // A browser shows the certificate to whoever's page is open, and sends an empty body without asking.
+    let disable =
+        |more: &[&str]| ask("/v1/consumers/Acme/disable", &[&alice[..], &["-X", "POST"], more].concat()).0;
+    let elsewhere = ["-H", "Origin: https://evil.example", "-H", "Sec-Fetch-Site: cross-site"];
+    assert_eq!((disable(&elsewhere), disable(&elsewhere[2..]), disable(&elsewhere[..2])), (403, 403, 403));
+    assert_eq!(disable(&[]), 200);
+
     // The host is checked as without TLS.
     let port = serving.admin.port();
     for (host, wanted) in [("kgate.internal", 200), ("evil.example", 421)] {
