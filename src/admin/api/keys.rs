@@ -226,8 +226,8 @@ pub struct KeysPruned {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "VerifyKey")]
 pub struct VerifyBody {
-    /// The key itself.
-    #[schemars(length(min = 1, max = 1024))]
+    /// The key itself: one line of ASCII.
+    #[schemars(length(min = 1, max = 1024), regex(pattern = "^[ -~]+$"))]
     pub token: TokenText,
     /// Of the request it would come with; without, only the key itself is looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
