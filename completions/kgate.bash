@@ -346,6 +346,9 @@ _kgate() {
             kgate__subcmd__help__subcmd__portal,sign-out)
                 cmd="kgate__subcmd__help__subcmd__portal__subcmd__sign__subcmd__out"
                 ;;
+            kgate__subcmd__help__subcmd__portal,withdraw)
+                cmd="kgate__subcmd__help__subcmd__portal__subcmd__withdraw"
+                ;;
             kgate__subcmd__help__subcmd__signing__subcmd__key,create)
                 cmd="kgate__subcmd__help__subcmd__signing__subcmd__key__subcmd__create"
                 ;;
@@ -484,6 +487,9 @@ _kgate() {
             kgate__subcmd__portal,sign-out)
                 cmd="kgate__subcmd__portal__subcmd__sign__subcmd__out"
                 ;;
+            kgate__subcmd__portal,withdraw)
+                cmd="kgate__subcmd__portal__subcmd__withdraw"
+                ;;
             kgate__subcmd__portal__subcmd__help,help)
                 cmd="kgate__subcmd__portal__subcmd__help__subcmd__help"
                 ;;
@@ -495,6 +501,9 @@ _kgate() {
                 ;;
             kgate__subcmd__portal__subcmd__help,sign-out)
                 cmd="kgate__subcmd__portal__subcmd__help__subcmd__sign__subcmd__out"
+                ;;
+            kgate__subcmd__portal__subcmd__help,withdraw)
+                cmd="kgate__subcmd__portal__subcmd__help__subcmd__withdraw"
                 ;;
             kgate__subcmd__signing__subcmd__key,create)
                 cmd="kgate__subcmd__signing__subcmd__key__subcmd__create"
@@ -2695,7 +2704,7 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__help__subcmd__portal)
-            opts="invite list sign-out"
+            opts="invite list withdraw sign-out"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2737,6 +2746,20 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__help__subcmd__portal__subcmd__sign__subcmd__out)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__help__subcmd__portal__subcmd__withdraw)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -4479,7 +4502,7 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__portal)
-            opts="-q -h --config --data-dir --server --admin-key-file --ca --client-cert --client-key --format --json --quiet --help invite list sign-out help"
+            opts="-q -h --config --data-dir --server --admin-key-file --ca --client-cert --client-key --format --json --quiet --help invite list withdraw sign-out help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4525,7 +4548,7 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__portal__subcmd__help)
-            opts="invite list sign-out help"
+            opts="invite list withdraw sign-out help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4581,6 +4604,20 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__portal__subcmd__help__subcmd__sign__subcmd__out)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__portal__subcmd__help__subcmd__withdraw)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -4699,6 +4736,56 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__portal__subcmd__sign__subcmd__out)
+            opts="-q -h --note --config --data-dir --server --admin-key-file --ca --client-cert --client-key --format --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --admin-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json jsonl csv" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kgate__subcmd__portal__subcmd__withdraw)
             opts="-q -h --note --config --data-dir --server --admin-key-file --ca --client-cert --client-key --format --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

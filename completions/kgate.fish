@@ -984,24 +984,25 @@ complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_s
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from help" -f -a "rotate" -d 'Replace an admin key by a new one of the same name and role, and print that, once'
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from help" -f -a "revoke" -d 'Revoke an admin key, for good'
 complete -c kgate -n "__fish_kgate_using_subcommand admin-key; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l config -d 'Configuration file' -r -F
-complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
-complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
-complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l admin-key-file -d 'File with the admin key for --server' -r -F
-complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
-complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
-complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l client-key -d 'Private key of --client-cert, PEM' -r -F
-complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list withdraw sign-out help" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list withdraw sign-out help" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list withdraw sign-out help" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list withdraw sign-out help" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list withdraw sign-out help" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list withdraw sign-out help" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list withdraw sign-out help" -l client-key -d 'Private key of --client-cert, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list withdraw sign-out help" -l format -d 'Form of the result' -r -f -a "table\t'For people'
 json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
-complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -l json -d 'Short for --format json'
-complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -s q -l quiet -d 'Print results, warnings and errors only'
-complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -f -a "invite" -d 'Make a link by which a consumer signs in, once'
-complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -f -a "list" -d 'List who is signed in, and open invitations'
-complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -f -a "sign-out" -d 'End the sessions of a consumer or of an admin key, and withdraw open invitations'
-complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list sign-out help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list withdraw sign-out help" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list withdraw sign-out help" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list withdraw sign-out help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list withdraw sign-out help" -f -a "invite" -d 'Make a link by which a consumer signs in, once'
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list withdraw sign-out help" -f -a "list" -d 'List who is signed in, and open invitations'
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list withdraw sign-out help" -f -a "withdraw" -d 'Withdraw one open invitation: its link lets nobody in any more'
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list withdraw sign-out help" -f -a "sign-out" -d 'End the sessions of a consumer or of an admin key, and withdraw open invitations'
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and not __fish_seen_subcommand_from invite list withdraw sign-out help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from invite" -l expires -d 'How long the link is good: 3d, 12h, a date, an RFC 3339 time; the configuration\'s if nothing is said' -r
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from invite" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from invite" -l config -d 'Configuration file' -r -F
@@ -1033,6 +1034,21 @@ csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from list" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print results, warnings and errors only'
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from withdraw" -l note -d 'Why, for the audit log' -r
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from withdraw" -l config -d 'Configuration file' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from withdraw" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from withdraw" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from withdraw" -l admin-key-file -d 'File with the admin key for --server' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from withdraw" -l ca -d 'Authorities that vouch for --server, PEM, instead of this machine\'s' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from withdraw" -l client-cert -d 'Certificate to show to --server, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from withdraw" -l client-key -d 'Private key of --client-cert, PEM' -r -F
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from withdraw" -l format -d 'Form of the result' -r -f -a "table\t'For people'
+json\t'For programs: an object, or an array with one element a line'
+jsonl\t'For programs that read line by line: one object a line'
+csv\t'For spreadsheets: a heading, then a line each'"
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from withdraw" -l json -d 'Short for --format json'
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from withdraw" -s q -l quiet -d 'Print results, warnings and errors only'
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from withdraw" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from sign-out" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from sign-out" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from sign-out" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
@@ -1050,6 +1066,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subc
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from sign-out" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from help" -f -a "invite" -d 'Make a link by which a consumer signs in, once'
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from help" -f -a "list" -d 'List who is signed in, and open invitations'
+complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from help" -f -a "withdraw" -d 'Withdraw one open invitation: its link lets nobody in any more'
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from help" -f -a "sign-out" -d 'End the sessions of a consumer or of an admin key, and withdraw open invitations'
 complete -c kgate -n "__fish_kgate_using_subcommand portal; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and not __fish_seen_subcommand_from verify help" -s n -l last -d 'Only the last rows; all with 0' -r
@@ -1247,5 +1264,6 @@ complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcom
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from admin-key" -f -a "revoke" -d 'Revoke an admin key, for good'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from portal" -f -a "invite" -d 'Make a link by which a consumer signs in, once'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from portal" -f -a "list" -d 'List who is signed in, and open invitations'
+complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from portal" -f -a "withdraw" -d 'Withdraw one open invitation: its link lets nobody in any more'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from portal" -f -a "sign-out" -d 'End the sessions of a consumer or of an admin key, and withdraw open invitations'
 complete -c kgate -n "__fish_kgate_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "verify" -d 'Check the whole chain: changed rows, missing rows, a log cut short'

@@ -1594,6 +1594,28 @@ csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
+(withdraw)
+_arguments "${_arguments_options[@]}" : \
+'--note=[Why, for the audit log]:NOTE:_default' \
+'--config=[Configuration file]:FILE:_files' \
+'--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
+'--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
+'--admin-key-file=[File with the admin key for --server]:FILE:_files' \
+'--ca=[Authorities that vouch for --server, PEM, instead of this machine'\''s]:FILE:_files' \
+'--client-cert=[Certificate to show to --server, PEM]:FILE:_files' \
+'--client-key=[Private key of --client-cert, PEM]:FILE:_files' \
+'--format=[Form of the result]:FORMAT:((table\:"For people"
+json\:"For programs\: an object, or an array with one element a line"
+jsonl\:"For programs that read line by line\: one object a line"
+csv\:"For spreadsheets\: a heading, then a line each"))' \
+'(--format)--json[Short for --format json]' \
+'-q[Print results, warnings and errors only]' \
+'--quiet[Print results, warnings and errors only]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':invitation -- Its name, as `kgate portal list` shows it:_default' \
+&& ret=0
+;;
 (sign-out)
 _arguments "${_arguments_options[@]}" : \
 '--note=[Why, for the audit log]:NOTE:_default' \
@@ -1633,6 +1655,10 @@ _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
 (list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(withdraw)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -2171,6 +2197,10 @@ _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
 (list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(withdraw)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -2804,6 +2834,7 @@ _kgate__subcmd__help__subcmd__portal_commands() {
     local commands; commands=(
 'invite:Make a link by which a consumer signs in, once' \
 'list:List who is signed in, and open invitations' \
+'withdraw:Withdraw one open invitation\: its link lets nobody in any more' \
 'sign-out:End the sessions of a consumer or of an admin key, and withdraw open invitations' \
     )
     _describe -t commands 'kgate help portal commands' commands "$@"
@@ -2822,6 +2853,11 @@ _kgate__subcmd__help__subcmd__portal__subcmd__list_commands() {
 _kgate__subcmd__help__subcmd__portal__subcmd__sign-out_commands() {
     local commands; commands=()
     _describe -t commands 'kgate help portal sign-out commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__help__subcmd__portal__subcmd__withdraw_commands] )) ||
+_kgate__subcmd__help__subcmd__portal__subcmd__withdraw_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate help portal withdraw commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__help__subcmd__restore_commands] )) ||
 _kgate__subcmd__help__subcmd__restore_commands() {
@@ -3146,6 +3182,7 @@ _kgate__subcmd__portal_commands() {
     local commands; commands=(
 'invite:Make a link by which a consumer signs in, once' \
 'list:List who is signed in, and open invitations' \
+'withdraw:Withdraw one open invitation\: its link lets nobody in any more' \
 'sign-out:End the sessions of a consumer or of an admin key, and withdraw open invitations' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -3156,6 +3193,7 @@ _kgate__subcmd__portal__subcmd__help_commands() {
     local commands; commands=(
 'invite:Make a link by which a consumer signs in, once' \
 'list:List who is signed in, and open invitations' \
+'withdraw:Withdraw one open invitation\: its link lets nobody in any more' \
 'sign-out:End the sessions of a consumer or of an admin key, and withdraw open invitations' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -3181,6 +3219,11 @@ _kgate__subcmd__portal__subcmd__help__subcmd__sign-out_commands() {
     local commands; commands=()
     _describe -t commands 'kgate portal help sign-out commands' commands "$@"
 }
+(( $+functions[_kgate__subcmd__portal__subcmd__help__subcmd__withdraw_commands] )) ||
+_kgate__subcmd__portal__subcmd__help__subcmd__withdraw_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate portal help withdraw commands' commands "$@"
+}
 (( $+functions[_kgate__subcmd__portal__subcmd__invite_commands] )) ||
 _kgate__subcmd__portal__subcmd__invite_commands() {
     local commands; commands=()
@@ -3195,6 +3238,11 @@ _kgate__subcmd__portal__subcmd__list_commands() {
 _kgate__subcmd__portal__subcmd__sign-out_commands() {
     local commands; commands=()
     _describe -t commands 'kgate portal sign-out commands' commands "$@"
+}
+(( $+functions[_kgate__subcmd__portal__subcmd__withdraw_commands] )) ||
+_kgate__subcmd__portal__subcmd__withdraw_commands() {
+    local commands; commands=()
+    _describe -t commands 'kgate portal withdraw commands' commands "$@"
 }
 (( $+functions[_kgate__subcmd__restore_commands] )) ||
 _kgate__subcmd__restore_commands() {

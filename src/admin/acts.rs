@@ -12,7 +12,7 @@ use crate::store::Request;
 use super::api;
 use super::caller::Caller;
 use super::desk::Desk;
-use super::endpoint::{Call, Endpoint, ReplyBody};
+use super::endpoint::{Call, Endpoint, Reply, ReplyBody};
 use super::problem::Problem;
 
 /// The endpoints, to be called by their names in the OpenAPI document. They may wait for the store.
@@ -76,14 +76,10 @@ impl Acts {
         }
     }
 
-    /// Calls an endpoint for `caller`, at `now`.
+    /// Calls an endpoint for `caller`, at `now`, that answers with JSON.
     ///
     /// # Errors
     /// What a client of the API would be told.
-    ///
-    /// # Panics
-    /// If there is no endpoint of that name, or it answers with something else than an `A`: both are
-    /// mistakes of the program.
     pub fn call<A: DeserializeOwned>(
         &self,
         caller: &Caller,
@@ -91,8 +87,26 @@ impl Acts {
         ask: &Ask<'_>,
         now: Timestamp,
     ) -> Result<A, Problem> {
+        match self.run(caller, id, ask, now)?.body {
+            ReplyBody::Json(bytes) => serde_json::from_slice(&bytes).map_err(|_| unlike(id)),
+            ReplyBody::Page(..) | ReplyBody::File(..) => Err(unlike(id)),
+        }
+    }
+
+    /// Calls an endpoint that answers with a file: what is in it, and how many bytes that is.
+    ///
+    /// # Errors
+    /// What a client of the API would be told.
+    pub fn file(&self, caller: &Caller, id: &str, now: Timestamp) -> Result<(std::fs::File, u64), Problem> {
+        match self.run(caller, id, &Ask::default(), now)?.body {
+            ReplyBody::File(file, bytes) => Ok((file, bytes)),
+            ReplyBody::Json(_) | ReplyBody::Page(..) => Err(unlike(id)),
+        }
+    }
+
+    fn run(&self, caller: &Caller, id: &str, ask: &Ask<'_>, now: Timestamp) -> Result<Reply, Problem> {
         let endpoint = self.endpoints.iter().find(|endpoint| endpoint.id == id);
-        let endpoint = endpoint.unwrap_or_else(|| panic!("there is no endpoint `{id}`"));
+        let endpoint = endpoint.ok_or_else(|| unlike(id))?;
         if endpoint.role.is_some_and(|role| caller.role < role) {
             return Err(Problem::new(403, "insufficient_role", "this needs a higher role"));
         }
@@ -111,16 +125,15 @@ impl Acts {
             request: ask.request(caller, id),
             now,
         };
-        let reply = (endpoint.run)(&call).inspect_err(|problem| {
+        (endpoint.run)(&call).inspect_err(|problem| {
             if problem.is_of_the_store() {
                 self.desk.forget_store();
             }
-        })?;
-        match reply.body {
-            ReplyBody::Json(bytes) => {
-                Ok(serde_json::from_slice(&bytes).expect("an endpoint answers with what it says"))
-            }
-            ReplyBody::Page(..) | ReplyBody::File(..) => panic!("`{id}` does not answer with JSON"),
-        }
+        })
     }
+}
+
+/// A mistake of the program: no such endpoint, or it answers with something else.
+fn unlike(id: &str) -> Problem {
+    Problem::new(500, "internal", format!("`{id}` does not answer like that"))
 }

@@ -15,6 +15,8 @@ pub struct Desk {
     handlers: Arc<Handlers>,
     /// Kept open: opening for writing commits, and every commit is a refresh of every gateway.
     held: Mutex<Option<Store>>,
+    /// Likewise.
+    held_usage: Mutex<Option<Usage>>,
     /// Held while a copy is made: one at a time.
     pub(super) backing_up: Mutex<()>,
 }
@@ -23,7 +25,12 @@ impl Desk {
     /// Sets it up. Nothing is opened yet.
     pub fn new(handlers: Handlers) -> Arc<Self> {
         let handlers = Arc::new(handlers);
-        Arc::new(Self { handlers, held: Mutex::new(None), backing_up: Mutex::new(()) })
+        Arc::new(Self {
+            handlers,
+            held: Mutex::new(None),
+            held_usage: Mutex::new(None),
+            backing_up: Mutex::new(()),
+        })
     }
 
     /// Returns what was injected.
@@ -61,9 +68,25 @@ impl Desk {
         Ok(store)
     }
 
-    /// Lets go of a store that failed: after an error of the disk the handle is useless.
+    /// Lets go of files that failed: after an error of the disk a handle is useless.
     pub fn forget_store(&self) {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.held_usage.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Returns the usage file, open for writing.
+    ///
+    /// # Errors
+    /// Those of opening.
+    pub fn usage_to_write(&self) -> Result<Usage, StoreError> {
+        let mut held = self.held_usage.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(usage) = held.as_ref().filter(|usage| usage.is_in_place()) {
+            return Ok(usage.clone());
+        }
+        *held = None;
+        let usage = Usage::open(&self.config().data_dir, Access::Write, &Options::default())?;
+        *held = Some(usage.clone());
+        Ok(usage)
     }
 
     /// Opens the usage file for reading.

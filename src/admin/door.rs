@@ -407,8 +407,8 @@ fn dressed(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// Sends a file, read on a thread of its own as far ahead as the client takes it.
-fn sending(mut file: std::fs::File) -> Body {
+/// Sends a file, read on a thread of its own as far ahead as the client takes it. Call it on a runtime.
+pub(crate) fn sending(mut file: std::fs::File) -> Body {
     let (out, pieces) = mpsc::channel(4);
     tokio::task::spawn_blocking(move || {
         loop {

@@ -33,7 +33,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::edge::Question;
-use crate::key::{Digest, Role};
+use crate::key::{Digest, KeyId, Role};
 use crate::policy::{LimitLeft, Now};
 use crate::tls;
 
@@ -43,6 +43,7 @@ pub use acts::{Acts, Ask};
 pub use alerts::{AlertAnswer, AlertRequest, AlertTaker};
 pub use caller::{Caller, Peer};
 pub use desk::Desk;
+pub(crate) use door::sending;
 pub use host::names as names_host;
 pub use problem::{Fault, Problem};
 pub use server::{Answering, Answers, Came, Caps, Socket, serve};
@@ -96,12 +97,17 @@ pub struct Handlers {
     pub now: Box<dyn Fn() -> Now + Send + Sync>,
     /// How the limits of a key stand, by its digest.
     pub limits: LimitsOf,
+    /// The first so many to end of the replaced keys that have not; `None` if that is not known.
+    pub replaced: ReplacedKeys,
     /// The backends: each an upstream, one of its servers, and whether that is up.
     pub servers: Box<dyn Fn() -> Vec<(String, String, bool)> + Send + Sync>,
 }
 
 /// Says how the limits of the key with a digest stand; empty if there is none.
 pub type LimitsOf = Box<dyn Fn(&Digest) -> Vec<LimitLeft> + Send + Sync>;
+
+/// Names replaced keys that have not ended, at most so many, the first to end first.
+pub type ReplacedKeys = Box<dyn Fn(usize) -> Option<Vec<KeyId>> + Send + Sync>;
 
 /// A status and the JSON of an answer.
 pub type Reply = (u16, serde_json::Value);

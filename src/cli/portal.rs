@@ -3,9 +3,11 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use crate::admin::api::{
+    InvitationShape, InviteError, PortalSessionShape, invite as make, sign_out as end, withdraw as take_back,
+};
 use crate::key::{Moment, Timestamp};
-use crate::portal::{invite_link, new_invite, session_is_over};
-use crate::store::{Access, Action, Invite, Options, PortalSession, SignedInBy, Subject, Usage, Visitor};
+use crate::store::{Access, Options, Usage, Visitor};
 
 use super::failure::{Answer, Failure, Outcome};
 use super::lookup;
@@ -16,6 +18,7 @@ use super::view::{Field, named, time};
 
 /// What `portal invite` prints.
 pub(super) const INVITE: &[Field] = &[
+    ("id", "the invitation's name, by which it is withdrawn; it opens nothing"),
     ("consumer_id", "for whom"),
     ("consumer_name", "what they are called"),
     ("link", "where they sign in, once; printed this once, stored nowhere"),
@@ -26,7 +29,7 @@ pub(super) const INVITE: &[Field] = &[
 pub(super) const SESSION: &[Field] = &[
     ("kind", "`session` or `invitation`"),
     ("subject", "whose: a consumer or an admin key"),
-    ("session", "the session's name, which opens nothing, or null"),
+    ("id", "its name, by which an invitation is withdrawn; it opens nothing"),
     ("by", "`link`, `identity proxy` or `admin key`"),
     ("created_at", "time"),
     ("seen_at", "time of the last request known, or null"),
@@ -50,6 +53,7 @@ pub(super) const SIGNED_OUT: &[Field] = &[
 pub(super) enum Portal {
     Invite(InviteArgs),
     List(List),
+    Withdraw(Withdraw),
     SignOut(SignOut),
 }
 
@@ -77,6 +81,16 @@ pub(super) struct List {
     consumer: Option<String>,
 }
 
+/// Withdraw one open invitation: its link lets nobody in any more
+#[derive(Args)]
+pub(super) struct Withdraw {
+    /// Its name, as `kgate portal list` shows it
+    invitation: String,
+    /// Why, for the audit log
+    #[arg(long)]
+    note: Option<String>,
+}
+
 /// End the sessions of a consumer or of an admin key, and withdraw open invitations
 #[derive(Args)]
 pub(super) struct SignOut {
@@ -91,6 +105,7 @@ pub(super) fn run(command: Portal, session: &Session) -> Outcome {
     match command {
         Portal::Invite(args) => invite(&args, session),
         Portal::List(args) => list(&args, session),
+        Portal::Withdraw(args) => withdraw(&args, session),
         Portal::SignOut(args) => sign_out(&args, session),
     }
 }
@@ -101,43 +116,36 @@ fn usage(session: &Session, access: Access) -> Result<Usage, Failure> {
 
 fn invite(args: &InviteArgs, session: &Session) -> Outcome {
     let config = session.config()?;
-    if config.listen.portal.is_empty() {
-        return Err(Failure::cannot("the portal is not configured: [listen] has no `portal`").help(
-            "set it, for example portal = \"127.0.0.1:8083\", restart `kgate serve`, and see docs/portal.md",
-        ));
-    }
     let store = session.store_mut()?;
     let consumer = lookup::consumer(&store, &args.consumer)?;
-    if !consumer.enabled {
-        return Err(Failure::no(format!(
-            "{} ({}) is switched off, and cannot sign in",
-            consumer.name, consumer.id
-        ))
-        .help(format!("`kgate consumer enable {}` switches it on", consumer.id)));
-    }
-    let act = session.act(args.note.as_deref());
-    let expires_at = match args.expires {
-        Some(moment) => moment.resolve(act.at),
-        None => Some(act.at.plus(config.portal.invite_expires)),
-    };
-    let Some(expires_at) = expires_at.filter(|at| *at > act.at) else {
-        return Err(
-            Failure::cannot("a link must be good for some time, and not for ever").help("--expires 3d")
-        );
-    };
-    let invite = Invite { consumer: consumer.id, created_at: act.at, expires_at };
-    let (token, digest, invite) = new_invite(invite, &mut rand::rng());
-    // Noted first: no link works that the audit log does not know of.
-    store.note_portal(Action::PortalInvited { consumer: consumer.id, until: expires_at }, &act)?;
-    usage(session, Access::Write)?.invite(digest, invite, act.at)?;
-    let link = invite_link(config, &token);
-    let (name, until) = (&consumer.name, relative(expires_at, act.at));
+    let (usage, act) = (usage(session, Access::Write)?, session.act(args.note.as_deref()));
+    let made = make((&store, &usage), config, &consumer, args.expires, &act, &mut rand::rng());
+    let (link, made) = made.map_err(|error| match &error {
+        InviteError::NoPortal => Failure::cannot(error.to_string()).help(
+            "set it, for example portal = \"127.0.0.1:8083\", restart `kgate serve`, and see docs/portal.md",
+        ),
+        InviteError::Disabled { id, .. } => {
+            Failure::no(error.to_string()).help(format!("`kgate consumer enable {id}` switches it on"))
+        }
+        InviteError::NoTime => Failure::cannot(error.to_string()).help("--expires 3d"),
+        InviteError::Store(_) => match error {
+            InviteError::Store(error) => error.into(),
+            _ => unreachable!("it was looked at"),
+        },
+    })?;
+    let (name, until) = (&consumer.name, relative(made.expires_at.0, act.at));
     session.ui.status(format!("invited {name} ({}); the link is good once, until {until}", consumer.id));
     if session.ui.format() == Format::Table {
-        session.ui.line(&link)?;
+        session.ui.line(link.expose())?;
     } else {
         session.ui.show(&Invited {
-            values: [json!(consumer.id.to_string()), json!(name), json!(link), time(expires_at)],
+            values: [
+                json!(made.id),
+                json!(consumer.id.to_string()),
+                json!(name),
+                json!(link.expose()),
+                time(made.expires_at.0),
+            ],
         })?;
     }
     Ok(Answer::Yes)
@@ -145,7 +153,7 @@ fn invite(args: &InviteArgs, session: &Session) -> Outcome {
 
 /// An invitation as it is shown; as a table it is its link alone.
 struct Invited {
-    values: [Value; 4],
+    values: [Value; 5],
 }
 
 impl Item for Invited {
@@ -156,39 +164,37 @@ impl Item for Invited {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        vec![Cell::plain(self.values[2].as_str().unwrap_or_default())]
+        vec![Cell::plain(self.values[3].as_str().unwrap_or_default())]
     }
 }
 
 fn list(args: &List, session: &Session) -> Outcome {
-    let portal = &session.config()?.portal;
+    let config = session.config()?;
     let now = session.now();
     let store = session.store()?;
     let only = match &args.consumer {
-        Some(wanted) => Some(Visitor::Consumer(lookup::consumer(&store, wanted)?.id)),
+        Some(wanted) => Some(lookup::consumer(&store, wanted)?.id),
         None => None,
     };
     let usage = usage(session, Access::Read)?;
-    let name = |visitor: Visitor| match visitor {
-        Visitor::Consumer(id) => store.consumer(id).ok().map(|consumer| consumer.name),
-        Visitor::Operator(id) => store.admin_key(id).ok().map(|key| key.name),
+    let sessions = match only {
+        Some(id) => usage
+            .sessions_of(Visitor::Consumer(id))?
+            .into_iter()
+            .map(|one| (Visitor::Consumer(id), one))
+            .collect(),
+        None => usage.sessions()?,
     };
-    let mut rows = Vec::new();
-    for invite in usage.invites(now)? {
-        let visitor = Visitor::Consumer(invite.consumer);
-        rows.push(Row { visitor, name: name(visitor), what: What::Invite(invite), over: None, now });
-    }
-    for (visitor, one) in usage.sessions(MOST)? {
-        if !session_is_over(&one, portal, now) {
-            let over =
-                Some(one.created_at.plus(portal.session_max).min(one.seen_at.plus(portal.session_idle)));
-            rows.push(Row { visitor, name: name(visitor), what: What::Session(one), over, now });
-        }
-    }
-    rows.retain(|row| only.is_none_or(|only| only == row.visitor));
     let mut list = session.ui.list();
-    for row in &rows {
-        list.row(row)?;
+    for (id, invite) in usage.invites(only, now)? {
+        let name = store.consumer(invite.consumer).ok().map(|consumer| consumer.name);
+        list.row(&Row { what: What::Invite(InvitationShape::new(id, &invite, name)), now })?;
+    }
+    for (visitor, one) in &sessions {
+        if config.portal.over_at(one) > now {
+            let what = What::Session(PortalSessionShape::new(*visitor, one, config, &store));
+            list.row(&Row { what, now })?;
+        }
     }
     if list.end()? == 0 {
         session.ui.status("nobody is signed in, and no invitation is open");
@@ -196,48 +202,42 @@ fn list(args: &List, session: &Session) -> Outcome {
     Ok(Answer::Yes)
 }
 
-/// More than a person looks through.
-const MOST: usize = 10_000;
-
 struct Row {
-    visitor: Visitor,
-    name: Option<String>,
     what: What,
-    over: Option<Timestamp>,
     now: Timestamp,
 }
 
 enum What {
-    Invite(Invite),
-    Session(PortalSession),
+    Invite(InvitationShape),
+    Session(PortalSessionShape),
 }
 
 impl Item for Row {
-    const HEADINGS: &'static [&'static str] = &["WHO", "NAME", "WHAT", "BEGAN", "LAST SEEN", "OVER", "FROM"];
+    const HEADINGS: &'static [&'static str] =
+        &["WHO", "NAME", "WHAT", "ID", "BEGAN", "LAST SEEN", "OVER", "FROM"];
 
     fn object(&self) -> Object {
-        let subject = json!(who(self.visitor));
         let values: [Value; 9] = match &self.what {
             What::Invite(invite) => [
                 json!("invitation"),
-                subject,
-                Value::Null,
+                json!(invite.consumer_id.0.to_string()),
+                json!(invite.id),
                 json!("link"),
-                time(invite.created_at),
+                time(invite.created_at.0),
                 Value::Null,
-                time(invite.expires_at),
+                time(invite.expires_at.0),
                 Value::Null,
                 Value::Null,
             ],
             What::Session(session) => [
                 json!("session"),
-                subject,
+                json!(session.subject),
                 json!(session.id),
-                json!(by(session.by)),
-                time(session.created_at),
-                time(session.seen_at),
-                self.over.map_or(Value::Null, time),
-                json!(session.from.map(|from| from.to_string())),
+                json!(session.by),
+                time(session.created_at.0),
+                time(session.seen_at.0),
+                time(session.over_at.0),
+                json!(session.from),
                 json!(session.agent),
             ],
         };
@@ -245,48 +245,44 @@ impl Item for Row {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let name = self.name.as_deref().unwrap_or_default();
-        let (what, began, seen, over, from) = match &self.what {
-            What::Invite(invite) => {
-                ("open invitation".to_owned(), invite.created_at, None, invite.expires_at, None)
-            }
-            What::Session(session) => {
-                let over = self.over.unwrap_or(session.seen_at);
-                (
-                    format!("session, by {}", by(session.by)),
-                    session.created_at,
-                    Some(session.seen_at),
-                    over,
-                    session.from,
-                )
-            }
-        };
-        let maybe = |text: Option<String>| text.map_or_else(Cell::none, Cell::plain);
-        vec![
-            Cell::plain(who(self.visitor)),
-            Cell::plain(name),
-            Cell::plain(what),
-            Cell::plain(relative(began, self.now)),
-            maybe(seen.map(|at| relative(at, self.now))),
-            Cell::plain(relative(over, self.now)),
-            maybe(from.map(|from| from.to_string())),
-        ]
+        let at = |at: Timestamp| Cell::plain(relative(at, self.now));
+        let maybe = |text: Option<&String>| text.map_or_else(Cell::none, Cell::plain);
+        match &self.what {
+            What::Invite(invite) => vec![
+                Cell::plain(invite.consumer_id.0.to_string()),
+                maybe(invite.consumer_name.as_ref()),
+                Cell::plain("open invitation"),
+                Cell::plain(&invite.id),
+                at(invite.created_at.0),
+                Cell::none(),
+                at(invite.expires_at.0),
+                Cell::none(),
+            ],
+            What::Session(session) => vec![
+                Cell::plain(&session.subject),
+                maybe(session.name.as_ref()),
+                Cell::plain(format!("session, by {}", session.by)),
+                Cell::plain(&session.id),
+                at(session.created_at.0),
+                at(session.seen_at.0),
+                at(session.over_at.0),
+                maybe(session.from.as_ref()),
+            ],
+        }
     }
 }
 
-fn who(visitor: Visitor) -> String {
-    match visitor {
-        Visitor::Consumer(id) => id.to_string(),
-        Visitor::Operator(id) => id.to_string(),
+fn withdraw(args: &Withdraw, session: &Session) -> Outcome {
+    let store = session.store_mut()?;
+    let usage = usage(session, Access::Write)?;
+    match take_back((&store, &usage), &args.invitation, &session.act(args.note.as_deref()))? {
+        Some(consumer) => session.ui.status(format!("withdrew an open invitation of {consumer}")),
+        None => {
+            return Err(Failure::no(format!("no open invitation is called `{}`", args.invitation))
+                .help("`kgate portal list` shows them; one that was used is gone"));
+        }
     }
-}
-
-fn by(by: SignedInBy) -> &'static str {
-    match by {
-        SignedInBy::Invite => "link",
-        SignedInBy::Proxy => "identity proxy",
-        SignedInBy::AdminKey => "admin key",
-    }
+    Ok(Answer::Yes)
 }
 
 fn sign_out(args: &SignOut, session: &Session) -> Outcome {
@@ -296,24 +292,17 @@ fn sign_out(args: &SignOut, session: &Session) -> Outcome {
         Err(_) => Visitor::Consumer(lookup::consumer(&store, &args.who)?.id),
     };
     let usage = usage(session, Access::Write)?;
-    let sessions = usage.end_sessions(visitor, None)?;
-    let (subject, invitations) = match visitor {
-        Visitor::Consumer(id) => (Subject::Consumer(id), usage.withdraw_invites(id)?),
-        Visitor::Operator(id) => (Subject::AdminKey(id), 0),
-    };
-    if sessions + invitations > 0 {
-        store.note_portal(Action::PortalSignedOut { subject }, &session.act(args.note.as_deref()))?;
-    }
+    let ended = end((&store, &usage), visitor, None, &session.act(args.note.as_deref()))?;
     let text = format!(
-        "ended {} and {} of {subject}",
-        counted(sessions, "session"),
-        counted(invitations, "open invitation")
+        "ended {} and {} of {}",
+        counted(ended.sessions, "session"),
+        counted(ended.invitations, "open invitation"),
+        ended.subject
     );
     session.ui.status(text);
     if session.ui.format() != Format::Table {
-        session
-            .ui
-            .show(&SignedOut { values: [json!(subject.to_string()), json!(sessions), json!(invitations)] })?;
+        let values = [json!(ended.subject), json!(ended.sessions), json!(ended.invitations)];
+        session.ui.show(&SignedOut { values })?;
     }
     Ok(Answer::Yes)
 }

@@ -131,8 +131,7 @@ impl<'t> Builder<'t> {
         let plan_names = Names { what: "plan", names: plans.iter().map(|plan| plan.name.clone()).collect() };
         let server = server(&server_section, &plan_names);
         let has_portal = top.has("portal");
-        let portal =
-            super::portal::portal(&table("portal", "portal"), has_portal, &listen.portal, &key_types);
+        let portal = super::portal::portal(&table("portal", "portal"), has_portal, &listen, &key_types);
         let identity_headers = identity_headers(&top);
         let upstream_sections = top.sections("upstream", "upstream");
         let upstreams = self.upstreams(&upstream_sections, &identity_headers);
@@ -262,16 +261,25 @@ impl<'t> Builder<'t> {
         }
         let admin_hosts =
             section.texts("admin_hosts").iter().map(|name| name.value.to_ascii_lowercase()).collect();
+        let has_tls = section.has("portal_tls");
+        let portal_tls =
+            section.section("portal_tls", "listen.portal_tls").and_then(|tls| self.portal_tls(&tls));
         let portal = self.addresses(section, "portal", &|span, at| {
-            let message = format!("sessions and new keys sent to `{at}` cross the network in clear text");
-            let hint = "listen at 127.0.0.1 or a Unix socket, with TLS in front: a route of the gateway, or another proxy";
-            section.warn(span, message, hint);
+            if !has_tls {
+                let message = format!("sessions and new keys sent to `{at}` cross the network in clear text");
+                let hint = "give it [listen.portal_tls], or listen at 127.0.0.1 or a Unix socket, with TLS in front: a route of the gateway, or another proxy";
+                section.warn(span, message, hint);
+            }
         });
+        if has_tls && !portal.iter().any(|address| matches!(address, Address::Tcp(_))) {
+            let hint = "TLS is for TCP addresses of `portal`: a Unix socket needs none".to_owned();
+            section.error(section.span_of("portal_tls"), "`portal_tls` protects nothing", Some(hint));
+        }
         let taken = |at: &Address| proxy.contains(at) || asked.contains(at) || admin.contains(at);
         if let Some(twice) = portal.iter().find(|at| !is_any_port(at) && taken(at)) {
             section.error(section.span_of("portal"), format!("something else listens at `{twice}`"), None);
         }
-        Listen { proxy: doors, admin, admin_hosts, admin_tls, portal }
+        Listen { proxy: doors, admin, admin_hosts, admin_tls, portal, portal_tls }
     }
 
     fn sidecar(&self, section: &Section<'_>) -> Sidecar {

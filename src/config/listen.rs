@@ -197,6 +197,11 @@ impl Builder<'_> {
         Some(AdminTls { tls: self.listen_tls(section, false, None)?, roles })
     }
 
+    /// Reads TLS on the portal's listener, which speaks HTTP/1.1.
+    pub(super) fn portal_tls(&self, section: &Section<'_>) -> Option<ListenTls> {
+        self.listen_tls(section, false, hsts(section))
+    }
+
     fn listen_tls(&self, section: &Section<'_>, h2: bool, hsts: Option<String>) -> Option<ListenTls> {
         let pairs = self.certificate_pairs(section);
         let clients = section.choice(

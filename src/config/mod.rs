@@ -112,6 +112,8 @@ pub struct Listen {
     pub admin_tls: Option<AdminTls>,
     /// The portal; none if empty.
     pub portal: Vec<Address>,
+    /// TLS of every address of the portal but Unix sockets; `None` speaks clear text.
+    pub portal_tls: Option<ListenTls>,
 }
 
 /// Where other proxies ask for verdicts.
@@ -370,7 +372,8 @@ impl Config {
     /// Returns the files besides its own that it was made from: certificates, keys, authorities.
     pub fn certificate_files(&self) -> impl Iterator<Item = &Path> {
         let proxy = self.listen.proxy.iter().filter_map(|listener| listener.tls.as_ref());
-        let tls = proxy.chain(self.listen.admin_tls.as_ref().map(|admin| &admin.tls));
+        let admin = self.listen.admin_tls.as_ref().map(|admin| &admin.tls);
+        let tls = proxy.chain(admin).chain(&self.listen.portal_tls);
         let upstreams = self.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref());
         let files = tls.flat_map(|tls| &tls.files).chain(upstreams.flat_map(|tls| &tls.files));
         files.map(PathBuf::as_path)

@@ -5,15 +5,18 @@ use std::time::Duration;
 use super::build::{Names, trusted_proxies};
 use super::headers::is_header_name;
 use super::reader::{Section, shown};
-use super::{Address, TrustedProxies, Upstream};
-use crate::key::{KeyTypes, Scope};
+use super::{Address, Listen, TrustedProxies, Upstream};
+use crate::key::{KeyTypes, Scope, Timestamp};
 use crate::policy::is_host_name;
+use crate::store::PortalSession;
 
 /// The table `[portal]`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Portal {
     /// What browsers call it: `https://portal.example.com`, without a slash at the end.
     pub url: Option<String>,
+    /// Whether its own listener speaks TLS.
+    pub is_tls: bool,
     /// What its pages are headed with.
     pub title: String,
     /// Whom people may ask.
@@ -54,7 +57,12 @@ pub struct IdentityProxy {
 impl Portal {
     /// Says whether browsers reach it by TLS, so that its cookies may say so.
     pub fn is_secure(&self) -> bool {
-        self.url.as_deref().is_some_and(|url| url.starts_with("https://"))
+        self.url.as_deref().map_or(self.is_tls, |url| url.starts_with("https://"))
+    }
+
+    /// Returns when a session is over if nothing more comes.
+    pub fn over_at(&self, session: &PortalSession) -> Timestamp {
+        session.created_at.plus(self.session_max).min(session.seen_at.plus(self.session_idle))
     }
 
     /// Returns the host of its URL, with the port if that is given.
@@ -63,13 +71,9 @@ impl Portal {
     }
 }
 
-/// Reads the table. `listens` is where the portal listens, which may be nowhere.
-pub(super) fn portal(
-    section: &Section<'_>,
-    is_given: bool,
-    listens: &[Address],
-    key_types: &KeyTypes,
-) -> Portal {
+/// Reads the table. `listen` says where the portal listens, which may be nowhere.
+pub(super) fn portal(section: &Section<'_>, is_given: bool, listen: &Listen, key_types: &KeyTypes) -> Portal {
+    let (listens, is_tls) = (&listen.portal, listen.portal_tls.is_some());
     let url = url(section, "url");
     if is_given && listens.is_empty() {
         let hint = "set `portal` in [listen]: portal = \"127.0.0.1:8083\"";
@@ -80,6 +84,12 @@ pub(super) fn portal(
         section.warn(section.span.clone(), "nobody can call the portal by its socket's name", hint);
     }
     if let Some(url) = &url
+        && url.starts_with("http://")
+        && is_tls
+    {
+        let hint = format!("write \"https{}\", or take `portal_tls` away", url.trim_start_matches("http"));
+        section.error(section.span_of("url"), "the portal speaks TLS, and its `url` does not", Some(hint));
+    } else if let Some(url) = &url
         && url.starts_with("http://")
         && !is_loopback(url)
     {
@@ -98,6 +108,7 @@ pub(super) fn portal(
     }
     Portal {
         url,
+        is_tls,
         title: text(section, "title").unwrap_or_default(),
         support: text(section, "support"),
         api_url: self::url(section, "api_url"),

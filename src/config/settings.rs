@@ -112,6 +112,11 @@ const TABLES: &[(&str, &str, &str)] = &[
         "As `tls` of a listener of the gateway, for every address of `admin` but Unix sockets. Clients that show a certificate may be callers of the admin API: `roles` says what they may do. Roles and files are reloaded.",
     ),
     (
+        "listen.portal_tls",
+        "`[listen.portal_tls]`",
+        "As `tls` of a listener of the gateway, for every address of `portal` but Unix sockets: browsers reach the portal without a proxy in front. Files are reloaded.",
+    ),
+    (
         "sidecar",
         "`[sidecar]`",
         "Where Envoy, NGINX, Traefik, Caddy and the like ask for verdicts; see `docs/fronts/`. Without the table there is no sidecar. With it, `listen.proxy` may be empty: then kgate only answers them.",
@@ -271,7 +276,8 @@ settings! {
         "admin_hosts" "list of texts" "[]" "Host names under which it may be called, besides loopback ones and the address itself. Others get 421, so that no page in a browser can reach it by a name of its own.";
         "admin_tls" "table" none "TLS at every address of `admin` but Unix sockets. See `[listen.admin_tls]`.";
         "admin_trusted" "true | false" "false" "Whether only machines of yours can reach `admin`: without it, and without `admin_tls`, only loopback addresses and Unix sockets are taken.";
-        "portal" "address, or list of addresses" "[]" "The portal for consumers and operators ([portal.md](portal.md)): loopback or a Unix socket, with TLS in front.";
+        "portal" "address, or list of addresses" "[]" "The portal for consumers and operators ([portal.md](portal.md)): with `portal_tls`, or on loopback or a Unix socket with TLS in front.";
+        "portal_tls" "table" none "TLS at every address of `portal` but Unix sockets. See `[listen.portal_tls]`.";
     }
     "listen.proxy" {
         "address" "address" required "Where it listens.";
@@ -304,6 +310,16 @@ settings! {
         "client_certificates" "`off` | `optional` | `required`" "off" "Whether clients are asked for certificates, and let in without. Required, nobody without one gets as far as `/metrics`.";
         "client_ca" "path" none "Whose client certificates are good, PEM: one authority or several.";
         "roles" "table" none "What whoever shows a certificate may do without an admin key, by a name in it: `{ \"cn:alice\" = \"operator\", \"uri:spiffe://example.com/prometheus\" = \"viewer\" }`. Names as in `client_certificates` of a route; of several that fit, the highest role counts.";
+    }
+    "listen.portal_tls" {
+        "certificate" "path" none "The chain, PEM: the server's own certificate first, and after each the one that signed it.";
+        "key" "path" none "Its private key, PEM, not encrypted; without it, it is in the same file.";
+        "certificates" "list of tables" none "Several of them instead, as of a listener of the gateway.";
+        "min_version" "`1.2` | `1.3`" "1.2" "The oldest version of TLS spoken.";
+        "client_certificates" "`off` | `optional` | `required`" "off" "Whether browsers are asked for certificates, and let in without. They open nothing here: required, nobody without one gets as far as the sign-in.";
+        "client_ca" "path" none "Whose client certificates are good, PEM: one authority or several.";
+        "hsts" "duration" none "Sends `Strict-Transport-Security` with this age.";
+        "hsts_subdomains" "true | false" "false" "Whether that is for names below, too.";
     }
     "sidecar" {
         "listen" "list of addresses" required "Where it listens: HTTP/1.1, and HTTP/2 in clear text for gRPC.";

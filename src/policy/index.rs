@@ -290,6 +290,19 @@ impl Index {
         counts
     }
 
+    /// Returns the first `most` to end of the keys that have a successor and have not ended. Looks at every key,
+    /// as [`Index::expiring`] does.
+    pub fn replaced(&self, now: Timestamp, most: usize) -> Vec<KeyId> {
+        let goes_on = |entry: &&KeyEntry| {
+            entry.is_replaced() && entry.standing() != Standing::Revoked && entry.expires_at > now.as_millis()
+        };
+        let mut found: Vec<_> =
+            self.entries().filter(goes_on).map(|entry| (entry.expires_at, entry.id)).collect();
+        found.sort_unstable();
+        found.truncate(most);
+        found.into_iter().map(|(_, id)| id).collect()
+    }
+
     /// Returns every consumer that is there, with its number.
     pub(super) fn holders(&self) -> impl Iterator<Item = (ConsumerId, Row)> {
         self.consumers.numbers.iter().map(|number| (number.id, number.number))

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, LOCATION, ORIGIN, REFERRER_POLICY,
-    RETRY_AFTER, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST,
+    LOCATION, ORIGIN, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, STRICT_TRANSPORT_SECURITY, USER_AGENT,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -15,11 +16,12 @@ use http_body_util::{BodyExt, Limited};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::admin::{Acts, Answering, Answers, Came, Peer, Problem, names_host};
+use crate::admin::{self, Acts, Answering, Answers, Came, Peer, Problem, names_host};
 use crate::config::{Config, Portal};
 use crate::edge::client_address;
 use crate::key::Digest;
 use crate::store::{SignedInBy, Visitor};
+use crate::tls;
 
 use super::Guard;
 use super::look::{assets, error_page};
@@ -44,7 +46,19 @@ impl Front {
 
 impl Answers for Front {
     fn answer(self: Arc<Self>, request: Request<Body>, came: Came) -> Answering {
-        Box::pin(async move { self.answered(request, came).await })
+        Box::pin(async move {
+            let hsts = self.acts.desk().config().listen.portal_tls.as_ref().and_then(|tls| tls.hsts.clone());
+            let is_tls = matches!(came.from, Peer::Ip(_));
+            let mut response = self.answered(request, came).await;
+            if let Some(hsts) = hsts.filter(|_| is_tls).and_then(|hsts| HeaderValue::from_str(&hsts).ok()) {
+                response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts);
+            }
+            response
+        })
+    }
+
+    fn tls(&self) -> Option<Arc<tls::Server>> {
+        Some(Arc::clone(&self.acts.desk().config().listen.portal_tls.as_ref()?.server))
     }
 }
 
@@ -119,7 +133,6 @@ impl Front {
             Err(problem) => {
                 if problem.is_of_the_store() {
                     self.acts.desk().forget_store();
-                    self.book.forget();
                 }
                 refused(&problem, visit.known, &config)
             }
@@ -144,9 +157,9 @@ impl Front {
         if shown.is_none() && proxied.is_none() {
             return Ok((None, None));
         }
-        let store = self.acts.desk().store()?;
+        let (store, usage) = (self.acts.desk().store()?, visit.usage()?);
         if let Some(shown) = shown {
-            let known = who::find(&shown, proxied, &self.book, &store, &visit.config, visit.now)?;
+            let known = who::find(&shown, proxied, (&store, &usage), &visit.config, visit.now)?;
             if known.is_some() {
                 return Ok((known, None));
             }
@@ -158,13 +171,12 @@ impl Front {
             return Ok((None, None));
         }
         let visitor = Visitor::Consumer(consumer.id);
-        let usage = self.book.usage(&visit.config.data_dir)?;
         who::check_pace(&usage, visitor, visit.now)?;
         let beginning = Beginning::new(visit, SignedInBy::Proxy, &mut rand::rng());
         usage.begin_session(visitor, beginning.digest(), beginning.session.clone())?;
         let cookie = beginning.cookie(visitor);
         let shown = who::Shown::new(visitor, &beginning);
-        let known = who::find(&shown, proxied, &self.book, &store, &visit.config, visit.now)?;
+        let known = who::find(&shown, proxied, (&store, &usage), &visit.config, visit.now)?;
         if let Some(known) = &known {
             who::signed_in(visit, visitor, &beginning, known)?;
         }
@@ -346,6 +358,15 @@ fn rendered(answer: Answer, portal: &Portal) -> Response<Body> {
             response.headers_mut().insert(LOCATION, path);
             dressed(response)
         }
+        Answer::File(file, bytes, name) => {
+            let mut response = Response::new(admin::sending(file));
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
+            let kept = format!("attachment; filename=\"{name}\"");
+            headers.insert(CONTENT_DISPOSITION, HeaderValue::from_str(&kept).expect("names are plain"));
+            dressed(response)
+        }
         Answer::Session(cookie, inner) => {
             let mut response = rendered(*inner, portal);
             put_cookie(&mut response, &who::set_cookie(portal, cookie.as_deref()));
@@ -409,7 +430,15 @@ const MAX_FORM: usize = 16 * 1024;
 mod tests {
     use std::net::IpAddr;
 
+    use axum::http::header::COOKIE;
+
     use super::*;
+    use crate::admin::{AlertAnswer, AlertRequest, AlertTaker, Desk, Handlers};
+    use crate::key::{ConsumerId, KeyId, Metadata, Networks, Peppers, Role, Scopes, Timestamp};
+    use crate::policy::Now;
+    use crate::store::{
+        Access, Act, Actor, Invite, NewAdminKey, NewConsumer, NewKey, Options, Store, Usage, Via,
+    };
 
     #[test]
     fn a_path_is_one_of_a_pattern_or_not() {
@@ -463,6 +492,133 @@ mod tests {
         }
         for rebound in ["evil.example", "p.example.evil.example", "10.0.0.7", ""] {
             assert_eq!(check(url, rebound, &[("origin", "https://p.example")]), Some(421), "{rebound}");
+        }
+    }
+
+    /// No page of a list, and none about one key or consumer, reads more than it shows by more than a stretch of
+    /// keys, however many there are.
+    #[test]
+    fn what_a_page_reads_does_not_grow_with_what_is_there() {
+        const KEYS: usize = 5_000;
+        let dir = tempfile::tempdir().unwrap();
+        let (desk, holder, key) = desk(dir.path(), KEYS);
+        let front = Front::new(Acts::new(desk));
+        let sign_in = |path: &str, body: String| {
+            let answer = visit(&front, "POST", path, "", &body);
+            assert_eq!(answer.status(), 303, "{path}");
+            let cookie = answer.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+            (answer.headers()[LOCATION].to_str().unwrap().to_owned(), cookie)
+        };
+        let consumer = sign_in("/invite", "code=the-code".to_owned()).1;
+        let operator = sign_in("/sign-in", format!("admin_key={}", key.1)).1;
+        let (key, stretch, shown) = (key.0, 1_000, 50);
+        for (cookie, path, most) in [
+            (&consumer, "/keys".to_owned(), stretch),
+            // How many keys of a consumer work is counted up to `max_keys`.
+            (&consumer, "/keys/new".to_owned(), stretch),
+            (&consumer, format!("/keys/{key}"), 0),
+            (&consumer, "/usage".to_owned(), 0),
+            (&consumer, "/account".to_owned(), 0),
+            (&operator, "/operator/consumers".to_owned(), shown),
+            (&operator, "/operator/consumers?external_id=nobody".to_owned(), shown),
+            (&operator, format!("/operator/consumers/{holder}"), stretch + CONSUMERS + 50),
+            (&operator, "/operator/keys".to_owned(), stretch),
+            (&operator, format!("/operator/keys?consumer={holder}"), stretch),
+            (&operator, "/operator/keys?unused_for=0s".to_owned(), stretch),
+            (&operator, format!("/operator/keys/{key}"), CONSUMERS + 50),
+            (&operator, "/operator/audit".to_owned(), shown),
+            (&operator, "/operator/alerts".to_owned(), CONSUMERS + 50),
+            (&operator, "/operator/rotations".to_owned(), 0),
+            (&operator, "/operator/access".to_owned(), 0),
+        ] {
+            crate::store::HANDED.set(0);
+            let answer = visit(&front, "GET", &path, cookie, "");
+            assert_eq!(answer.status(), 200, "{path}");
+            let read = crate::store::HANDED.get();
+            assert!(read <= most, "{path} read {read} records, not {most}");
+        }
+    }
+
+    const CONSUMERS: usize = 120;
+
+    fn visit(front: &Front, method: &str, path: &str, cookie: &str, body: &str) -> Response<Body> {
+        let request =
+            Request::builder().method(method).uri(path).header(HOST, "localhost").header(COOKIE, cookie);
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let came = Came {
+            from: Peer::Ip(IpAddr::from([127, 0, 0, 1])),
+            here: "127.0.0.1".parse().ok(),
+            certificate: None,
+        };
+        front.visited(&head, body.as_bytes(), &came)
+    }
+
+    /// A store with many consumers, of which one has many keys and the code of a link. Returns that one, a key
+    /// of it and an admin key.
+    fn desk(dir: &std::path::Path, keys: usize) -> (Arc<Desk>, ConsumerId, (KeyId, String)) {
+        let text = format!(
+            "data_dir = \"{}\"\n[[key_type]]\nname = \"live\"\nprefix = \"acme_live\"\n[[upstream]]\nname = \"b\"\nservers = [\"127.0.0.1:1\"]\n[[route]]\nname = \"r\"\npath = \"/**\"\nupstream = \"b\"\n[listen]\nportal = \"127.0.0.1:1\"\n[portal]\nmax_keys = 400\n",
+            dir.join("data").display()
+        );
+        let config = Config::parse(std::path::Path::new("kgate.toml"), &text);
+        let config = Arc::new(config.unwrap_or_else(|error| panic!("{error}")).config);
+        let now = Timestamp::from_secs(1_800_000_000);
+        let actor = Actor { user: "tess".to_owned(), via: Via::Library };
+        let act = Act { actor, at: now, note: None, request: None };
+        let mut rng = rand::rng();
+        let store = Store::create(&config.data_dir, &Options::default(), &act, &mut rng).unwrap();
+        let make = |number: usize| {
+            let new = NewConsumer { name: format!("consumer {number}"), ..NewConsumer::default() };
+            store.create_consumer(&new, &act, &mut rand::rng()).unwrap().id
+        };
+        let holder = (0..CONSUMERS).map(make).collect::<Vec<_>>().pop().unwrap();
+        let new = NewKey {
+            consumer: holder,
+            name: "a key".to_owned(),
+            key_type: "live".to_owned(),
+            prefix: "acme_live".parse().unwrap(),
+            scopes: Scopes::default(),
+            plan: None,
+            networks: Networks::default(),
+            metadata: Metadata::new(),
+            not_before: None,
+            expires_at: None,
+        };
+        let each = &mut |_| std::ops::ControlFlow::Continue(());
+        store.issue_many(&new, keys, &Peppers::default(), &act, &mut rng, each).unwrap();
+        let key = store.key_ids_of(holder).unwrap().pop().unwrap();
+        let new = NewAdminKey { name: "tess".to_owned(), role: Role::Admin, expires_at: None };
+        let admin_key = store.issue_admin_key(&new, &act, &mut rng).unwrap().token.expose().to_owned();
+        let usage = Usage::open(&config.data_dir, Access::Write, &Options::default()).unwrap();
+        let expires_at = now.plus(Duration::from_hours(1));
+        let invite = Invite { consumer: holder, created_at: now, expires_at };
+        usage.invite(Digest::sha256(b"the-code"), invite, now).unwrap();
+        let handlers = Handlers {
+            ready: Box::new(|| Ok(())),
+            metrics: Box::new(String::new),
+            jwks: Box::new(|| serde_json::Value::Null),
+            explain: Box::new(|_| Box::pin(async { Ok(serde_json::Value::Null) })),
+            alerts: Arc::new(Nobody),
+            config: Box::new(move || Arc::clone(&config)),
+            status: Box::new(|| unreachable!("no page of these asks")),
+            now: Box::new(move || Now { wall: now, mono: 0 }),
+            limits: Box::new(|_| Vec::new()),
+            replaced: Box::new(|_| Some(Vec::new())),
+            servers: Box::new(Vec::new),
+        };
+        (Desk::new(handlers), holder, (key, admin_key))
+    }
+
+    /// Takes no alert.
+    struct Nobody;
+
+    impl AlertTaker for Nobody {
+        fn takes(&self, _: &str) -> bool {
+            false
+        }
+
+        fn take(&self, _: AlertRequest) -> AlertAnswer {
+            unreachable!("it takes none")
         }
     }
 }

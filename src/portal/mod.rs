@@ -21,9 +21,6 @@ use crate::key::Role;
 
 use front::Front;
 
-pub use pages::invite_link;
-pub use who::{new_invite, session_is_over};
-
 /// The bound listeners of the portal.
 pub struct Portal {
     sockets: Vec<Socket>,

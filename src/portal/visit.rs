@@ -9,7 +9,7 @@ use maud::Markup;
 use crate::admin::{Acts, Ask, Caller, Problem};
 use crate::config::Config;
 use crate::key::{AdminKeyRecord, ConsumerRecord, Role, Timestamp};
-use crate::store::{Act, PortalSession, Via, Visitor};
+use crate::store::{Act, PortalSession, StoreError, Usage, Via, Visitor};
 
 use super::Guard;
 use super::who::Book;
@@ -143,9 +143,19 @@ impl Visit<'_> {
         self.acts.call(&self.known().caller(), id, ask, self.now)
     }
 
+    /// Calls an endpoint of the API that answers with a file.
+    pub(super) fn file(&self, id: &str) -> Result<(std::fs::File, u64), Problem> {
+        self.acts.file(&self.known().caller(), id, self.now)
+    }
+
     /// Says whether such a call was carried out before.
     pub(super) fn was_done(&self, id: &str, ask: &Ask<'_>) -> Result<bool, Problem> {
         self.acts.was_done(&self.known().caller(), id, ask, self.now)
+    }
+
+    /// Returns the file of sessions and invitations, open for writing.
+    pub(super) fn usage(&self) -> Result<Usage, StoreError> {
+        self.acts.desk().usage_to_write()
     }
 
     /// Returns what they do now, for the audit log.
@@ -169,6 +179,8 @@ pub(super) enum Answer {
     Page(u16, Markup),
     /// Go and look there.
     See(String),
+    /// A file to be kept: what is in it, its size in bytes, and what it is called.
+    File(std::fs::File, u64, &'static str),
     /// As the one inside, with another session from now on; `None` ends it.
     Session(Option<String>, Box<Self>),
 }

@@ -5,8 +5,7 @@
 //! request: a consumer who is switched off and an admin key that is revoked are out at once.
 
 use std::net::IpAddr;
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
@@ -18,16 +17,12 @@ use crate::config::{Config, Portal};
 use crate::edge::is_trusted;
 use crate::key::{ConsumerRecord, Digest, Networks, Rate, Status, Timestamp, Token};
 use crate::policy::{Attempts, FailedAuth};
-use crate::store::{
-    Access, Action, Invite, Options, PortalSession, SignedInBy, Store, StoreError, Subject, Usage, Visitor,
-};
+use crate::store::{Action, PortalSession, SignedInBy, Store, StoreError, Usage, Visitor};
 
 use super::visit::{Known, Visit, Who, short};
 
-/// Sessions and invitations, and attempts to begin one.
+/// Attempts to begin sessions, and whose turn it is to make keys.
 pub(super) struct Book {
-    /// Kept open: opening for writing commits.
-    held: Mutex<Option<Usage>>,
     attempts: Attempts,
     rule: FailedAuth,
     /// Held while a consumer makes keys: how many there are is counted before.
@@ -51,28 +46,10 @@ impl Book {
     pub(super) fn new() -> Self {
         let rate: Rate = "10/min".parse().expect("it is a rate");
         Self {
-            held: Mutex::new(None),
             attempts: Attempts::default(),
             rule: FailedAuth { rate, burst: 10, exempt: Networks::default() },
             making: Mutex::new(()),
         }
-    }
-
-    /// Returns the usage file, open for writing.
-    pub(super) fn usage(&self, dir: &Path) -> Result<Usage, StoreError> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(usage) = held.as_ref().filter(|usage| usage.is_in_place()) {
-            return Ok(usage.clone());
-        }
-        *held = None;
-        let usage = Usage::open(dir, Access::Write, &Options::default())?;
-        *held = Some(usage.clone());
-        Ok(usage)
-    }
-
-    /// Lets go of a file that failed.
-    pub(super) fn forget(&self) {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Returns how long an address has to wait before it may try to sign in; zero if it may now. Those
@@ -119,24 +96,17 @@ pub(super) fn shown(headers: &HeaderMap, portal: &Portal) -> Option<Shown> {
     (secret.len() <= 100).then(|| Shown { visitor, secret: Token::from_presented(secret) })
 }
 
-/// Says whether a session's time is over at `now`.
-pub fn session_is_over(session: &PortalSession, portal: &Portal, now: Timestamp) -> bool {
-    session.created_at.plus(portal.session_max) <= now || session.seen_at.plus(portal.session_idle) <= now
-}
-
 /// Finds out who is signed in by a cookie. `proxied` is who an identity proxy says it is.
 pub(super) fn find(
     shown: &Shown,
     proxied: Option<&str>,
-    book: &Book,
-    store: &Store,
+    (store, usage): (&Store, &Usage),
     config: &Config,
     now: Timestamp,
 ) -> Result<Option<Known>, StoreError> {
     let digest = Digest::sha256(shown.secret.expose().as_bytes());
-    let usage = book.usage(&config.data_dir)?;
     let Some(session) = usage.session(shown.visitor, &digest)? else { return Ok(None) };
-    if session_is_over(&session, &config.portal, now) {
+    if config.portal.over_at(&session) <= now {
         return Ok(None);
     }
     let who = match shown.visitor {
@@ -177,13 +147,8 @@ pub(super) fn proxied<'h>(headers: &'h HeaderMap, peer: Option<IpAddr>, portal: 
 
 /// Returns the consumer of an external id.
 pub(super) fn consumer_of(store: &Store, external_id: &str) -> Result<Option<ConsumerRecord>, StoreError> {
-    match store.find_consumer(external_id) {
-        // Neither an identifier nor a name is meant.
-        Ok(consumer) => Ok(Some(consumer)
-            .filter(|consumer| consumer.enabled && consumer.external_id.as_deref() == Some(external_id))),
-        Err(StoreError::NoSuchConsumer { .. } | StoreError::AmbiguousConsumer { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
+    // Neither an identifier nor a name is meant.
+    Ok(store.consumer_by_external_id(external_id)?.filter(|consumer| consumer.enabled))
 }
 
 /// Refuses to sign somebody in more often than people do. A program that keeps no cookie would be signed in with
@@ -245,12 +210,12 @@ pub(super) fn signed_in(
     beginning: &Beginning,
     known: &Known,
 ) -> Result<(), StoreError> {
-    let usage = visit.book.usage(&visit.config.data_dir)?;
+    let usage = visit.usage()?;
     let act = known.caller().act(visit.now, Some(visit.origin()), None);
     let store = visit.acts.desk().store();
     let noted = store
         .map_err(|_| StoreError::ReadOnly)
-        .and_then(|store| store.note_portal(Action::PortalSignedIn { subject: subject(visitor) }, &act));
+        .and_then(|store| store.note_portal(Action::PortalSignedIn { subject: visitor.into() }, &act));
     if let Err(error) = noted {
         usage.end_sessions(visitor, Some(beginning.session.id.clone()))?;
         return Err(error);
@@ -261,23 +226,6 @@ pub(super) fn signed_in(
     let portal = &visit.config.portal;
     usage.trim_sessions(visit.now.minus(portal.session_max), visit.now.minus(portal.session_idle))
 }
-
-pub(super) fn subject(visitor: Visitor) -> Subject {
-    match visitor {
-        Visitor::Consumer(id) => Subject::Consumer(id),
-        Visitor::Operator(id) => Subject::AdminKey(id),
-    }
-}
-
-/// Makes an invitation: what is handed out, and the digest that is kept of it.
-pub fn new_invite(invite: Invite, rng: &mut impl CryptoRng) -> (Token, Digest, Invite) {
-    let token = Token::mint(&INVITE_PREFIX.parse().expect("it is a prefix"), rng);
-    let digest = Digest::sha256(token.expose().as_bytes());
-    (token, digest, invite)
-}
-
-/// What links begin with.
-const INVITE_PREFIX: &str = "kgate_invite";
 
 /// What the secrets of sessions begin with.
 const SESSION_PREFIX: &str = "kgate_session";
@@ -290,6 +238,8 @@ const SEEN_EVERY: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::key::ConsumerId;
 

@@ -18,7 +18,7 @@ use crate::gateway::{Asked, Holders};
 use crate::key::{KeyId, RevokeReason};
 use crate::policy::{LimitLeft, SelfService};
 use crate::store::{
-    Access, Act, Actor, Options, Period, Query, Rotation, Store, StoreError, Usage, Used, Via,
+    Access, Act, Actor, Of, Options, Period, Query, Rotation, Store, StoreError, Usage, Used, Via, Whose,
 };
 
 /// Answers holders under whatever configuration is in force.
@@ -143,8 +143,8 @@ fn usage(config: &Config, asked: &Asked) -> Result<Own, StoreError> {
 fn requests(usage: &Usage, asked: &Asked, period: Period, buckets: u32) -> Result<Value, StoreError> {
     let to = period.bucket(asked.at);
     let from = to.saturating_sub(buckets - 1);
-    let keys = Some(vec![asked.key]);
-    let counts = usage.counts(Query { keys, period, from, to, by_key: false, by_route: false })?;
+    let of = Whose::One(Of::Key(asked.key));
+    let counts = usage.counts(Query { of, period, from, to, by_route: false })?;
     let of = |used: Used| counts.iter().filter(|count| count.used == used).map(|count| count.requests).sum();
     let mut said: Map<String, Value> = Used::ALL
         .into_iter()

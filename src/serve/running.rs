@@ -812,7 +812,7 @@ impl NewWorker {
 fn desk(core: &Arc<Core>, doors: Doors) -> Arc<Desk> {
     let of = || Arc::clone(core);
     let (ready, metrics, jwks, asked, config) = (of(), of(), of(), of(), of());
-    let (shown, now, limits, servers) = (of(), of(), of(), of());
+    let (shown, now, limits, replaced, servers) = (of(), of(), of(), of(), of());
     Desk::new(Handlers {
         ready: Box::new(move || ready.readiness()),
         metrics: Box::new(move || metrics.scrape()),
@@ -829,6 +829,7 @@ fn desk(core: &Arc<Core>, doors: Doors) -> Arc<Desk> {
             let engine = limits.verifier.current();
             engine.map_or_else(Vec::new, |engine| engine.limits_of_key(digest, limits.verifier.now()))
         }),
+        replaced: Box::new(move |most| replaced.verifier.replaced(most)),
         servers: Box::new(move || {
             let each = servers.gateway.report().into_iter();
             each.flat_map(|(upstream, all)| {

@@ -146,7 +146,7 @@ impl UsageBook {
 
 impl State {
     fn batch_in(&mut self, one: &Use) -> Option<Notice> {
-        self.batch.counts.add(one.key, &one.route, one.used, one.at);
+        self.batch.counts.add(one.key, one.consumer, &one.route, one.used, one.at);
         if one.used == Used::Allowed {
             let now = LastUse { at: one.at, from: one.from };
             let last = self.batch.last.entry(one.key).or_insert(now);

@@ -195,19 +195,6 @@ impl Store {
         problem.map_or(Ok(live), Err)
     }
 
-    /// Returns the keys of a consumer, whatever became of them. Damaged records are passed over.
-    ///
-    /// # Errors
-    /// Those of reading.
-    pub fn keys_held_by(&self, consumer: ConsumerId) -> Result<Vec<KeyId>, StoreError> {
-        let mut keys = Vec::new();
-        self.keys_of(consumer, &mut |record| {
-            keys.extend(record.map(|key| key.id));
-            true
-        })?;
-        Ok(keys)
-    }
-
     /// Finds the record of a token under any digest it may be stored by.
     ///
     /// # Errors

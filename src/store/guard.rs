@@ -82,6 +82,12 @@ impl<T> Out<'_, T> {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// Items handed over to this thread: what a page cost.
+    pub(crate) static HANDED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// Runs `job` under the watchdog.
 pub(super) fn watched<R: Send + 'static>(
     call: &Call,
@@ -97,6 +103,11 @@ pub(super) fn streamed<T: Send + 'static, R: Send + 'static>(
     job: impl FnOnce(&Gate, &mut Out<'_, T>) -> Result<R, StoreError> + Send + 'static,
     each: &mut dyn FnMut(T) -> bool,
 ) -> Result<R, StoreError> {
+    #[cfg(test)]
+    let each = &mut |item| {
+        HANDED.set(HANDED.get() + 1);
+        each(item)
+    };
     let gate = Arc::new(Gate::default());
     let Some(patience) = call.patience else {
         return run(&call.file, &gate, job, each, &mut || {});

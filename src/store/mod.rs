@@ -47,6 +47,8 @@ pub use doctor::{Check, DoctorReport, Level, doctor};
 pub use ended::End;
 pub use error::{Holder, StoreError};
 pub use find::{AuditFilter, ConsumerFilter, KeyFilter, Near};
+#[cfg(test)]
+pub(crate) use guard::HANDED;
 pub use hashes::{Dependence, HashUse};
 pub use keys::{Issued, KeyEdit, NewKey, Pruned, Revocation, Rotated, Rotation};
 pub use migrate::{Migrated, migrate};
@@ -58,8 +60,8 @@ pub use seen::{AcceptedOlder, LastSeen};
 pub use signal::{Signal, SignalError, Tag};
 pub use tables::FORMAT;
 pub use usage::{
-    Alert, AlertKind, AlertRow, Count, Counts, Due, Granted, Granting, Invite, LastUse, Outgoing, Parcel,
-    Period, PortalSession, Posted, Query, Retention, SignedInBy, Told, Usage, UsageBatch, UsageBy, UsageRow,
-    UsageWindow, Used, Visitor, Waiting,
+    Alert, AlertKind, AlertRow, Count, Counts, Due, Granted, Granting, Invite, LastUse, Of, Outgoing, Parcel,
+    Period, PortalSession, Posted, Query, Retention, SignedInBy, Told, Usage, UsageAsked, UsageBatch,
+    UsageBy, UsageOf, UsageRow, UsageWindow, Used, Visitor, Waiting, Whose,
 };
 pub use write::{BATCH, Outcome, RecordTag};

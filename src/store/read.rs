@@ -286,6 +286,27 @@ impl Store {
         )
     }
 
+    /// Returns the identifiers of a consumer's keys in order of creation, without reading the keys.
+    pub fn key_ids_of(&self, consumer: ConsumerId) -> Result<Vec<KeyId>, StoreError> {
+        let from = by_consumer(consumer.as_bytes(), &[0; 16]);
+        let to = by_consumer(consumer.as_bytes(), &[0xff; 16]);
+        self.read(move |snapshot| {
+            let mut ids = Vec::new();
+            let rows = snapshot.open(KEYS_BY_CONSUMER)?;
+            for row in rows.range::<&[u8; 32]>(&from..=&to).map_err(snapshot.fail())? {
+                let (row, _) = row.map_err(snapshot.fail())?;
+                ids.push(KeyId::from_bytes(*row.value().last_chunk().expect("32 bytes have a last half")));
+            }
+            Ok(ids)
+        })
+    }
+
+    /// Returns the consumer with an external id, if there is one.
+    pub fn consumer_by_external_id(&self, external_id: &str) -> Result<Option<ConsumerRecord>, StoreError> {
+        let external_id = external_id.to_owned();
+        self.read(move |snapshot| snapshot.by_external_id(&external_id))
+    }
+
     /// Calls `each` with the consumers made after `after` in order of creation until it returns `false`.
     pub fn consumers_after(
         &self,

@@ -46,6 +46,8 @@ pub(super) const LAST_USED: TableDefinition<'_, &Id, i64> = TableDefinition::new
 pub(super) const LAST_FROM: TableDefinition<'_, &Id, [u8; 16]> = TableDefinition::new("last_from");
 /// Requests: see `usage::count`, in `usage.redb`.
 pub(super) const COUNTS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("counts");
+/// The keys with the most requests of each bucket: see `usage::count`, in `usage.redb`.
+pub(super) const BUSIEST: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("busiest");
 /// Uses of ended keys: see `usage::alert`, in `usage.redb`.
 pub(super) const ALERTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("alerts");
 /// What was granted of quotas: see `usage::quota`, in `usage.redb`.

@@ -207,6 +207,13 @@ impl Verifier {
         snapshot.as_ref().map_or([0; N], |s| s.engine.index().expiring(self.now().wall, spans))
     }
 
+    /// Returns the first `most` to end of the keys that have a successor and have not ended; `None` without a
+    /// snapshot.
+    pub fn replaced(&self, most: usize) -> Option<Vec<KeyId>> {
+        let snapshot = self.shared.snapshot.load_full()?;
+        Some(snapshot.engine.index().replaced(self.now().wall, most))
+    }
+
     /// Returns every quota of which at least so many percent are spent, as this process knows it.
     pub fn spent(&self, percent: u64) -> Vec<Spent> {
         let snapshot = self.shared.snapshot.load_full();

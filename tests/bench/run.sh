@@ -9,6 +9,8 @@ for bench in decide timing memory startup; do
   cargo bench --quiet --locked --no-default-features --bench "$bench"
 done
 cargo build --quiet --locked --release
+echo "== portal"
+KGATE="$target/release/kgate" cargo bench --quiet --locked --no-default-features --bench portal || echo "a page is over the bar"
 echo "== leaks"
 python3 tests/bench/leaks.py --kgate "$target/release/kgate" --tools "$target/tools/bin"
 echo "== gateway"

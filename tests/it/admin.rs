@@ -138,6 +138,7 @@ fn filled(place: &Place) -> String {
         .replace("{key}", "key_01jq0000000000000000000000")
         .replace("{admin_key}", "akey_01jq0000000000000000000000")
         .replace("{consumer}", "nobody")
+        .replace("{invitation}", "0123456789abcdef")
 }
 
 #[test]

@@ -133,7 +133,9 @@ fn seen_things(scene: &Scene) -> (Issued, Issued) {
     for (used, ago, count) in [(Used::Allowed, 5, 40), (Used::Limited, 3, 7), (Used::Allowed, 120, 3)] {
         let at = now.minus(Duration::from_mins(ago));
         for route in ["all", "other"] {
-            (0..count).for_each(|_| batch.counts.add(key.record.id, &route.into(), used, at));
+            (0..count).for_each(|_| {
+                batch.counts.add(key.record.id, Some(key.record.consumer), &route.into(), used, at)
+            });
         }
     }
     let alert = Alert { first: now, last: now, requests: 9, from: Some([192, 0, 2, 9].into()) };

@@ -162,7 +162,7 @@ fn rotation_status_says_whether_the_old_key_may_be_let_go() {
     let mut batch = UsageBatch::default();
     for hours in [3, 20, 26, 40] {
         let at = wall().minus(Duration::from_hours(hours));
-        batch.counts.add(old.record.id, &"all".into(), Used::Allowed, at);
+        batch.counts.add(old.record.id, Some(old.record.consumer), &"all".into(), Used::Allowed, at);
     }
     let usage = Usage::open(&site.data(), Access::Write, &Options::default()).unwrap();
     usage.record(batch, Retention::default(), wall()).unwrap();

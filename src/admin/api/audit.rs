@@ -306,7 +306,14 @@ pub(super) fn alerts(call: &Call<'_>) -> Result<Reply, Problem> {
     let subject = query.subject.as_deref().map(|text| subject(&store, text)).transpose()?;
     let since = query.since.map(|since| since.0.resolve(call.now));
     let limit = limit(query.limit)?;
-    let mut rows = call.desk.usage()?.alerts()?;
+    let usage = call.desk.usage()?;
+    let from = since.unwrap_or(Timestamp::from_millis(0));
+    let mut rows = match subject {
+        None => usage.alerts_of(None, from)?,
+        Some(Subject::Key(id)) => usage.alerts_of(Some(vec![id]), from)?,
+        Some(Subject::Consumer(id)) => usage.alerts_of(Some(store.key_ids_of(id)?), from)?,
+        Some(Subject::AdminKey(_)) => Vec::new(),
+    };
     if let Some(cursor) = query.cursor.as_deref() {
         let at = rows.iter().position(|row| place(row) == cursor);
         // An alert that was used again stands further in front, and one too old is gone.

@@ -15,8 +15,8 @@ use crate::key::{
     ConsumerId, KeyId, KeyRecord, KeyType, Moment, Past, RevokeReason, Scope, Span, Status, Timestamp, Token,
 };
 use crate::store::{
-    Action, BATCH, Issued, KeyEdit, KeyFilter, NewKey, Outcome, Period, Query, RecordTag, Rotation, Store,
-    StoreError, Usage,
+    Action, BATCH, Issued, KeyEdit, KeyFilter, NewKey, Of, Outcome, Period, Query, RecordTag, Rotation,
+    Store, StoreError, Usage, Whose,
 };
 
 use super::super::endpoint::{Call, Reply};
@@ -269,6 +269,9 @@ pub struct Verified {
 pub(super) struct RotationQuery {
     /// Only those of this consumer.
     consumer: Option<String>,
+    /// How many at most, those that end first; 500 if nothing is said.
+    #[schemars(range(min = 1, max = 500))]
+    limit: Option<u64>,
 }
 
 /// A replaced key that still works.
@@ -313,30 +316,61 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
         never_rotated: query.never_rotated,
         unused_for: query.unused_for.map(|span| span.0.as_duration()),
     };
-    // All of it, since a filter asks of every key; otherwise only what the page shows is looked up.
-    let used = match (&filter.unused_for, call.desk.usage()) {
-        (Some(_), Ok(usage)) => usage.last_used()?,
-        _ => HashMap::new(),
+    let is_wanted = |key: &KeyRecord, used: &HashMap<KeyId, Timestamp>| {
+        filter.matches(key, used.get(&key.id).copied(), call.now)
     };
-    let is_wanted = |key: &KeyRecord| filter.matches(key, used.get(&key.id).copied(), call.now);
+    // When keys were last used is looked up only where a filter asks for it, a stretch of keys at a time.
+    let usage = filter.unused_for.and_then(|_| call.desk.usage().ok());
     let mut gather = Gather::new(limit(query.limit)?);
-    let after = query.cursor.as_ref().map(|id| id.0);
-    let mut each = |record: Result<KeyRecord, StoreError>| match record {
-        Ok(key) => gather.take(&key.id.to_string(), is_wanted(&key).then_some(key)),
-        Err(error) => gather.fail(error),
+    let mut after = query.cursor.as_ref().map(|id| id.0);
+    loop {
+        let stretch = stretch(&store, filter.consumers.as_ref(), after)?;
+        let ids = stretch.iter().map(|key| key.id).collect();
+        let used = usage.as_ref().map_or(Ok(HashMap::new()), |usage| usage.last_used_of(ids))?;
+        let is_last = stretch.len() < STRETCH;
+        after = stretch.last().map(|key| key.id);
+        let mut take = |key: KeyRecord| {
+            let id = key.id.to_string();
+            let item = is_wanted(&key, &used).then_some(key);
+            gather.take(&id, item)
+        };
+        if !stretch.into_iter().all(&mut take) || is_last {
+            break;
+        }
+    }
+    let page = gather.page()?;
+    let items = Shower::new(call, store).all(&page.items)?;
+    Ok(Reply::json(&super::Page { items, next: page.next }))
+}
+
+/// Returns the next keys after one, of one consumer, of several or of all. A record that cannot be read is an
+/// error: rather no answer than half of one.
+fn stretch(
+    store: &Store,
+    holders: Option<&BTreeSet<ConsumerId>>,
+    after: Option<KeyId>,
+) -> Result<Vec<KeyRecord>, StoreError> {
+    let mut keys = Vec::new();
+    let mut error = None;
+    let mut each = |record: Result<KeyRecord, StoreError>| {
+        match record {
+            Ok(key) => keys.push(key),
+            Err(found) => error = Some(found),
+        }
+        error.is_none() && keys.len() < STRETCH
     };
-    match filter.consumers.as_ref() {
+    match holders {
         Some(ids) if ids.is_empty() => {}
         Some(ids) if ids.len() == 1 => {
             store.keys_of_after(*ids.first().expect("there is one"), after, &mut each)?;
         }
         _ => store.keys_after(after, &mut each)?,
     }
-    let page = gather.page()?;
-    let mut show = Shower::new(call, store);
-    let items = page.items.iter().map(|key| show.show(key)).collect();
-    Ok(Reply::json(&super::Page { items, next: page.next }))
+    error.map_or(Ok(keys), Err)
 }
+
+/// Keys read at once: what the store hands over anyway.
+const STRETCH: usize = 1_000;
 
 /// Shows keys: looks up what their consumers are called, and when they were last used.
 struct Shower {
@@ -355,6 +389,16 @@ impl Shower {
 
     fn show(&mut self, key: &KeyRecord) -> KeyShape {
         let last_used = self.usage.as_ref().and_then(|usage| usage.last_used_at(key.id).ok().flatten());
+        self.named(key, last_used)
+    }
+
+    fn all(mut self, keys: &[KeyRecord]) -> Result<Vec<KeyShape>, StoreError> {
+        let ids = keys.iter().map(|key| key.id).collect();
+        let used = self.usage.as_ref().map_or(Ok(HashMap::new()), |usage| usage.last_used_of(ids))?;
+        Ok(keys.iter().map(|key| self.named(key, used.get(&key.id).copied())).collect())
+    }
+
+    fn named(&mut self, key: &KeyRecord, last_used: Option<Timestamp>) -> KeyShape {
         let store = &self.store;
         let name = self
             .names
@@ -600,7 +644,13 @@ pub(super) fn rotation_status(call: &Call<'_>) -> Result<Reply, Problem> {
     let store = call.desk.store()?;
     let consumer =
         query.consumer.as_deref().map(|wanted| named_consumer(&store, wanted, "?consumer")).transpose()?;
-    let replaced = store.replaced(consumer.map(|consumer| consumer.id), call.now, SHOWN)?;
+    let most = limit(query.limit.or(Some(super::LIMIT_MAX)))?;
+    let consumer = consumer.map(|consumer| consumer.id);
+    // The gateway's index knows which keys these are; without it all keys are read.
+    let replaced = match (consumer, (call.desk.handlers().replaced)(most)) {
+        (None, Some(ids)) => ids.into_iter().map(|id| store.key(id)).collect::<Result<_, _>>()?,
+        _ => store.replaced(consumer, call.now, most)?,
+    };
     let usage = call.desk.usage().ok();
     let shapes = replaced.iter().map(|key| RotationShape::new(key, &store, usage.as_ref(), call.now));
     Ok(Reply::json(&shapes.collect::<Result<Vec<_>, _>>()?))
@@ -636,22 +686,15 @@ impl RotationShape {
 }
 
 fn requests_of(usage: &Usage, key: KeyId, now: Timestamp) -> Result<u64, StoreError> {
-    let counts = usage.counts(Query {
-        keys: Some(vec![key]),
-        period: Period::Hour,
-        from: Period::Hour.bucket(now).saturating_sub(24),
-        to: Period::Hour.bucket(now),
-        by_key: false,
-        by_route: false,
-    })?;
+    let to = Period::Hour.bucket(now);
+    let of = Whose::One(Of::Key(key));
+    let counts =
+        usage.counts(Query { of, period: Period::Hour, from: to.saturating_sub(24), to, by_route: false })?;
     Ok(counts.iter().map(|count| count.requests).sum())
 }
 
 /// One commit: all of them are made, or none.
 const MOST: u64 = BATCH as u64;
-
-/// Replaced keys in one answer; more are not looked through by anybody.
-const SHOWN: usize = 1_000;
 
 /// Time to put the new key in place.
 const DEFAULT_GRACE: Duration = Duration::from_hours(24);

@@ -7,6 +7,7 @@ mod digests;
 mod keys;
 mod many;
 mod pages;
+mod portal;
 mod system;
 mod usage;
 
@@ -35,6 +36,10 @@ pub use keys::{
     RotationShape, Verified, VerifyBody,
 };
 pub use many::{BulkRevokeBody, KeysRevoked, RevokeFailure};
+pub use portal::{
+    InvitationShape, InviteError, NewInvitationBody, NewInvitationShape, PortalSessionShape, SignOutBody,
+    SignedOut, invite, sign_out, withdraw,
+};
 pub use system::{ExplainBody, Whoami};
 pub use usage::UsageRow;
 
@@ -226,6 +231,52 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         )
         .body::<NoteBody>()
         .answers::<AdminKeyShape>(),
+        get(
+            "/v1/portal/invitations",
+            Some(Operator),
+            "listInvitations",
+            "Lists open invitations to the portal, the latest first",
+            portal::invitations,
+        )
+        .query::<portal::ListQuery>()
+        .answers::<Vec<InvitationShape>>(),
+        post(
+            "/v1/portal/invitations",
+            Some(Operator),
+            "createInvitation",
+            "Makes a link by which a consumer signs in at the portal, once",
+            portal::create_invitation,
+        )
+        .body::<NewInvitationBody>()
+        .answers::<NewInvitationShape>()
+        .creates(),
+        post(
+            "/v1/portal/invitations/{invitation}/withdraw",
+            Some(Operator),
+            "withdrawInvitation",
+            "Withdraws an open invitation",
+            portal::withdraw_invitation,
+        )
+        .body::<NoteBody>()
+        .answers::<SignedOut>(),
+        get(
+            "/v1/portal/sessions",
+            Some(Operator),
+            "listPortalSessions",
+            "Lists who is signed in at the portal, the latest seen first",
+            portal::sessions,
+        )
+        .query::<portal::ListQuery>()
+        .answers::<Vec<PortalSessionShape>>(),
+        post(
+            "/v1/portal/sign-out",
+            Some(Operator),
+            "signOut",
+            "Ends sessions at the portal, and open invitations with them",
+            portal::end,
+        )
+        .body::<SignOutBody>()
+        .answers::<SignedOut>(),
         get("/v1/audit", Some(Viewer), "listAudit", "Shows who did what, when and why", audit::list)
             .query::<audit::ListQuery>()
             .answers::<Page<AuditRowShape>>(),
@@ -335,7 +386,7 @@ const LIMIT_MAX: u64 = 500;
 
 /// How many records a page looks at before it says "more follow": filters may let few through, and nobody
 /// must wait for a walk through a million.
-const SCANNED: usize = 50_000;
+const SCANNED: usize = 20_000;
 
 fn limit(wanted: Option<u64>) -> Result<usize, Problem> {
     match wanted.unwrap_or(LIMIT) {

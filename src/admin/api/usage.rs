@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{ConsumerId, KeyId, Past, Timestamp};
-use crate::store::{UsageBy, UsageWindow};
+use crate::store::{UsageAsked, UsageBy, UsageOf, UsageWindow};
 
 use super::super::endpoint::{Call, Reply};
 use super::super::problem::Problem;
@@ -21,6 +21,9 @@ pub(super) struct UsageQuery {
     since: Option<Spelled<Past>>,
     /// One row for each of these (`call`: a key on a route); keys if nothing is said, or routes if a key was named.
     by: Option<By>,
+    /// How many rows at most, the busiest; all if nothing is said. Of all keys at most 64 are told then.
+    #[schemars(range(min = 1, max = 500))]
+    limit: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
@@ -96,23 +99,26 @@ impl From<&crate::store::UsageRow> for UsageRow {
 pub(super) fn usage(call: &Call<'_>) -> Result<Reply, Problem> {
     let query: UsageQuery = call.query()?;
     let store = call.desk.store()?;
-    let (keys, is_key) = match query.subject.as_deref() {
-        None => (None, false),
+    let of = match query.subject.as_deref() {
+        None => UsageOf::All,
         // A pruned key is gone, and its counts are not.
-        Some(text) if text.parse::<KeyId>().is_ok() => (text.parse().ok().map(|key| vec![key]), true),
-        Some(text) => (Some(store.keys_held_by(named_consumer(&store, text, "?subject")?.id)?), false),
+        Some(text) => match text.parse() {
+            Ok(key) => UsageOf::Key(key),
+            Err(_) => UsageOf::Consumer(named_consumer(&store, text, "?subject")?.id),
+        },
     };
     let by = match query.by {
         Some(By::Consumer) => UsageBy::Consumer,
         Some(By::Route) => UsageBy::Route,
         Some(By::Call) => UsageBy::Call,
         Some(By::Time) => UsageBy::Time,
-        None if is_key => UsageBy::Route,
+        None if matches!(of, UsageOf::Key(_)) => UsageBy::Route,
         Some(By::Key) | None => UsageBy::Key,
     };
     let since = query.since.map_or(DEFAULT, |since| since.0).resolve(call.now);
     let window = UsageWindow::reaching(since, call.now, call.desk.config().usage);
-    let rows = call.desk.usage()?.report(keys, by, window, &store)?;
+    let most = query.limit.map(|limit| super::limit(Some(limit))).transpose()?;
+    let rows = call.desk.usage()?.report(&UsageAsked { of, by, window, most }, &store)?;
     Ok(Reply::json(&rows.iter().map(UsageRow::from).collect::<Vec<_>>()))
 }
 

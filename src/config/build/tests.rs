@@ -447,6 +447,46 @@ fn mistakes_of_each_kind() {
             "[listen]\nadmin = \"0.0.0.0:81\"\n",
             &["2:9", "admin keys sent to `0.0.0.0:81` would", "admin_tls"],
         ),
+        // The portal.
+        (
+            "[listen]\nportal = \"unix:p.sock\"\n[listen.portal_tls]\ncertificate = \"c.pem\"\n",
+            &["3:1", "`portal_tls` protects nothing", "a Unix socket needs none"],
+        ),
+        ("[listen]\nportal = \"127.0.0.1:83\"\n[listen.portal_tls]\n", &["3:1", "needs a certificate"]),
+        (
+            "[portal]\nurl = \"portal.example.com\"\n",
+            &["2:7", "is not the address of a site", "https://HOST"],
+        ),
+        ("[portal]\nurl = \"https://a.b/c\"\n", &["2:7", "is not the address of a site", "without a path"]),
+        ("[portal]\napi_url = \"ftp://a.b\"\n", &["2:11", "is not the address of a site"]),
+        ("[portal]\ntitle = \" \"\n", &["2:9", "`title` must be one line of 1 to 100 characters"]),
+        ("[portal]\nsupport = \"a\\nb\"\n", &["2:11", "`support` must be one line"]),
+        ("[portal]\nkey_types = [\"lvie\"]\n", &["2:14", "lvie"]),
+        ("[portal]\nscopes = [\"a:b\", \"a:b\"]\n", &["2:18", "`a:b` is listed twice"]),
+        ("[portal]\nscopes = [\"a b\"]\n", &["2:11"]),
+        ("[portal]\nmax_keys = 401\n", &["2:12", "400"]),
+        ("[portal]\nmax_expires = \"30s\"\n", &["2:15", "max_expires"]),
+        ("[portal]\nmax_grace = \"2y\"\n", &["2:13"]),
+        ("[portal]\ninvite_expires = \"10s\"\n", &["2:18"]),
+        (
+            "[portal]\nsession_idle = \"2h\"\nsession_max = \"1h\"\n",
+            &["2:16", "`session_idle` is longer than `session_max`"],
+        ),
+        ("[portal]\nmax_key = 1\n", &["2:1", "max_keys"]),
+        (
+            "[portal]\nidentity_proxy = { header = \"Cookie\", from = [\"127.0.0.1\"] }\n",
+            &["2:29", "`Cookie` is no header for this", "X-Auth-Request-User"],
+        ),
+        ("[portal]\nidentity_proxy = { header = \"X-User\", from = [] }\n", &["2:46", "names no proxy"]),
+        ("[portal]\nidentity_proxy = { header = \"X-User\" }\n", &["2:18", "`from`"]),
+        (
+            "[listen]\nportal = \"127.0.0.1:9000\"\n[portal]\nidentity_proxy = { header = \"X-User\", from = [\"127.0.0.1\"] }\n",
+            &[
+                "the upstream `catalog` is the portal",
+                "could send the header of `identity_proxy`",
+                "lead to the identity proxy",
+            ],
+        ),
         // What holders may do.
         ("[self_service]\nallow = []\n", &["2:9", "names nothing"]),
         ("[self_service]\n", &["1:1", "`allow`"]),
@@ -571,6 +611,27 @@ fn doubts_are_warnings() {
         (
             format!("{with_route}[listen]\nproxy = [\"0.0.0.0:80\"]\n"),
             "17:10 keys sent to `0.0.0.0:80` cross",
+        ),
+        (
+            format!("{with_route}[listen]\nportal = \"0.0.0.0:83\"\n"),
+            "17:10 sessions and new keys sent to `0.0.0.0:83` cross",
+        ),
+        (format!("{with_route}[portal]\ntitle = \"Acme\"\n"), "16:1 the portal listens nowhere"),
+        (
+            format!(
+                "{with_route}[listen]\nportal = \"127.0.0.1:83\"\n[portal]\nurl = \"http://portal.example\"\n"
+            ),
+            "19:7 sessions and new keys would cross",
+        ),
+        (
+            format!("{with_route}[listen]\nportal = \"unix:p.sock\"\n[portal]\ntitle = \"Acme\"\n"),
+            "18:1 nobody can call the portal by its socket's name",
+        ),
+        (
+            format!(
+                "{with_route}[listen]\nportal = \"127.0.0.1:83\"\n[portal]\nidentity_proxy = {{ header = \"X-User\", from = [\"10.0.0.0/7\"] }}\n"
+            ),
+            "19:46 whoever connects from there can be any consumer",
         ),
         (
             format!(

@@ -73,7 +73,7 @@ pub(in crate::portal) fn days(id: &str, title: &str, good: &str, bad: &str, bars
                         thead { tr { th scope="col" { "When" } th.number scope="col" { (good) } th.number scope="col" { (bad) } } }
                         tbody {
                             @for bar in bars {
-                                tr { th scope="row" { (bar.label) } td.number { (amount(bar.good)) } td.number { (amount(bar.bad)) } }
+                                tr { th.nowrap scope="row" { (bar.label) } td.number { (amount(bar.good)) } td.number { (amount(bar.bad)) } }
                             }
                         }
                     }

@@ -40,8 +40,10 @@ impl Faults {
         let field = |pointer: &str| {
             pointer.trim_start_matches(['/', '?']).split('/').next().unwrap_or_default().to_owned()
         };
+        // Where in the JSON that was made of the form it is means nothing to who filled it in.
+        let detail = |text: &str| text.split(" at line ").next().unwrap_or_default().to_owned();
         let fields: Vec<_> =
-            problem.errors.iter().map(|fault| (field(&fault.pointer), fault.detail.clone())).collect();
+            problem.errors.iter().map(|fault| (field(&fault.pointer), detail(&fault.detail))).collect();
         let general = fields.iter().all(|(name, _)| name.is_empty()).then(|| problem.detail.clone());
         Some(Self { general, fields })
     }

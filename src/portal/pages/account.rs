@@ -7,7 +7,6 @@ use crate::store::{PortalSession, SignedInBy};
 
 use super::super::look::{Frame, Relative, button, csrf, when};
 use super::super::visit::{Answer, Visit};
-use super::super::who::session_is_over;
 use super::sign_in;
 
 pub(super) fn show(visit: &Visit<'_>) -> Result<Answer, Problem> {
@@ -34,8 +33,8 @@ pub(super) fn show(visit: &Visit<'_>) -> Result<Answer, Problem> {
 /// Shows where whoever is signed in is signed in. Forms go to `action`.
 pub(super) fn sessions(visit: &Visit<'_>, action: &str) -> Result<Markup, Problem> {
     let known = visit.known();
-    let mut all = visit.book.usage(&visit.config.data_dir)?.sessions_of(known.visitor())?;
-    all.retain(|session| !session_is_over(session, &visit.config.portal, visit.now));
+    let mut all = visit.usage()?.sessions_of(known.visitor())?;
+    all.retain(|session| visit.config.portal.over_at(session) > visit.now);
     let row = |session: &PortalSession| {
         let is_this = session.id == known.session.id;
         html! {

@@ -143,7 +143,7 @@ fn table(visit: &Visit<'_>, keys: &[KeyShape]) -> Markup {
                 @for key in keys {
                     tr {
                         th scope="row" { a.name href=(format!("/keys/{}", key.id.0)) { @if key.name.is_empty() { "Unnamed" } @else { (key.name) } } }
-                        td data-label="Key" { code { (key.hint) } }
+                        td.nowrap data-label="Key" { code { (key.hint) } }
                         td data-label="Status" { (badge(key)) }
                         td.nowrap data-label="Last used" { @if let Some(at) = &key.last_used_at { (Relative(at.0, visit.now)) } @else { span.soft { "never" } } }
                         td.nowrap data-label="Expires" { (expires(key, visit.now)) }

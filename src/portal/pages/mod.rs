@@ -8,8 +8,7 @@ mod usage;
 
 use super::Guard::{Anybody, Consumer, Operator, SignedIn};
 use super::visit::{Page, get, post};
-use crate::config::{Address, Config};
-use crate::key::{Role, Token};
+use crate::key::Role;
 
 pub(super) use operator::PARTS as OPERATORS;
 
@@ -100,26 +99,16 @@ fn operators() -> Vec<Page> {
         get("/operator/audit/check", viewer, audit::check),
         get("/operator/gateway", viewer, gateway::show),
         get("/operator/gateway/check", viewer, gateway::check),
+        post("/operator/gateway/backup", admin, gateway::backup),
         get("/operator/access", viewer, access::show),
         post("/operator/access", admin, access::create),
         post("/operator/access/mine", viewer, access::end_mine),
         post("/operator/access/sessions", operator, access::end),
+        post("/operator/access/invitations", operator, access::withdraw),
         get("/operator/access/new", admin, access::new),
         get("/operator/access/{admin_key}/rotate", admin, |v| access::ask(v, access::Act::Rotate)),
         post("/operator/access/{admin_key}/rotate", admin, |v| access::done(v, access::Act::Rotate)),
         get("/operator/access/{admin_key}/revoke", admin, |v| access::ask(v, access::Act::Revoke)),
         post("/operator/access/{admin_key}/revoke", admin, |v| access::done(v, access::Act::Revoke)),
     ]
-}
-
-/// Returns the link by which somebody signs in with an invitation. The code is behind the `#`: no server,
-/// no log and no page that is linked to ever sees it.
-pub fn invite_link(config: &Config, token: &Token) -> String {
-    let site = config.portal.url.clone().or_else(|| {
-        config.listen.portal.iter().find_map(|address| match address {
-            Address::Tcp(at) => Some(format!("http://{at}")),
-            Address::Unix(_) | Address::Name(..) => None,
-        })
-    });
-    format!("{}/invite#{}", site.unwrap_or_default(), token.expose())
 }

@@ -8,8 +8,9 @@
 use maud::{Markup, html};
 
 use crate::admin::Problem;
+use crate::admin::api::sign_out;
 use crate::key::{Digest, Status};
-use crate::store::{Action, SignedInBy, Visitor};
+use crate::store::{SignedInBy, Visitor};
 
 use super::super::look::{Faults, Field, Frame, button};
 use super::super::visit::{Answer, Known, Visit, Who};
@@ -83,7 +84,7 @@ pub(super) fn by_invite(visit: &Visit<'_>) -> Result<Answer, Problem> {
     let code = visit.field("code").trim();
     let code = code.rsplit_once('#').map_or(code, |(_, code)| code);
     let beginning = Beginning::new(visit, SignedInBy::Invite, &mut rand::rng());
-    let usage = visit.book.usage(&visit.config.data_dir)?;
+    let usage = visit.usage()?;
     let accepted = match code {
         "" => None,
         code => {
@@ -114,7 +115,7 @@ pub(super) fn by_admin_key(visit: &Visit<'_>) -> Result<Answer, Problem> {
         return Ok(failed(visit, "admin_key", "This is not an admin key that works."));
     };
     let beginning = Beginning::new(visit, SignedInBy::AdminKey, &mut rand::rng());
-    let usage = visit.book.usage(&visit.config.data_dir)?;
+    let usage = visit.usage()?;
     usage.begin_session(Visitor::Operator(key.id), beginning.digest(), beginning.session.clone())?;
     begin(visit, Who::Operator(key), &beginning, "/operator")
 }
@@ -141,26 +142,20 @@ fn failed(visit: &Visit<'_>, field: &str, text: &str) -> Answer {
 
 pub(super) fn out(visit: &Visit<'_>) -> Result<Answer, Problem> {
     let known = visit.known();
-    let usage = visit.book.usage(&visit.config.data_dir)?;
-    usage.end_sessions(known.visitor(), Some(known.session.id.clone()))?;
+    let (store, usage) = (visit.acts.desk().store()?, visit.usage()?);
+    sign_out((&store, &usage), known.visitor(), Some(known.session.id.clone()), &visit.act())?;
     Ok(Answer::Session(None, Box::new(Answer::see("/sign-in"))))
 }
 
 /// Ends the sessions of whoever is signed in: one by its name, or all but this.
-pub(super) fn end_sessions(visit: &Visit<'_>, id: Option<&str>) -> Result<usize, Problem> {
+pub(super) fn end_sessions(visit: &Visit<'_>, id: Option<&str>) -> Result<(), Problem> {
     let known = visit.known();
-    let usage = visit.book.usage(&visit.config.data_dir)?;
-    let visitor = known.visitor();
-    let mut ended = 0;
-    for session in usage.sessions_of(visitor)? {
+    let (store, usage) = (visit.acts.desk().store()?, visit.usage()?);
+    for session in usage.sessions_of(known.visitor())? {
         let is_meant = id.map_or(session.id != known.session.id, |id| id == session.id);
         if is_meant {
-            ended += usage.end_sessions(visitor, Some(session.id))?;
+            sign_out((&store, &usage), known.visitor(), Some(session.id), &visit.act())?;
         }
     }
-    if ended > 0 {
-        let action = Action::PortalSignedOut { subject: who::subject(visitor) };
-        visit.acts.desk().store()?.note_portal(action, &visit.act())?;
-    }
-    Ok(ended)
+    Ok(())
 }

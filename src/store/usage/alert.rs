@@ -98,26 +98,48 @@ pub(super) fn add(
     Ok(())
 }
 
-/// Returns every row, the latest use first. What cannot be read is passed over: usage may be lost.
-pub(super) fn all(
+/// Returns the rows of these keys, or all, whose last use was not before `since`, the latest first. What cannot
+/// be read is passed over: usage may be lost.
+pub(super) fn of(
     table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    keys: Option<&[KeyId]>,
+    since: Timestamp,
 ) -> Result<Vec<AlertRow>, redb::StorageError> {
+    let first = Period::Day.bucket(since);
     let mut rows = Vec::new();
-    for row in table.range::<&[u8]>(..)? {
-        let (key, value) = row?;
-        let decoded = || {
-            let key = key.value();
-            let id = key.get(4..20)?.try_into().ok()?;
-            Some(AlertRow {
-                key: KeyId::from_bytes(id),
-                kind: AlertKind::from_byte(*key.get(20)?)?,
-                alert: postcard::from_bytes(value.value()).ok()?,
-            })
-        };
-        rows.extend(decoded());
+    let mut read = |from: &[u8], to: &[u8]| -> Result<(), redb::StorageError> {
+        for row in table.range::<&[u8]>(from..to)? {
+            let (key, value) = row?;
+            rows.extend(decode(key.value(), value.value()));
+        }
+        Ok(())
+    };
+    match (keys, table.last()?) {
+        (_, None) => {}
+        (None, _) => read(&first.to_be_bytes(), &[0xff; 4])?,
+        // Of each day there is at most a row or two of a key.
+        (Some(keys), Some((last, _))) => {
+            let day = |row: &[u8]| row.first_chunk().map_or(0, |day| u32::from_be_bytes(*day));
+            let oldest = table.first()?.map_or(0, |(row, _)| day(row.value()));
+            for day in first.max(oldest)..=day(last.value()) {
+                for key in keys {
+                    let from = row_key(*key, AlertKind::UseAfterRevocation, day);
+                    read(&from, &[&from[..20], &[0xff]].concat())?;
+                }
+            }
+        }
     }
+    rows.retain(|row| row.alert.last >= since);
     rows.sort_by_key(|row| (std::cmp::Reverse(row.alert.last), row.key, row.kind));
     Ok(rows)
+}
+
+fn decode(row: &[u8], value: &[u8]) -> Option<AlertRow> {
+    Some(AlertRow {
+        key: KeyId::from_bytes(row.get(4..20)?.try_into().ok()?),
+        kind: AlertKind::from_byte(*row.get(20)?)?,
+        alert: postcard::from_bytes(value).ok()?,
+    })
 }
 
 /// Removes days older than `kept`; they come first.
@@ -154,6 +176,12 @@ mod tests {
         see(1001 * day, "192.0.2.2");
         let rows = usage.alerts().unwrap();
         assert_eq!(rows.len(), 2);
+        // Of one key it is the same as of all; of another, or later, less.
+        let of = |n, day: i64| {
+            let since = Timestamp::from_secs(day * 86_400);
+            usage.alerts_of(Some(vec![KeyId::from_bytes([n; 16])]), since).unwrap()
+        };
+        assert_eq!((of(7, 0), of(7, 1001), of(6, 0)), (rows.clone(), rows[..1].to_vec(), Vec::new()));
         let earlier = rows[1].alert;
         assert_eq!((earlier.requests, earlier.from), (4, Some("2001:db8::1".parse().unwrap())));
         assert_eq!(earlier.first, Timestamp::from_secs(1000 * day + 5));

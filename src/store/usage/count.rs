@@ -1,12 +1,13 @@
-//! How many requests each key made: by minute, hour and day, by route, and by what became of them.
+//! How many requests each key made: by minute, hour and day, by route, and by what became of them. Added up as
+//! they are written for each consumer, and for all: what is asked of them does not grow with the keys.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use redb::{ReadableTable, Table};
 
-use crate::key::{KeyId, Timestamp};
+use crate::key::{ConsumerId, KeyId, Timestamp};
 
 /// What became of a request with a key the store knows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -123,11 +124,13 @@ impl Retention {
     }
 }
 
+/// What is counted apart: a key and its consumer, a route, what became of the request, and the minute.
+type Cell = (KeyId, Option<ConsumerId>, Arc<str>, Used, u32);
+
 /// Requests gathered in memory before they are written. Bounded by [`Counts::MAX`].
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    /// By key, route, outcome and minute.
-    cells: HashMap<(KeyId, Arc<str>, Used, u32), u64>,
+    cells: HashMap<Cell, u64>,
     lost: u64,
 }
 
@@ -136,9 +139,16 @@ impl Counts {
     /// and that is.
     pub const MAX: usize = 1 << 18;
 
-    /// Counts one request.
-    pub fn add(&mut self, key: KeyId, route: &Arc<str>, used: Used, at: Timestamp) {
-        let cell = (key, Arc::clone(route), used, Period::Minute.bucket(at));
+    /// Counts one request with a key of `consumer`, if that is known.
+    pub fn add(
+        &mut self,
+        key: KeyId,
+        consumer: Option<ConsumerId>,
+        route: &Arc<str>,
+        used: Used,
+        at: Timestamp,
+    ) {
+        let cell = (key, consumer, Arc::clone(route), used, Period::Minute.bucket(at));
         if self.cells.len() >= Self::MAX && !self.cells.contains_key(&cell) {
             self.lost += 1;
             return;
@@ -161,28 +171,131 @@ impl Counts {
         self.lost
     }
 
-    pub(super) fn add_to(&self, table: &mut Table<'_, &[u8], u64>) -> Result<(), redb::Error> {
+    pub(super) fn add_to(
+        &self,
+        table: &mut Table<'_, &[u8], u64>,
+        busiest: &mut Table<'_, &[u8], &[u8]>,
+    ) -> Result<(), redb::Error> {
         // In order, so that neighbours are written together.
         let mut rows: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
-        for ((key, route, used, minute), count) in &self.cells {
+        for ((key, consumer, route, used, minute), count) in &self.cells {
             let at = Period::Minute.begins(*minute);
-            for period in Period::ALL {
-                let row = Row { period, key: *key, bucket: period.bucket(at), used: *used, route };
-                *rows.entry(row.encode()).or_default() += count;
+            let subjects = [Some(Of::Key(*key)), consumer.map(Of::Consumer), Some(Of::All)];
+            for of in subjects.into_iter().flatten() {
+                for period in Period::ALL {
+                    let row = Row { period, of, bucket: period.bucket(at), used: *used, route };
+                    *rows.entry(row.encode()).or_default() += count;
+                }
             }
         }
         for (row, count) in rows {
             let before = table.get(&row[..])?.map_or(0, |count| count.value());
             table.insert(&row[..], before.saturating_add(count))?;
         }
+        self.rank(table, busiest)
+    }
+
+    /// Brings up to date who was busiest in each bucket that these counts touch. A key that is not among them
+    /// had fewer requests when it was counted last, and theirs only grow: so each list is exact.
+    fn rank(
+        &self,
+        table: &Table<'_, &[u8], u64>,
+        busiest: &mut Table<'_, &[u8], &[u8]>,
+    ) -> Result<(), redb::Error> {
+        let mut touched: BTreeMap<(Period, u32), BTreeSet<KeyId>> = BTreeMap::new();
+        for (key, _, _, _, minute) in self.cells.keys() {
+            let at = Period::Minute.begins(*minute);
+            for period in Period::ALL {
+                touched.entry((period, period.bucket(at))).or_default().insert(*key);
+            }
+        }
+        for ((period, bucket), keys) in touched {
+            let row = ranking(period, bucket);
+            let mut ranks = busiest.get(&row[..])?.map_or_else(Ranks::new, |row| ranks(row.value()));
+            ranks.retain(|(_, key)| !keys.contains(key));
+            for key in keys {
+                let (from, to) = (
+                    start(period, Of::Key(key), bucket),
+                    start(period, Of::Key(key), bucket.saturating_add(1)),
+                );
+                let mut sum = 0;
+                for row in table.range::<&[u8]>(&from[..]..&to[..])? {
+                    sum += row?.1.value();
+                }
+                ranks.push((sum, key));
+            }
+            ranks.sort_unstable_by(|a, b| b.cmp(a));
+            ranks.truncate(RANKED);
+            let bytes = postcard::to_stdvec(&ranks).expect("numbers always encode");
+            busiest.insert(&row[..], &bytes[..])?;
+        }
         Ok(())
     }
 }
 
-/// A row's key: so ordered that one key's buckets stand together.
+/// The busiest keys of a bucket, the first the most.
+type Ranks = Vec<(u64, KeyId)>;
+
+/// How many of them are kept: more than a page shows.
+const RANKED: usize = 64;
+
+fn ranking(period: Period, bucket: u32) -> [u8; 5] {
+    let mut row = [0; 5];
+    row[0] = period.to_byte();
+    row[1..].copy_from_slice(&bucket.to_be_bytes());
+    row
+}
+
+/// What cannot be read is empty: usage may be lost.
+fn ranks(bytes: &[u8]) -> Ranks {
+    postcard::from_bytes(bytes).unwrap_or_default()
+}
+
+/// Whose requests a row counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Of {
+    /// A key's.
+    Key(KeyId),
+    /// A consumer's, with all its keys.
+    Consumer(ConsumerId),
+    /// Everybody's.
+    All,
+}
+
+impl Of {
+    /// What rows of a kind and period begin with.
+    const fn kind(self, period: Period) -> u8 {
+        let kind = match self {
+            Self::Key(_) => 0,
+            Self::Consumer(_) => 1,
+            Self::All => 2,
+        };
+        kind * 3 + period.to_byte()
+    }
+
+    fn decode(kind: u8, id: [u8; 16]) -> Option<(Self, Period)> {
+        let of = match kind / 3 {
+            0 => Self::Key(KeyId::from_bytes(id)),
+            1 => Self::Consumer(ConsumerId::from_bytes(id)),
+            2 => Self::All,
+            _ => return None,
+        };
+        Some((of, Period::from_byte(kind % 3)?))
+    }
+
+    fn id(&self) -> &[u8; 16] {
+        match self {
+            Self::Key(id) => id.as_bytes(),
+            Self::Consumer(id) => id.as_bytes(),
+            Self::All => &[0; 16],
+        }
+    }
+}
+
+/// A row's key: so ordered that the buckets of one key, or of one consumer, stand together.
 struct Row<'r> {
     period: Period,
-    key: KeyId,
+    of: Of,
     bucket: u32,
     used: Used,
     route: &'r str,
@@ -191,7 +304,7 @@ struct Row<'r> {
 impl<'r> Row<'r> {
     fn encode(&self) -> Vec<u8> {
         let mut row = Vec::with_capacity(22 + self.route.len());
-        row.extend(start(self.period, self.key, self.bucket));
+        row.extend(start(self.period, self.of, self.bucket));
         row.push(self.used.to_byte());
         row.extend(self.route.as_bytes());
         row
@@ -199,13 +312,14 @@ impl<'r> Row<'r> {
 
     /// Returns `None` for what is no row of ours: usage may be lost, so it is passed over.
     fn decode(row: &'r [u8]) -> Option<Self> {
-        let (period, rest) = row.split_first()?;
-        let (key, rest) = rest.split_first_chunk::<16>()?;
+        let (kind, rest) = row.split_first()?;
+        let (id, rest) = rest.split_first_chunk::<16>()?;
         let (bucket, rest) = rest.split_first_chunk::<4>()?;
         let (used, route) = rest.split_first()?;
+        let (of, period) = Of::decode(*kind, *id)?;
         Some(Self {
-            period: Period::from_byte(*period)?,
-            key: KeyId::from_bytes(*key),
+            period,
+            of,
             bucket: u32::from_be_bytes(*bucket),
             used: Used::from_byte(*used)?,
             route: std::str::from_utf8(route).ok()?,
@@ -213,10 +327,10 @@ impl<'r> Row<'r> {
     }
 }
 
-fn start(period: Period, key: KeyId, bucket: u32) -> [u8; 21] {
+fn start(period: Period, of: Of, bucket: u32) -> [u8; 21] {
     let mut start = [0; 21];
-    start[0] = period.to_byte();
-    start[1..17].copy_from_slice(key.as_bytes());
+    start[0] = of.kind(period);
+    start[1..17].copy_from_slice(of.id());
     start[17..].copy_from_slice(&bucket.to_be_bytes());
     start
 }
@@ -224,25 +338,39 @@ fn start(period: Period, key: KeyId, bucket: u32) -> [u8; 21] {
 /// Which counts are wanted, and along what they are added up.
 #[derive(Clone, Debug)]
 pub struct Query {
-    /// Only these keys; `None` is all.
-    pub keys: Option<Vec<KeyId>>,
+    /// Whose.
+    pub of: Whose,
     /// The width of the buckets to read.
     pub period: Period,
     /// The first bucket.
     pub from: u32,
     /// The last bucket.
     pub to: u32,
-    /// Keeps keys apart.
-    pub by_key: bool,
     /// Keeps routes apart.
     pub by_route: bool,
+}
+
+/// Whose counts are wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Whose {
+    /// Everybody's together, one consumer's or one key's.
+    One(Of),
+    /// Those of each of these keys.
+    Keys(Vec<KeyId>),
+    /// Those of each key, which reads the rows of all.
+    EachKey,
+    /// Those of the busiest so many keys, at most 64: chosen among those that were busiest in any bucket. What
+    /// this reads does not grow with the keys.
+    Busiest(usize),
+    /// Those of each consumer, which reads the rows of all.
+    EachConsumer,
 }
 
 /// Requests of one bucket and outcome.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Count {
-    /// The key, if they were to be kept apart.
-    pub key: Option<KeyId>,
+    /// Whose.
+    pub of: Of,
     /// The route, if they were to be kept apart.
     pub route: Option<String>,
     /// What became of them.
@@ -253,45 +381,87 @@ pub struct Count {
     pub requests: u64,
 }
 
-/// Requests by key, route, outcome and bucket.
-type Sums = BTreeMap<(Option<KeyId>, Option<String>, Used, u32), u64>;
+/// Requests by whose they are, route, outcome and bucket.
+type Sums = BTreeMap<(Of, Option<String>, Used, u32), u64>;
 
 impl Query {
     pub(super) fn answer(
         &self,
         table: &impl ReadableTable<&'static [u8], u64>,
+        busiest: Option<&impl ReadableTable<&'static [u8], &'static [u8]>>,
     ) -> Result<Vec<Count>, redb::StorageError> {
         let mut sums = Sums::new();
-        if let Some(keys) = &self.keys {
-            for key in keys {
-                let from = start(self.period, *key, self.from);
-                let to = start(self.period, *key, self.to.saturating_add(1));
-                self.add_up(table, &from, &to, &mut sums)?;
+        let (first, last) = ([0; 16], [0xff; 16]);
+        let mut each = |key| self.add_up(table, Of::Key(key), Of::Key(key), &mut sums);
+        match &self.of {
+            Whose::Keys(keys) => keys.iter().copied().try_for_each(each)?,
+            Whose::Busiest(most) => {
+                let keys = busiest.map_or(Ok(Vec::new()), |busiest| self.busiest(busiest, *most))?;
+                keys.into_iter().try_for_each(&mut each)?;
             }
-        } else {
-            let (period, next) = ([self.period.to_byte()], [self.period.to_byte() + 1]);
-            self.add_up(table, &period, &next, &mut sums)?;
+            Whose::One(of) => self.add_up(table, *of, *of, &mut sums)?,
+            Whose::EachKey => {
+                let (first, last) = (KeyId::from_bytes(first), KeyId::from_bytes(last));
+                self.add_up(table, Of::Key(first), Of::Key(last), &mut sums)?;
+            }
+            Whose::EachConsumer => {
+                let (first, last) = (ConsumerId::from_bytes(first), ConsumerId::from_bytes(last));
+                self.add_up(table, Of::Consumer(first), Of::Consumer(last), &mut sums)?;
+            }
         }
-        let count = |((key, route, used, bucket), requests)| Count { key, route, used, bucket, requests };
+        let count = |((of, route, used, bucket), requests)| Count { of, route, used, bucket, requests };
         Ok(sums.into_iter().map(count).collect())
+    }
+
+    /// Returns the keys that were busiest in the buckets together.
+    fn busiest(
+        &self,
+        busiest: &impl ReadableTable<&'static [u8], &'static [u8]>,
+        most: usize,
+    ) -> Result<Vec<KeyId>, redb::StorageError> {
+        let mut sums: HashMap<KeyId, u64> = HashMap::new();
+        let (from, to) = (ranking(self.period, self.from), ranking(self.period, self.to));
+        for row in busiest.range::<&[u8]>(&from[..]..=&to[..])? {
+            for (requests, key) in ranks(row?.1.value()) {
+                *sums.entry(key).or_default() += requests;
+            }
+        }
+        let mut keys: Ranks = sums.into_iter().map(|(key, requests)| (requests, key)).collect();
+        keys.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(keys.into_iter().take(most.min(RANKED)).map(|(_, key)| key).collect())
     }
 
     fn add_up(
         &self,
         table: &impl ReadableTable<&'static [u8], u64>,
-        from: &[u8],
-        to: &[u8],
+        first: Of,
+        last: Of,
         sums: &mut Sums,
     ) -> Result<(), redb::StorageError> {
-        for row in table.range::<&[u8]>(from..to)? {
-            let (row, requests) = row?;
-            let Some(row) = Row::decode(row.value()) else { continue };
-            if row.bucket < self.from || row.bucket > self.to {
-                continue;
-            }
+        self.each(table, first, last, &mut |row, requests| {
             let route = self.by_route.then(|| row.route.to_owned());
-            let cell = (self.by_key.then_some(row.key), route, row.used, row.bucket);
-            *sums.entry(cell).or_default() += requests.value();
+            *sums.entry((row.of, route, row.used, row.bucket)).or_default() += requests;
+        })
+    }
+
+    /// Calls `each` with the rows of all from `first` to `last`.
+    fn each(
+        &self,
+        table: &impl ReadableTable<&'static [u8], u64>,
+        first: Of,
+        last: Of,
+        each: &mut dyn FnMut(Row<'_>, u64),
+    ) -> Result<(), redb::StorageError> {
+        let (from, to) =
+            (start(self.period, first, self.from), start(self.period, last, self.to.saturating_add(1)));
+        for row in table.range::<&[u8]>(&from[..]..&to[..])? {
+            let (row, requests) = row?;
+            #[cfg(test)]
+            tests::READ.set(tests::READ.get() + 1);
+            let Some(row) = Row::decode(row.value()) else { continue };
+            if (self.from..=self.to).contains(&row.bucket) {
+                each(row, requests.value());
+            }
         }
         Ok(())
     }
@@ -333,13 +503,32 @@ pub(super) fn trim(
     Ok(())
 }
 
+/// Removes who was busiest in buckets older than they are kept.
+pub(super) fn trim_ranks(
+    busiest: &mut Table<'_, &[u8], &[u8]>,
+    retention: Retention,
+    now: Timestamp,
+) -> Result<(), redb::Error> {
+    for period in Period::ALL {
+        let kept = retention.of(period) + Duration::from_secs(period.secs().unsigned_abs());
+        let (from, to) = (ranking(period, 0), ranking(period, period.bucket(now.minus(kept))));
+        busiest.retain_in::<&[u8], _>(&from[..]..&to[..], |_, _| false)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Access, testing};
+    use super::super::super::{Access, Options, testing};
     use super::super::{Usage, UsageBatch};
     use super::*;
 
     const HOUR: i64 = 3_600;
+
+    thread_local! {
+        /// Rows of counts read on this thread.
+        pub(super) static READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
 
     fn t(seconds: i64) -> Timestamp {
         Timestamp::from_secs(seconds)
@@ -349,16 +538,21 @@ mod tests {
         KeyId::from_bytes([n; 16])
     }
 
+    /// Keys 1 and 2 are of one consumer.
+    fn holder(n: u8) -> ConsumerId {
+        ConsumerId::from_bytes([n.div_ceil(2); 16])
+    }
+
     fn counted(uses: &[(u8, &str, Used, i64)]) -> UsageBatch {
         let mut counts = Counts::default();
         for (n, route, used, at) in uses {
-            counts.add(key(*n), &Arc::from(*route), *used, t(*at));
+            counts.add(key(*n), Some(holder(*n)), &Arc::from(*route), *used, t(*at));
         }
         UsageBatch { counts, ..UsageBatch::default() }
     }
 
     fn all(period: Period) -> Query {
-        Query { keys: None, period, from: 0, to: u32::MAX, by_key: true, by_route: true }
+        Query { of: Whose::EachKey, period, from: 0, to: u32::MAX, by_route: true }
     }
 
     #[test]
@@ -376,22 +570,31 @@ mod tests {
         usage.record(batch.clone(), Retention::default(), t(now)).unwrap();
         usage.record(batch, Retention::default(), t(now)).unwrap();
         let minutes = usage.counts(all(Period::Minute)).unwrap();
-        let requests: Vec<_> = minutes.iter().map(|c| (c.key.unwrap(), c.used, c.requests)).collect();
+        let requests: Vec<_> = minutes.iter().map(|c| (c.of, c.used, c.requests)).collect();
         assert_eq!(
             requests,
             [
-                (key(1), Used::Allowed, 4),
-                (key(1), Used::Allowed, 2),
-                (key(1), Used::Limited, 2),
-                (key(2), Used::Refused, 2)
+                (Of::Key(key(1)), Used::Allowed, 4),
+                (Of::Key(key(1)), Used::Allowed, 2),
+                (Of::Key(key(1)), Used::Limited, 2),
+                (Of::Key(key(2)), Used::Refused, 2)
             ]
         );
-        let day = Query { by_key: false, by_route: true, ..all(Period::Day) };
-        let days = usage.counts(day).unwrap();
-        let routes: Vec<_> = days.iter().map(|c| (c.route.as_deref().unwrap(), c.requests)).collect();
-        assert_eq!(routes, [("a", 6), ("a", 2), ("b", 2)]);
-        let one = Query { keys: Some(vec![key(2)]), ..all(Period::Hour) };
-        assert_eq!(usage.counts(one).unwrap().len(), 1);
+        // Of all together and of their consumer it is the same, read from rows of their own.
+        for of in [Of::All, Of::Consumer(holder(1))] {
+            let days = usage.counts(Query { of: Whose::One(of), ..all(Period::Day) }).unwrap();
+            let routes: Vec<_> = days.iter().map(|c| (c.route.as_deref().unwrap(), c.requests)).collect();
+            assert_eq!(routes, [("a", 6), ("a", 2), ("b", 2)]);
+            assert!(days.iter().all(|count| count.of == of));
+        }
+        for of in [Whose::One(Of::Key(key(2))), Whose::Keys(vec![key(2)])] {
+            assert_eq!(usage.counts(Query { of, ..all(Period::Hour) }).unwrap().len(), 1);
+        }
+        let busiest = usage.counts(Query { of: Whose::Busiest(1), ..all(Period::Hour) }).unwrap();
+        assert!(busiest.iter().all(|count| count.of == Of::Key(key(1))));
+        assert_eq!(busiest.iter().map(|count| count.requests).sum::<u64>(), 8);
+        let holders = usage.counts(Query { of: Whose::EachConsumer, ..all(Period::Hour) }).unwrap();
+        assert_eq!(holders.iter().map(|c| c.requests).sum::<u64>(), 10);
         let before = Query { to: Period::Hour.bucket(t(now)) - 1, ..all(Period::Hour) };
         assert!(usage.counts(before).unwrap().is_empty());
     }
@@ -404,12 +607,54 @@ mod tests {
         usage.record(counted(&[(1, "a", Used::Allowed, now)]), Retention::default(), t(now)).unwrap();
         let left = |after: i64| {
             usage.record(UsageBatch::default(), Retention::default(), t(now + after)).unwrap();
-            Period::ALL.map(|period| usage.counts(all(period)).unwrap().len())
+            let kinds = [Whose::EachKey, Whose::EachConsumer, Whose::One(Of::All)];
+            let [keys, consumers, everybody] = kinds.map(|of| {
+                let of = |period| Query { of: of.clone(), ..all(period) };
+                Period::ALL.map(|period| usage.counts(of(period)).unwrap().len())
+            });
+            assert_eq!((keys, keys), (consumers, everybody));
+            let ranked = Period::ALL
+                .map(|period| usage.counts(Query { of: Whose::Busiest(9), ..all(period) }).unwrap().len());
+            assert_eq!(keys, ranked);
+            keys
         };
         assert_eq!(left(HOUR), [1, 1, 1]);
         assert_eq!(left(3 * HOUR), [0, 1, 1]);
         assert_eq!(left(10 * 24 * HOUR), [0, 0, 1]);
         assert_eq!(left(402 * 24 * HOUR), [0, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_read_for_all_and_for_a_consumer_does_not_grow_with_the_keys() {
+        let (dir, _store) = testing::store();
+        // Without a watchdog, so that it is read on this thread.
+        let options = Options { patience: None, ..testing::options() };
+        let usage = Usage::open(dir.path(), Access::Write, &options).unwrap();
+        let (now, route) = (t(100 * 24 * HOUR), Arc::from("a"));
+        let one = ConsumerId::from_bytes([9; 16]);
+        let number =
+            |n: u16| KeyId::from_bytes([[0; 14].as_slice(), &n.to_be_bytes()].concat().try_into().unwrap());
+        let mut read = Vec::new();
+        for keys in [100, 1_000] {
+            let mut counts = Counts::default();
+            for n in 0..keys {
+                // The later a key, the busier it is.
+                for _ in 0..=n / 100 {
+                    counts.add(number(n), Some(one), &route, Used::Allowed, now);
+                }
+            }
+            usage.record(UsageBatch { counts, ..UsageBatch::default() }, Retention::default(), now).unwrap();
+            let of = [Whose::One(Of::All), Whose::One(Of::Consumer(one)), Whose::Busiest(10)];
+            read.push(of.map(|of| {
+                READ.set(0);
+                let counts = usage.counts(Query { of, ..all(Period::Day) }).unwrap();
+                assert!(!counts.is_empty());
+                READ.get()
+            }));
+        }
+        assert_eq!(read, [[1, 1, 10], [1, 1, 10]]);
+        let busiest = usage.counts(Query { of: Whose::Busiest(10), ..all(Period::Day) }).unwrap();
+        assert!(busiest.iter().all(|count| count.requests == 10), "{busiest:?}");
     }
 
     #[test]
@@ -419,9 +664,9 @@ mod tests {
         for n in 0..Counts::MAX + 10 {
             let mut id = [0; 16];
             id[..8].copy_from_slice(&n.to_le_bytes());
-            counts.add(KeyId::from_bytes(id), &route, Used::Allowed, t(0));
+            counts.add(KeyId::from_bytes(id), None, &route, Used::Allowed, t(0));
         }
-        counts.add(KeyId::from_bytes([0; 16]), &route, Used::Allowed, t(0));
+        counts.add(KeyId::from_bytes([0; 16]), None, &route, Used::Allowed, t(0));
         assert_eq!((counts.cells.len(), counts.lost()), (Counts::MAX, 10));
     }
 }

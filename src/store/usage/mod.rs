@@ -28,16 +28,17 @@ use super::open::{DbFile, ensure_usage_file, fault};
 use super::place::{USAGE_FILE, refuse_network};
 use super::read::Snapshot;
 use super::tables::{
-    ALERTS, COUNTS, EVENT_MARKS, EVENT_PLACES, EVENTS, Id, LAST_FROM, LAST_USED, QUOTAS, USAGE_TRIMMED,
+    ALERTS, BUSIEST, COUNTS, EVENT_MARKS, EVENT_PLACES, EVENTS, Id, LAST_FROM, LAST_USED, QUOTAS,
+    USAGE_TRIMMED,
 };
 use super::{Access, Options, StoreError};
 
 pub use alert::{Alert, AlertKind, AlertRow};
-pub use count::{Count, Counts, Period, Query, Retention, Used};
+pub use count::{Count, Counts, Of, Period, Query, Retention, Used, Whose};
 pub use outbox::{Due, Outgoing, Parcel, Posted, Told, Waiting};
 pub use portal::{Invite, PortalSession, SignedInBy, Visitor};
 pub use quota::{Granted, Granting};
-pub use report::{UsageBy, UsageRow, UsageWindow};
+pub use report::{UsageAsked, UsageBy, UsageOf, UsageRow, UsageWindow};
 
 /// The open usage file. Opened for reading where there is none, it is empty.
 #[derive(Clone)]
@@ -123,6 +124,22 @@ impl Usage {
         })
     }
 
+    /// Returns when each of these keys was last let through, of those that ever were.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn last_used_of(&self, keys: Vec<KeyId>) -> Result<HashMap<KeyId, Timestamp>, StoreError> {
+        self.read(HashMap::new(), move |rows| {
+            let Some(table) = rows.table(LAST_USED)? else { return Ok(HashMap::new()) };
+            let mut last = HashMap::with_capacity(keys.len());
+            for id in keys {
+                let millis = table.get(id.as_bytes()).map_err(rows.fail())?.map(|millis| millis.value());
+                last.extend(millis.map(|millis| (id, Timestamp::from_millis(millis))));
+            }
+            Ok(last)
+        })
+    }
+
     /// Returns when every key that was ever used was last let through.
     ///
     /// # Errors
@@ -144,9 +161,10 @@ impl Usage {
     /// # Errors
     /// Those of reading.
     pub fn counts(&self, query: Query) -> Result<Vec<Count>, StoreError> {
-        self.read(Vec::new(), move |rows| match rows.table(COUNTS)? {
-            Some(table) => query.answer(&table).map_err(rows.fail()),
-            None => Ok(Vec::new()),
+        self.read(Vec::new(), move |rows| {
+            let Some(table) = rows.table(COUNTS)? else { return Ok(Vec::new()) };
+            let busiest = rows.table(BUSIEST)?;
+            query.answer(&table, busiest.as_ref()).map_err(rows.fail())
         })
     }
 
@@ -155,8 +173,17 @@ impl Usage {
     /// # Errors
     /// Those of reading.
     pub fn alerts(&self) -> Result<Vec<AlertRow>, StoreError> {
-        self.read(Vec::new(), |rows| match rows.table(ALERTS)? {
-            Some(table) => alert::all(&table).map_err(rows.fail()),
+        self.alerts_of(None, Timestamp::from_millis(0))
+    }
+
+    /// As [`Usage::alerts`], of these keys or all, and of those not before a time. Neither days before it nor
+    /// other keys are read.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn alerts_of(&self, keys: Option<Vec<KeyId>>, since: Timestamp) -> Result<Vec<AlertRow>, StoreError> {
+        self.read(Vec::new(), move |rows| match rows.table(ALERTS)? {
+            Some(table) => alert::of(&table, keys.as_deref(), since).map_err(rows.fail()),
             None => Ok(Vec::new()),
         })
     }
@@ -312,7 +339,9 @@ fn write(
         }
     }
     let mut counts = txn.open_table(COUNTS)?;
-    batch.counts.add_to(&mut counts)?;
+    let mut busiest = txn.open_table(BUSIEST)?;
+    batch.counts.add_to(&mut counts, &mut busiest)?;
+    count::trim_ranks(&mut busiest, retention, now)?;
     let mut alerts = txn.open_table(ALERTS)?;
     alert::add(&mut alerts, &batch.alerts)?;
     let mut trimmed = txn.open_table(USAGE_TRIMMED)?;

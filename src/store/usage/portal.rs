@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::{AdminKeyId, ConsumerId, Digest, Timestamp};
 
-use super::super::StoreError;
 use super::super::tables::{PORTAL_INVITES, PORTAL_SESSIONS};
+use super::super::{StoreError, Subject};
 use super::Usage;
 
 /// A link by which somebody can sign in, once.
@@ -61,6 +61,19 @@ pub enum SignedInBy {
     AdminKey,
 }
 
+impl Invite {
+    /// Returns the name of the invitation whose code has a digest: its beginning, which opens nothing.
+    pub fn name(digest: &Digest) -> String {
+        digest.as_bytes()[..NAME].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Bytes of a digest that make a name.
+const NAME: usize = 8;
+
+/// Rows a list looks at: nobody must wait for more, and no person looks through as many.
+const LOOKED_AT: usize = 20_000;
+
 /// Invitations of one consumer at once; the oldest go first.
 const INVITES_EACH: usize = 10;
 
@@ -96,6 +109,15 @@ impl Visitor {
     }
 }
 
+impl From<Visitor> for Subject {
+    fn from(visitor: Visitor) -> Self {
+        match visitor {
+            Visitor::Consumer(id) => Self::Consumer(id),
+            Visitor::Operator(id) => Self::AdminKey(id),
+        }
+    }
+}
+
 impl Usage {
     /// Keeps an invitation. Those whose time is over go.
     ///
@@ -120,20 +142,50 @@ impl Usage {
         })
     }
 
-    /// Returns the open invitations, the oldest first.
+    /// Returns open invitations with their names, of one consumer or all, the latest first; of the first 20,000
+    /// there are.
     ///
     /// # Errors
     /// Those of reading.
-    pub fn invites(&self, now: Timestamp) -> Result<Vec<Invite>, StoreError> {
+    pub fn invites(
+        &self,
+        of: Option<ConsumerId>,
+        now: Timestamp,
+    ) -> Result<Vec<(String, Invite)>, StoreError> {
         self.read(Vec::new(), move |rows| {
             let Some(table) = rows.table(PORTAL_INVITES)? else { return Ok(Vec::new()) };
             let mut all = Vec::new();
-            for row in table.iter().map_err(rows.fail())? {
-                let (_, row) = row.map_err(rows.fail())?;
-                all.extend(decode::<Invite>(row.value()).filter(|invite| invite.expires_at > now));
+            for row in table.iter().map_err(rows.fail())?.take(LOOKED_AT) {
+                let (digest, row) = row.map_err(rows.fail())?;
+                let is_meant = |invite: &Invite| {
+                    invite.expires_at > now && of.is_none_or(|consumer| consumer == invite.consumer)
+                };
+                let name = Invite::name(&Digest::from_bytes(*digest.value()));
+                all.extend(decode::<Invite>(row.value()).filter(is_meant).map(|invite| (name, invite)));
             }
-            all.sort_by_key(|invite| invite.created_at);
+            all.sort_by_key(|(_, invite)| std::cmp::Reverse(invite.created_at));
             Ok(all)
+        })
+    }
+
+    /// Withdraws the invitation of a name. Returns whose it was, if there was one.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn withdraw_invite(&self, name: &str) -> Result<Option<ConsumerId>, StoreError> {
+        let Some(first) = start_of(name) else { return Ok(None) };
+        self.write("withdrawing an invitation", move |txn| {
+            let mut table = txn.open_table(PORTAL_INVITES)?;
+            let (mut from, mut to) = ([0; 32], [0xff; 32]);
+            from[..NAME].copy_from_slice(&first);
+            to[..NAME].copy_from_slice(&first);
+            let Some(digest) =
+                table.range::<&[u8; 32]>(&from..=&to)?.next().transpose()?.map(|(digest, _)| *digest.value())
+            else {
+                return Ok(None);
+            };
+            let gone = table.remove(&digest)?.and_then(|row| decode::<Invite>(row.value()));
+            Ok(gone.map(|invite| invite.consumer))
         })
     }
 
@@ -220,20 +272,19 @@ impl Usage {
         })
     }
 
-    /// Returns all sessions with whose they are, the latest seen first, at most so many of them.
+    /// Returns all sessions with whose they are, the latest seen first; of the first 20,000 there are.
     ///
     /// # Errors
     /// Those of reading.
-    pub fn sessions(&self, at_most: usize) -> Result<Vec<(Visitor, PortalSession)>, StoreError> {
+    pub fn sessions(&self) -> Result<Vec<(Visitor, PortalSession)>, StoreError> {
         self.read(Vec::new(), move |rows| {
             let Some(table) = rows.table(PORTAL_SESSIONS)? else { return Ok(Vec::new()) };
             let mut all = Vec::new();
-            for row in table.iter().map_err(rows.fail())? {
+            for row in table.iter().map_err(rows.fail())?.take(LOOKED_AT) {
                 let (key, row) = row.map_err(rows.fail())?;
                 all.extend(Visitor::of_row(key.value()).zip(decode::<PortalSession>(row.value())));
             }
             all.sort_by_key(|(_, session)| std::cmp::Reverse(session.seen_at));
-            all.truncate(at_most);
             Ok(all)
         })
     }
@@ -322,6 +373,18 @@ fn of(
     Ok(all)
 }
 
+/// Reads a name: how a digest begins.
+fn start_of(name: &str) -> Option<[u8; NAME]> {
+    let mut start = [0; NAME];
+    if name.len() != 2 * NAME || !name.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (byte, pair) in start.iter_mut().zip(name.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(start)
+}
+
 fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_stdvec(value).expect("these shapes always encode")
 }
@@ -386,6 +449,17 @@ mod tests {
         invite(3, now.plus(HOUR));
         assert_eq!(usage.withdraw_invites(consumer(3)).unwrap(), 1);
         assert_eq!(accept(3, 95, now), None, "it was withdrawn");
+        // By its name one is withdrawn and no other.
+        invite(4, now.plus(HOUR));
+        invite(5, now.plus(HOUR));
+        let names = usage.invites(Some(consumer(4)), now).unwrap();
+        assert_eq!(names, [(Invite::name(&digest(4)), names[0].1.clone())]);
+        for none in ["", "zz", "0000000000000000", &digest(4).to_string()] {
+            assert_eq!(usage.withdraw_invite(none).unwrap(), None, "{none}");
+        }
+        assert_eq!(usage.withdraw_invite(&names[0].0).unwrap(), Some(consumer(4)));
+        assert_eq!(usage.withdraw_invite(&names[0].0).unwrap(), None);
+        assert_eq!((accept(4, 94, now), accept(5, 93, now)), (None, Some(consumer(5))));
     }
 
     #[test]
@@ -412,6 +486,6 @@ mod tests {
         assert_eq!(usage.end_sessions(visitor, None).unwrap(), SESSIONS_EACH - 1);
         assert_eq!(ids(other), ["other"]);
         usage.trim_sessions(now, now).unwrap();
-        assert!(usage.sessions(10).unwrap().is_empty());
+        assert!(usage.sessions().unwrap().is_empty());
     }
 }

@@ -1,11 +1,11 @@
 //! Counts added up into rows, as people and programs ask for them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::key::{ConsumerId, KeyId, Timestamp};
 
 use super::super::{Store, StoreError};
-use super::{Count, Period, Query, Retention, Usage, Used};
+use super::{Count, Of, Period, Query, Retention, Usage, Used, Whose};
 
 /// What makes a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,25 +22,50 @@ pub enum UsageBy {
     Time,
 }
 
+/// What is to be reported.
+#[derive(Clone, Debug)]
+pub struct UsageAsked {
+    /// Whose.
+    pub of: UsageOf,
+    /// What makes a row.
+    pub by: UsageBy,
+    /// Of when.
+    pub window: UsageWindow,
+    /// How many rows at most, the busiest; `None` is all.
+    pub most: Option<usize>,
+}
+
+/// Whose use is reported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UsageOf {
+    /// Everybody's.
+    All,
+    /// A consumer's.
+    Consumer(ConsumerId),
+    /// A key's.
+    Key(KeyId),
+}
+
 impl Usage {
-    /// Returns how much was used in the buckets of `window`, the busiest row first; by time, the first
-    /// first. `keys` are those counted; `None` is all. `store` knows what keys and consumers are called.
-    pub fn report(
-        &self,
-        keys: Option<Vec<KeyId>>,
-        by: UsageBy,
-        window: UsageWindow,
-        store: &Store,
-    ) -> Result<Vec<UsageRow>, StoreError> {
-        let counts = self.counts(Query {
-            keys,
-            period: window.period,
-            from: window.from,
-            to: window.to,
-            by_key: matches!(by, UsageBy::Key | UsageBy::Consumer | UsageBy::Call),
-            by_route: matches!(by, UsageBy::Route | UsageBy::Call),
-        })?;
-        Ok(rows(&counts, by, window, store))
+    /// Returns how much was used, the busiest row first; by time, the first first. `store` knows what keys and
+    /// consumers are called.
+    ///
+    /// What is asked of a consumer or of all, by route or by time, was added up when it was written: it costs
+    /// the same however many keys there are.
+    pub fn report(&self, asked: &UsageAsked, store: &Store) -> Result<Vec<UsageRow>, StoreError> {
+        let window = asked.window;
+        let of = match (asked.of, asked.by) {
+            (UsageOf::All, UsageBy::Key | UsageBy::Call) => asked.most.map_or(Whose::EachKey, Whose::Busiest),
+            (UsageOf::All, UsageBy::Consumer) => Whose::EachConsumer,
+            (UsageOf::Consumer(id), UsageBy::Key | UsageBy::Call) => Whose::Keys(store.key_ids_of(id)?),
+            (UsageOf::All, _) => Whose::One(Of::All),
+            (UsageOf::Consumer(id), _) => Whose::One(Of::Consumer(id)),
+            (UsageOf::Key(id), _) => Whose::One(Of::Key(id)),
+        };
+        let by_route = matches!(asked.by, UsageBy::Route | UsageBy::Call);
+        let query = Query { of, period: window.period, from: window.from, to: window.to, by_route };
+        let counts = self.counts(query)?;
+        Ok(if asked.by == UsageBy::Time { by_time(&counts, window) } else { rows(&counts, asked, store) })
     }
 }
 
@@ -135,37 +160,35 @@ impl UsageRow {
     }
 }
 
-/// Adds counts up into rows, the busiest first; by time, the first first.
-fn rows(counts: &[Count], by: UsageBy, window: UsageWindow, store: &Store) -> Vec<UsageRow> {
-    if by == UsageBy::Time {
-        return by_time(counts, window);
-    }
-    let mut names = Names { store, consumers: HashMap::new() };
-    let mut rows: BTreeMap<String, UsageRow> = BTreeMap::new();
+/// Adds counts up into rows, the busiest first. Only of those that are returned it is looked up what they are
+/// called.
+fn rows(counts: &[Count], asked: &UsageAsked, store: &Store) -> Vec<UsageRow> {
+    let mut rows: BTreeMap<(Option<Of>, Option<&str>), UsageRow> = BTreeMap::new();
     for count in counts {
-        let key = count.key.map(|id| (id, names.key(id)));
-        let id = match (by, &key) {
-            (UsageBy::Key, Some((id, _))) => id.to_string(),
-            (UsageBy::Consumer, Some((_, Some((_, consumer))))) => consumer.to_string(),
-            (UsageBy::Route, _) => count.route.clone().unwrap_or_default(),
-            (UsageBy::Call, Some((id, _))) => format!("{id} {}", count.route.as_deref().unwrap_or_default()),
-            _ => String::new(),
-        };
-        let row = rows.entry(id).or_insert_with(|| {
-            let mut row = UsageRow::new(window);
-            row.route.clone_from(&count.route);
-            if let Some((id, known)) = &key {
-                row.consumer = known.as_ref().map(|(_, consumer)| (*consumer, names.consumer(*consumer)));
-                row.key = matches!(by, UsageBy::Key | UsageBy::Call)
-                    .then(|| (*id, known.as_ref().map(|(name, _)| name.clone())));
-            }
-            row
-        });
+        let route = count.route.as_deref();
+        let whose = (asked.by != UsageBy::Route).then_some(count.of);
+        let row = rows.entry((whose, route)).or_insert_with(|| UsageRow::new(asked.window));
         row.add(count);
     }
-    let mut rows: Vec<UsageRow> = rows.into_values().collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.requests()));
-    rows
+    let mut rows: Vec<_> = rows.into_iter().collect();
+    rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.requests()));
+    rows.truncate(asked.most.unwrap_or(usize::MAX));
+    let mut names = Names { store, consumers: BTreeMap::new() };
+    let shown = |((of, route), mut row): ((Option<Of>, Option<&str>), UsageRow)| {
+        row.route = route.map(ToOwned::to_owned);
+        match of {
+            Some(Of::Key(id)) => {
+                let known = names.key(id);
+                row.consumer = known.as_ref().map(|(_, consumer)| (*consumer, names.consumer(*consumer)));
+                row.key = matches!(asked.by, UsageBy::Key | UsageBy::Call)
+                    .then(|| (id, known.map(|(name, _)| name)));
+            }
+            Some(Of::Consumer(id)) => row.consumer = Some((id, names.consumer(id))),
+            Some(Of::All) | None => {}
+        }
+        row
+    };
+    rows.into_iter().map(shown).collect()
 }
 
 fn by_time(counts: &[Count], window: UsageWindow) -> Vec<UsageRow> {
@@ -180,7 +203,7 @@ fn by_time(counts: &[Count], window: UsageWindow) -> Vec<UsageRow> {
 /// Looks up what keys and consumers are called, each consumer once.
 struct Names<'s> {
     store: &'s Store,
-    consumers: HashMap<ConsumerId, Option<String>>,
+    consumers: BTreeMap<ConsumerId, Option<String>>,
 }
 
 impl Names<'_> {

@@ -47,6 +47,12 @@ fn nothing_from_data_is_markup() {
         assert!(!text.contains("<script>alert") && !text.contains("<img src=x"), "{page}: {text}");
     }
     assert!(browser.page("/account").contains("&lt;script&gt;"));
+    let mut operator = scene.operator(Role::Admin);
+    for page in ["/operator/access", &format!("/operator/consumers/{consumer}"), "/operator/audit"] {
+        let text = operator.page(page);
+        assert!(!text.contains("<script>alert") && !text.contains("<img src=x"), "{page}: {text}");
+    }
+    assert!(operator.page("/operator/access").contains("&lt;script&gt;"));
 }
 
 #[test]
@@ -166,26 +172,6 @@ fn an_address_that_guesses_is_refused_even_what_is_right() {
     assert_eq!(browser.post("/sign-in", &[("admin_key", &key)]).status, 429);
     assert_eq!(browser.post("/invite", &[("code", &code)]).status, 429);
     assert!(browser.cookie.is_none());
-}
-
-#[test]
-fn neither_link_nor_session_nor_key_is_in_a_file() {
-    let scene = Scene::new();
-    let acme = scene.consumer("Acme");
-    let code = scene.invite(acme);
-    let mut browser = scene.nobody();
-    browser.post("/invite", &[("code", &code)]);
-    let token = browser.create("billing");
-    let cookie = browser.cookie.clone().unwrap();
-    let session = cookie.split('.').next_back().unwrap().to_owned();
-    let said = scene.process.said();
-    for secret in [&code, &token, &session] {
-        for file in std::fs::read_dir(scene.site.data()).unwrap() {
-            let Ok(bytes) = std::fs::read(file.unwrap().path()) else { continue };
-            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
-        }
-        assert!(!said.contains(secret.as_str()));
-    }
 }
 
 #[test]

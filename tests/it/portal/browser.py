@@ -96,8 +96,7 @@ def consumer(browser):
     # is signed in stays so.
     assert [gateway(old) for _ in range(7)] == [200] * 7
     page.goto(SCENE["portal"] + "/usage")
-    print("upgrade", flush=True)
-    sys.stdin.readline()
+    upgrade()
     page.reload()
     expect(page.locator(".stat").first).to_contain_text("7")
     assert page.locator("figure svg rect.good").count() >= 1
@@ -161,19 +160,210 @@ def without_a_script(browser):
 
 
 def operator(browser):
+    """An operator gives somebody a key, finds out why it is refused, and ends it."""
     context = browser.new_context(reduced_motion="reduce")
     page = context.new_page()
+    said = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+
+    def part(name):
+        page.get_by_role("navigation", name="Parts of the portal").get_by_role("link", name=name).click()
+
+    def press(name):
+        page.get_by_role("button", name=name, exact=True).click()
+
     page.goto(SCENE["portal"])
     page.get_by_text("Sign in as an operator").click()
+    page.get_by_label("Admin key").fill("kgate_admin_wrong")
+    press_in(page, "Admin key")
+    expect(page.get_by_text("This is not an admin key that works.")).to_be_visible()
+    check(page, "operator-sign-in-fault")
     page.get_by_label("Admin key").fill(SCENE["admin_key"])
-    page.get_by_label("Admin key").press("Enter")
+    press_in(page, "Admin key")
     page.wait_for_url("**/operator")
+
+    # A consumer: what is wrong stands beside its field, and what was typed stays.
+    part("Consumers")
+    page.get_by_role("link", name="Create a consumer").click()
+    page.get_by_label("Name").fill("   ")
+    page.get_by_label("Metadata").fill("no pair")
+    press("Create")
+    expect(page.locator(".fault")).to_have_text(["Give it a name.", "Write one pair a line: name = value."])
+    check(page, "operator-consumer-fault")
+    page.get_by_label("Name").fill("Globex <b>GmbH</b> with a name that is long enough to be broken somewhere")
+    page.get_by_label("External id").fill("globex-1")
+    page.get_by_label("Tags").fill("gold\neu")
+    page.get_by_label("Metadata").fill("tier = gold")
+    press("Create")
+    page.wait_for_url("**/operator/consumers/cust_*")
+    consumer = page.url
+
+    # A key for it, with the rest of the form open.
+    page.get_by_role("link", name="Create a key").click()
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("Name").fill("orders")
+    page.get_by_label("Scopes").fill("not a scope!")
+    press("Create the key")
+    expect(page.locator(".fault")).to_have_count(1)
+    expect(page.locator(".fault")).not_to_contain_text("column")
+    page.get_by_text("More", exact=True).click()
+    check(page, "operator-key-fault")
+    page.get_by_label("Scopes").fill("products:read")
+    press("Create the key")
+    old = page.locator("#token").inner_text()
+    check(page, "operator-key-made")
+    page.get_by_role("link", name="Done").click()
+    key = page.url
+    assert [gateway(old) for _ in range(5)] == [200] * 5
+
+    # It may be used from elsewhere only: its holder is refused.
+    page.get_by_role("link", name="Edit").click()
+    page.get_by_label("Networks").fill("nonsense")
+    press("Save")
+    expect(page.locator(".fault")).to_have_count(1)
+    check(page, "operator-key-edit-fault")
+    page.get_by_label("Networks").fill("192.0.2.0/24")
+    press("Save")
+    page.wait_for_url(key)
+    assert gateway(old) == 403
+    upgrade()
+    assert [gateway(old) for _ in range(3)] == [403] * 3
+
+    # Why? In three clicks from wherever one is: the part, the key, a request.
+    part("Overview")
+    refused = page.get_by_role("region", name="Refused by reason, since the start")
+    expect(refused.get_by_role("row").filter(has_text="the address is not allowed")).to_contain_text("3")
+    expect(page.locator(".stat").filter(has_text="let through")).to_be_visible()
+    assert page.locator("figure svg rect.good").count() >= 1
+    page.get_by_text("Show the numbers").click()
+    check(page, "operator-overview")
+    part("Keys")
+    page.get_by_role("link", name="orders", exact=True).click()
+    expect(page.get_by_role("region", name="Refusals")).to_contain_text("403")
+    expect(page.locator(".stat").filter(has_text="requests")).to_contain_text("6")
+    check(page, "operator-key")
+    page.get_by_role("link", name="Try a request").click()
+    expect(page.get_by_role("heading", name="It would be refused with 403")).to_be_visible()
+    expect(page.locator("main")).to_contain_text("network")
+    check(page, "operator-explained")
+
+    # Let in again, rotated with both working, revoked after its end was typed.
+    page.goto(key)
+    page.get_by_role("link", name="Edit").click()
+    page.get_by_label("Networks").fill("")
+    press("Save")
+    assert gateway(old) == 200
+    page.get_by_role("link", name="Rotate").click()
+    page.get_by_label("Grace").fill("for a while")
+    press("Rotate")
+    expect(page.locator(".fault")).to_have_count(1)
+    check(page, "operator-rotate-fault")
+    page.get_by_label("Grace").fill("1d")
+    press("Rotate")
+    new = page.locator("#token").inner_text()
+    assert (gateway(old), gateway(new)) == (200, 200)
+    part("Rotations")
+    expect(page.get_by_role("row").filter(has_text="orders")).to_be_visible()
+    check(page, "operator-rotations-under-way")
+    page.goto(key)
+    page.get_by_role("link", name="Revoke").click()
+    page.get_by_label("Reason").select_option("leak")
+    page.get_by_label("Confirm").fill("nope")
+    press("Revoke for good")
+    expect(page.get_by_text("That is not how the key ends. Nothing was done.")).to_be_visible()
+    check(page, "operator-revoke-fault")
+    assert gateway(old) == 200
+    page.get_by_label("Confirm").fill(old[-4:])
+    page.get_by_label("Note").fill("ticket 7")
+    press("Revoke for good")
+    page.wait_for_url(key)
+    assert (gateway(old), gateway(new)) == (401, 200)
+    check(page, "operator-key-revoked")
+
+    # The log says who, how and why.
+    part("Audit")
+    row = page.get_by_role("row").filter(has_text="key.revoked").first
+    expect(row).to_contain_text("browser admin")
+    expect(row).to_contain_text("ticket 7")
+    check(page, "operator-audit")
+    press("Check the whole log")
+    expect(page.get_by_text("It is whole")).to_be_visible()
+
+    # An invitation is made and used; another is withdrawn.
+    page.goto(consumer)
+    for used in (True, False):
+        page.get_by_role("link", name="Invite to the portal").click()
+        if used:
+            page.get_by_label("Good for").fill("never")
+            press("Make a link")
+            expect(page.locator(".fault")).to_have_count(1)
+            check(page, "operator-invite-fault")
+            page.get_by_label("Good for").fill("1d")
+        press("Make a link")
+        # The kernel chose the port, so the link cannot say it.
+        link = SCENE["portal"] + "/invite#" + page.locator("#token").inner_text().split("#")[1]
+        if used:
+            check(page, "operator-invited")
+            theirs = browser.new_context(reduced_motion="reduce")
+            guest = theirs.new_page()
+            guest.goto(link)
+            guest.get_by_role("button", name="Sign in").click()
+            guest.wait_for_url("**/keys")
+            expect(guest.get_by_role("link", name="orders").first).to_be_visible()
+        page.get_by_role("link", name="Done").click()
+    check(page, "operator-consumer")
+    part("Access")
+    check(page, "operator-access-invited")
+    page.get_by_role("button", name="Withdraw the link of Globex").click()
+    expect(page.get_by_text("No link to sign in is waiting to be used.")).to_be_visible()
+    page.get_by_role("button", name="Sign out Globex").click()
+    guest.goto(SCENE["portal"] + "/keys")
+    guest.wait_for_url("**/sign-in")
+    theirs.close()
+
+    # Many at once, and the rest of the pages.
+    page.goto(consumer)
+    page.get_by_role("link", name="Revoke all keys").click()
+    press("Show them")
+    page.get_by_label("Confirm").fill("7")
+    press("Revoke them for good")
+    expect(page.get_by_text("That is not how many they are. Nothing was done.")).to_be_visible()
+    check(page, "operator-revoke-many")
+    assert gateway(new) == 200
+    page.goto(SCENE["portal"] + "/operator/keys/new")
+    page.get_by_label("Consumer").fill("globex-1")
+    page.get_by_label("Name").fill("many")
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("How many").fill("3")
+    press("Create the key")
+    many = page.locator("#token").inner_text().split()
+    assert [gateway(token) for token in many] == [200] * 3, many
+    check(page, "operator-keys-made")
     links = page.locator("header nav a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
     assert len(links) >= 8, links
-    for path in [*links, "/operator/explain"]:
-        assert page.goto(SCENE["portal"] + path).status == 200, path
-        check(page, path.strip("/").replace("/", "-"))
+    more = ["explain", "keys/find", "keys/revoke", "keys/prune", "keys?status=nonsense", "access/new", "gateway/check"]
+    for path in [*links, *(f"/operator/{path}" for path in more)]:
+        assert page.goto(SCENE["portal"] + path).status in (200, 422), path
+        check(page, path.strip("/").replace("/", "-").replace("?", "-"))
+    page.goto(SCENE["portal"] + "/operator/gateway")
+    with page.expect_download() as download:
+        press("Download a backup")
+    assert pathlib.Path(download.value.path()).stat().st_size > 1000
+    said = [line for line in said if "404" not in line and "422" not in line]
+    assert not said, said
     context.close()
+    return {"operators_old": old, "operators_new": new}
+
+
+def press_in(page, label):
+    page.get_by_label(label).press("Enter")
+
+
+def upgrade():
+    """Another process serves from now on; what the old one counted is written."""
+    print("upgrade", flush=True)
+    sys.stdin.readline()
 
 
 def main():
@@ -181,7 +371,7 @@ def main():
         browser = playwright.chromium.launch(executable_path=SCENE["chromium"], args=["--no-sandbox"])
         seen = consumer(browser)
         seen["without_script"] = without_a_script(browser)
-        operator(browser)
+        seen |= operator(browser)
         browser.close()
     if faults:
         print("\n".join(faults), file=sys.stderr)

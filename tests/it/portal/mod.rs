@@ -1,9 +1,12 @@
 //! The portal of a running `kgate serve`: pages asked for over real sockets, and by a real browser.
 
+mod api;
 mod attacks;
 mod browser;
 mod operator;
 mod pages;
+mod promises;
+mod tls;
 
 use std::net::SocketAddr;
 

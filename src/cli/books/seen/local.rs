@@ -18,7 +18,9 @@ use crate::config::Address;
 use crate::edge::{Account, Bringing, Counts, Question};
 use crate::key::{KeyRecord, State, Timestamp, Token};
 use crate::policy::Now;
-use crate::store::{AuditFilter, Retention, Store, StoreError, Subject, Usage, UsageWindow};
+use crate::store::{
+    AuditFilter, Retention, Store, StoreError, Subject, Usage, UsageAsked, UsageOf, UsageWindow,
+};
 
 impl Local<'_> {
     fn used(&self) -> Result<Usage, Failure> {
@@ -132,17 +134,17 @@ impl Seen for Local<'_> {
     fn usage(&self, wanted: &UsageWanted) -> Result<(Vec<UsageRow>, Timestamp), Failure> {
         let now = self.session.now();
         let store = self.session.store()?;
-        let keys = match wanted.subject.as_deref() {
-            None => None,
-            Some(text) => Some(match lookup::parse_key_id(text)? {
+        let of = match wanted.subject.as_deref() {
+            None => UsageOf::All,
+            Some(text) => match lookup::parse_key_id(text)? {
                 // A pruned key is gone, and its counts are not.
-                Some(key) => vec![key],
-                None => store.keys_held_by(lookup::consumer(&store, text)?.id)?,
-            }),
+                Some(key) => UsageOf::Key(key),
+                None => UsageOf::Consumer(lookup::consumer(&store, text)?.id),
+            },
         };
         let retention = self.session.config().map_or_else(|_| Retention::default(), |config| config.usage);
         let window = UsageWindow::reaching(wanted.since.resolve(now), now, retention);
-        let rows = self.used()?.report(keys, wanted.by, window, &store)?;
+        let rows = self.used()?.report(&UsageAsked { of, by: wanted.by, window, most: None }, &store)?;
         Ok((rows.iter().map(UsageRow::from).collect(), window.begins()))
     }
 

@@ -7,14 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::super::super::look::{Faults, Field, Relative, csrf, select, when};
 use super::super::super::visit::{Answer, Visit, Who};
-use super::super::super::who::session_is_over;
 use super::super::{account, keys as own, sign_in};
-use super::{Sheet, again, body, consumers, frame, may, note, note_field, page, subject, token_card, value};
-use crate::admin::api::AdminKeyRotated;
+use super::{Sheet, again, body, frame, may, note, note_field, page, subject, token_card, value};
+use crate::admin::api::{AdminKeyRotated, InvitationShape, PortalSessionShape, SignedOut};
 use crate::admin::shape::{AdminKeyShape, NewAdminKeyShape, TokenText};
 use crate::admin::{Ask, Problem};
 use crate::key::{Role, Status};
-use crate::store::{PortalSession, Visitor};
+use crate::store::Subject;
 
 const PART: &str = "/operator/access";
 
@@ -50,6 +49,15 @@ const fn role_text(role: Role) -> &'static str {
     }
 }
 
+/// As [`role_text`], for a list of choices on a phone.
+const fn in_short(role: Role) -> &'static str {
+    match role {
+        Role::Viewer => "sees, changes nothing",
+        Role::Operator => "consumers and keys",
+        Role::Admin => "everything",
+    }
+}
+
 fn admin_keys(visit: &Visit<'_>) -> Result<Markup, Problem> {
     let keys: Vec<AdminKeyShape> = visit.call("listAdminKeys", &Ask::default())?;
     Ok(html! {
@@ -79,60 +87,94 @@ fn admin_keys(visit: &Visit<'_>) -> Result<Markup, Problem> {
     })
 }
 
-/// Shows who else is signed in, at most so many.
+/// Shows who else is signed in and which links are open, the latest first.
 fn others(visit: &Visit<'_>) -> Result<Markup, Problem> {
     let known = visit.known();
-    let usage = visit.book.usage(&visit.config.data_dir)?;
-    let store = visit.acts.desk().store()?;
-    let mut all = usage.sessions(SHOWN)?;
-    all.retain(|(visitor, session)| {
-        *visitor != known.visitor() && !session_is_over(session, &visit.config.portal, visit.now)
-    });
-    let name = |visitor: Visitor| match visitor {
-        Visitor::Consumer(id) => store.consumer(id).ok().map(|consumer| consumer.name),
-        Visitor::Operator(id) => store.admin_key(id).ok().map(|key| key.name),
-    };
-    let row = |visitor: Visitor, session: &PortalSession| {
-        let (id, may_end) = match visitor {
-            Visitor::Consumer(id) => (id.to_string(), true),
-            Visitor::Operator(id) => (id.to_string(), may(visit, Role::Admin)),
-        };
-        let name = name(visitor).unwrap_or_else(|| "gone".to_owned());
+    let ask = Ask { query: &[("limit", SHOWN)], ..Ask::default() };
+    let mut all: Vec<PortalSessionShape> = visit.call("listPortalSessions", &ask)?;
+    let own = Subject::from(known.visitor()).to_string();
+    all.retain(|session| session.subject != own);
+    let open: Vec<InvitationShape> = visit.call("listInvitations", &ask)?;
+    Ok(html! { (sessions(visit, "Who else is signed in", &all)) (invitations(visit, &open)) })
+}
+
+/// A table of sessions, each with a button that ends it.
+pub(super) fn sessions(visit: &Visit<'_>, title: &str, all: &[PortalSessionShape]) -> Markup {
+    let known = visit.known();
+    let row = |session: &PortalSessionShape| {
+        let may_end = session.subject.starts_with("cust_") || may(visit, Role::Admin);
+        let name = session.name.as_deref().unwrap_or("gone");
         html! {
             tr {
-                th.break scope="row" { (name) " " span.soft { (subject(&id)) } }
+                th.break scope="row" { (name) " " span.soft { (subject(&session.subject)) } }
                 td data-label="Browser" { (account::browser(&session.agent)) }
-                td data-label="Address" { (session.from.map_or_else(|| "unknown".to_owned(), |from| from.to_string())) }
-                td data-label="Signed in" { span { (Relative(session.created_at, visit.now)) " " (account::by(session.by)) } }
-                td data-label="Last seen" { (Relative(session.seen_at, visit.now)) }
+                td data-label="Address" { (session.from.as_deref().unwrap_or("unknown")) }
+                td data-label="Signed in" { span { (Relative(session.created_at.0, visit.now)) " by " (session.by) } }
+                td data-label="Last seen" { (Relative(session.seen_at.0, visit.now)) }
                 td.number {
                     @if may_end {
                         form.inline method="post" action="/operator/access/sessions" {
                             (csrf(known))
-                            input type="hidden" name="whose" value=(id);
+                            input type="hidden" name="whose" value=(session.subject);
                             input type="hidden" name="session" value=(session.id);
-                            button.quiet type="submit" aria-label=(format!("Sign out {name}")) { "Sign out" }
+                            button.quiet type="submit" aria-label=(format!("Sign out {name}, {}", account::browser(&session.agent))) { "Sign out" }
                         }
                     }
                 }
             }
         }
     };
-    Ok(html! {
+    html! {
         section.card.is-flush {
-            div.inside { h2 { "Who else is signed in" } }
+            div.inside { h2 { (title) } }
             @if all.is_empty() { div.inside.is-last { p.soft { "Nobody. Invite consumers from their pages; operators sign in with an admin key." } } }
             @else {
-                div.scroll tabindex="0" role="region" aria-label="Who else is signed in" {
-                    table.stack {
-                        caption { "Who else is signed in" }
+                div.scroll tabindex="0" role="region" aria-label=(title) {
+                    table.stack.is-wide {
+                        caption { (title) }
                         thead { tr { th scope="col" { "Who" } th scope="col" { "Browser" } th scope="col" { "Address" } th scope="col" { "Signed in" } th scope="col" { "Last seen" } th scope="col" { span.soft { "Action" } } } }
-                        tbody { @for (visitor, session) in &all { (row(*visitor, session)) } }
+                        tbody { @for session in all { (row(session)) } }
                     }
                 }
             }
         }
-    })
+    }
+}
+
+/// A table of open invitations, each with a button that withdraws it.
+pub(super) fn invitations(visit: &Visit<'_>, open: &[InvitationShape]) -> Markup {
+    let row = |invitation: &InvitationShape| {
+        let name = invitation.consumer_name.as_deref().unwrap_or("gone");
+        html! {
+            tr {
+                th.break scope="row" { (name) " " span.soft { (subject(&invitation.consumer_id.0.to_string())) } }
+                td data-label="Made" { (Relative(invitation.created_at.0, visit.now)) }
+                td data-label="Good until" { (Relative(invitation.expires_at.0, visit.now)) }
+                td.number {
+                    form.inline method="post" action="/operator/access/invitations" {
+                        (csrf(visit.known()))
+                        input type="hidden" name="invitation" value=(invitation.id);
+                        button.quiet type="submit" aria-label=(format!("Withdraw the link of {name}")) { "Withdraw" }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        section.card.is-flush {
+            div.inside { h2 { "Open invitations" } }
+            @if open.is_empty() { div.inside.is-last { p.soft { "No link to sign in is waiting to be used." } } }
+            @else {
+                div.scroll tabindex="0" role="region" aria-label="Open invitations" {
+                    table.stack.is-wide {
+                        caption { "Open invitations" }
+                        thead { tr { th scope="col" { "For whom" } th scope="col" { "Made" } th scope="col" { "Good until" } th scope="col" { span.soft { "Action" } } } }
+                        tbody { @for invitation in open { (row(invitation)) } }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Ends sessions of whoever is signed in.
@@ -143,17 +185,24 @@ pub(in crate::portal::pages) fn end_mine(visit: &Visit<'_>) -> Result<Answer, Pr
 
 /// Ends a session of somebody else. That of another operator is an admin's to end.
 pub(in crate::portal::pages) fn end(visit: &Visit<'_>) -> Result<Answer, Problem> {
-    let whose = visit.field("whose");
-    let visitor = match (whose.parse(), whose.parse()) {
-        (Ok(id), _) => Visitor::Consumer(id),
-        (_, Ok(id)) => Visitor::Operator(id),
-        _ => return Err(Problem::new(400, "malformed", "This form is not whole. Go back and try again.")),
-    };
-    if matches!(visitor, Visitor::Operator(_)) && !may(visit, Role::Admin) {
-        return Err(Problem::new(403, "insufficient_role", "Your admin key's role does not allow this."));
+    let session = visit.field("session");
+    if session.is_empty() {
+        return Err(Problem::new(400, "malformed", "This form is not whole. Go back and try again."));
     }
-    consumers::sign_out(visit, visitor, Some(visit.field("session").to_owned()))?;
+    let body = json!({ "subject": visit.field("whose"), "session": session, "note": note(visit) });
+    visit.call::<SignedOut>("signOut", &Ask { body, ..Ask::default() })?;
     Ok(Answer::see(PART))
+}
+
+/// Withdraws a link. One that was used meanwhile is gone, too.
+pub(in crate::portal::pages) fn withdraw(visit: &Visit<'_>) -> Result<Answer, Problem> {
+    let params = [("invitation", visit.field("invitation"))];
+    let ask = Ask { params: &params, body: json!({ "note": note(visit) }), ..Ask::default() };
+    match visit.call::<SignedOut>("withdrawInvitation", &ask) {
+        Ok(_) => Ok(Answer::see(PART)),
+        Err(problem) if problem.status == 404 => Ok(Answer::see(PART)),
+        Err(problem) => Err(problem),
+    }
 }
 
 pub(in crate::portal::pages) fn new(visit: &Visit<'_>) -> Result<Answer, Problem> {
@@ -161,7 +210,7 @@ pub(in crate::portal::pages) fn new(visit: &Visit<'_>) -> Result<Answer, Problem
 }
 
 fn new_form(visit: &Visit<'_>, faults: &Faults) -> Answer {
-    let roles = Role::ALL.map(|role| (role.to_string(), format!("{role}: {}", role_text(role))));
+    let roles = Role::ALL.map(|role| (role.to_string(), format!("{role}: {}", in_short(role))));
     let fields = html! {
         (own::once())
         (Field { value: visit.field("name"), required: true, hint: "Whose it is.", ..Field::text("name", "Name") }.render(faults))
@@ -282,4 +331,4 @@ pub(in crate::portal::pages) fn done(visit: &Visit<'_>, act: Act) -> Result<Answ
 }
 
 /// Sessions a page shows.
-const SHOWN: usize = 200;
+const SHOWN: &str = "200";

@@ -67,7 +67,8 @@ fn uses_table(visit: &Visit<'_>, uses: &[AlertShape]) -> Markup {
 
 /// Shows replaced keys that still work: may they be let go?
 pub(in crate::portal::pages) fn rotations(visit: &Visit<'_>) -> Result<Answer, Problem> {
-    let replaced: Vec<RotationShape> = visit.call("rotationStatus", &Ask::default())?;
+    let replaced: Vec<RotationShape> =
+        visit.call("rotationStatus", &Ask { query: &[("limit", SHOWN)], ..Ask::default() })?;
     let inside = html! {
         div.head { div { h1 { "Rotations" } p.lead { "Replaced keys that still work, the one that ends first above. One that nobody used for a day can be let go." } } }
         @if replaced.is_empty() {
@@ -86,6 +87,9 @@ pub(in crate::portal::pages) fn rotations(visit: &Visit<'_>) -> Result<Answer, P
     };
     page(visit, "/operator/rotations", "Rotations", &inside)
 }
+
+/// Rotations on the page: those that end first.
+const SHOWN: &str = "100";
 
 fn rotation(visit: &Visit<'_>, row: &RotationShape) -> Markup {
     let is_quiet = row.requests_24h == 0;

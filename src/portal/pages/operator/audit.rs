@@ -104,7 +104,7 @@ pub(super) fn about(visit: &Visit<'_>, of: &str, limit: &str) -> Result<Markup, 
 /// A table of rows.
 pub(super) fn table(visit: &Visit<'_>, rows: &[AuditRowShape]) -> Markup {
     html! {
-        table.stack {
+        table.stack.is-wide {
             caption { "What was done" }
             thead { tr { th scope="col" { "When" } th scope="col" { "What" } th scope="col" { "Who" } th scope="col" { "About" } th scope="col" { "Note" } } }
             tbody {

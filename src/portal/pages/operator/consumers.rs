@@ -7,17 +7,18 @@ use serde_json::{Value, json};
 
 use super::super::super::look::{Faults, Field, Relative, area, counted, select, when};
 use super::super::super::visit::{Answer, Visit};
-use super::super::super::who::new_invite;
-use super::super::{invite_link, keys as own, usage};
+use super::super::{keys as own, usage};
 use super::{
-    Sheet, again, audit, body, filter_form, filters, keys, lines, may, note, note_field, page, pager, pairs,
-    pairs_text, plans, url, value,
+    Sheet, access, again, audit, body, filter_form, filters, keys, lines, may, note, note_field, page, pager,
+    pairs, pairs_text, plans, url, value,
 };
-use crate::admin::api::ConsumerDeleted;
-use crate::admin::shape::{ConsumerShape, KeyShape, Page as Listed};
+use crate::admin::api::{
+    ConsumerDeleted, InvitationShape, NewInvitationShape, PortalSessionShape, SignedOut,
+};
+use crate::admin::shape::{ConsumerShape, KeyShape, Page as Listed, TokenText};
 use crate::admin::{Ask, Problem};
-use crate::key::{ConsumerId, Moment, Role};
-use crate::store::{Action, Invite, RecordTag, StoreError, Subject, Visitor};
+use crate::key::{ConsumerId, Role};
+use crate::store::RecordTag;
 
 const PART: &str = "/operator/consumers";
 
@@ -31,14 +32,9 @@ pub(in crate::portal::pages) fn list(visit: &Visit<'_>) -> Result<Answer, Proble
     let external_id = visit.query("external_id").trim();
     let mut faults = Faults::none();
     if !external_id.is_empty() {
-        match visit.acts.desk().store()?.find_consumer(external_id) {
-            Ok(found) if found.external_id.as_deref() == Some(external_id) => {
-                return Ok(Answer::see(format!("{PART}/{}", found.id)));
-            }
-            Ok(_) | Err(StoreError::NoSuchConsumer { .. } | StoreError::AmbiguousConsumer { .. }) => {
-                faults.add("external_id", "Nobody has it.");
-            }
-            Err(error) => return Err(error.into()),
+        match visit.acts.desk().store()?.consumer_by_external_id(external_id)? {
+            Some(found) => return Ok(Answer::see(format!("{PART}/{}", found.id))),
+            None => faults.add("external_id", "Nobody has it."),
         }
     }
     let chosen = filters(visit, &["name", "tag", "plan", "enabled"]);
@@ -179,10 +175,23 @@ pub(in crate::portal::pages) fn show(visit: &Visit<'_>) -> Result<Answer, Proble
                 @if held.next.is_some() { div.pager { a href=(url("/operator/keys", &[("consumer", &id)])) { "All keys" } } }
             }
         }
+        @if may(visit, Role::Operator) { (at_the_portal(visit, &id)?) }
         (usage::charts(visit, &id, "30d")?)
         (audit::about(visit, &id, "10")?)
     };
     page(visit, PART, &consumer.name, &inside)
+}
+
+/// Shows where the consumer is signed in and which links are open, if any are.
+fn at_the_portal(visit: &Visit<'_>, id: &str) -> Result<Markup, Problem> {
+    let query = [("subject", id)];
+    let ask = Ask { query: &query, ..Ask::default() };
+    let sessions: Vec<PortalSessionShape> = visit.call("listPortalSessions", &ask)?;
+    let invitations: Vec<InvitationShape> = visit.call("listInvitations", &ask)?;
+    Ok(html! {
+        @if !sessions.is_empty() { (access::sessions(visit, "Where it is signed in", &sessions)) }
+        @if !invitations.is_empty() { (access::invitations(visit, &invitations)) }
+    })
 }
 
 fn details(visit: &Visit<'_>, consumer: &ConsumerShape) -> Markup {
@@ -240,7 +249,12 @@ pub(in crate::portal::pages) fn create(visit: &Visit<'_>) -> Result<Answer, Prob
     let mut body = body(visit, &["name", "external_id", "contact", "plan"]);
     match pairs(visit.field("metadata")) {
         Ok(pairs) => drop(body.insert("metadata".to_owned(), json!(pairs))),
-        Err(faults) => return Ok(new_form(visit, &faults)),
+        Err(mut faults) => {
+            if visit.field("name").trim().is_empty() {
+                faults.add("name", "Give it a name.");
+            }
+            return Ok(new_form(visit, &faults));
+        }
     }
     body.insert("tags".to_owned(), json!(lines(visit.field("tags"))));
     // An empty one is said to be wrong, not left out.
@@ -378,6 +392,7 @@ fn ask_form(visit: &Visit<'_>, act: Act, faults: &Faults) -> Result<Answer, Prob
             (Field { required: true, value: visit.field("confirm"), hint: &format!("Type its name, {}, to confirm.", consumer.name), ..Field::text("confirm", "Confirm") }.render(faults))
         }
         @if act == Act::Invite {
+            (own::once())
             @let usual = crate::key::Span::from(visit.config.portal.invite_expires).to_string();
             (Field { value: &value(visit, "expires", &usual), hint: "How long the link is good: 3d, 12h, a date.", ..Field::text("expires", "Good for") }.render(faults))
         }
@@ -415,7 +430,10 @@ pub(in crate::portal::pages) fn done(visit: &Visit<'_>, act: Act) -> Result<Answ
             visit.call::<ConsumerDeleted>("deleteConsumer", &ask).map(drop)
         }
         Act::Invite => return invite(visit, &consumer),
-        Act::SignOut => sign_out(visit, Visitor::Consumer(consumer.id.0), None),
+        Act::SignOut => {
+            let body = json!({ "subject": id, "note": said });
+            visit.call::<SignedOut>("signOut", &Ask { body, ..Ask::default() }).map(drop)
+        }
     };
     match result {
         Ok(()) if act == Act::Delete => Ok(Answer::see(PART)),
@@ -426,61 +444,20 @@ pub(in crate::portal::pages) fn done(visit: &Visit<'_>, act: Act) -> Result<Answ
 
 /// Makes a link to sign in and shows it, once.
 fn invite(visit: &Visit<'_>, consumer: &ConsumerShape) -> Result<Answer, Problem> {
-    if !consumer.enabled {
-        let text = "It is switched off, and could not sign in.";
-        return ask_form(visit, Act::Invite, &Faults::at("expires", text));
-    }
-    let until = visit.field("expires").trim().parse::<Moment>().ok().and_then(|good| good.resolve(visit.now));
-    let Some(expires_at) = until.filter(|at| *at > visit.now) else {
-        return ask_form(
-            visit,
-            Act::Invite,
-            &Faults::at("expires", "A length of time such as 3d, or a date to come."),
-        );
+    let mut body = body(visit, &["expires"]);
+    body.insert("consumer".to_owned(), consumer.id.0.to_string().into());
+    let ask = Ask { body: Value::Object(body), once: Some(own::named_once(visit)?), ..Ask::default() };
+    let made: NewInvitationShape = match visit.call("createInvitation", &ask) {
+        Ok(made) => made,
+        Err(problem) => return again(problem, |faults| ask_form(visit, Act::Invite, faults)),
     };
-    let said = note(visit);
-    if said.chars().count() > 256 {
-        return ask_form(visit, Act::Invite, &Faults::at("note", "It is too long."));
-    }
-    let id = consumer.id.0;
-    let made = Invite { consumer: id, created_at: visit.now, expires_at };
-    let (token, digest, made) = new_invite(made, &mut rand::rng());
-    // Noted first: no link works that the audit log does not know of.
-    let act = visit.known().caller().act(visit.now, Some(said), None);
-    visit
-        .acts
-        .desk()
-        .store()?
-        .note_portal(Action::PortalInvited { consumer: id, until: expires_at }, &act)?;
-    visit.book.usage(&visit.config.data_dir)?.invite(digest, made, visit.now)?;
-    let link = invite_link(&visit.config, &token);
-    let path = format!("{PART}/{id}");
+    let path = format!("{PART}/{}", consumer.id.0);
     let inside = html! {
-        div.head { div { p.crumb { a href=(path) { (consumer.name) } } h1 { "The link" } p.lead { "It is good once, until " (when(expires_at, visit.now)) "." } } }
-        (super::token_card(Some(&link), &path))
+        div.head { div { p.crumb { a href=(path) { (consumer.name) } } h1 { "The link" } @if let Some(made) = &made.invitation { p.lead { "It is good once, until " (when(made.expires_at.0, visit.now)) "." } } } }
+        (super::token_card(made.link.as_ref().map(TokenText::expose), &path))
     };
-    Ok(Answer::Page(201, super::frame(visit, PART, "The link", &inside)))
-}
-
-/// Ends a session of a consumer or an operator, or all of them, and open links with them.
-pub(super) fn sign_out(visit: &Visit<'_>, visitor: Visitor, session: Option<String>) -> Result<(), Problem> {
-    let usage = visit.book.usage(&visit.config.data_dir)?;
-    let is_all = session.is_none();
-    let mut ended = usage.end_sessions(visitor, session)?;
-    let subject = match visitor {
-        Visitor::Consumer(id) => {
-            if is_all {
-                ended += usage.withdraw_invites(id)?;
-            }
-            Subject::Consumer(id)
-        }
-        Visitor::Operator(id) => Subject::AdminKey(id),
-    };
-    if ended > 0 {
-        let act = visit.known().caller().act(visit.now, Some(note(visit)), None);
-        visit.acts.desk().store()?.note_portal(Action::PortalSignedOut { subject }, &act)?;
-    }
-    Ok(())
+    let status = if made.link.is_some() { 201 } else { 200 };
+    Ok(Answer::Page(status, super::frame(visit, PART, "The link", &inside)))
 }
 
 /// Keys on a consumer's page.

@@ -5,11 +5,12 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::super::look::{amount, button, span};
+use super::super::super::look::{amount, button, form, span};
 use super::super::super::visit::{Answer, Visit};
-use super::{overview, page};
+use super::{may, overview, page};
 use crate::admin::{Ask, Problem};
 use crate::config::{Config, Upstream};
+use crate::key::Role;
 use crate::policy::RouteSpec;
 
 const PART: &str = "/operator/gateway";
@@ -21,7 +22,10 @@ pub(in crate::portal::pages) fn show(visit: &Visit<'_>) -> Result<Answer, Proble
     let inside = html! {
         div.head {
             div { h1 { "Gateway" } p.lead { "The configuration that is in force. Of secrets it is said only that they are there." } }
-            form.inline method="get" action="/operator/gateway/check" { (button("Look at the data directory", "is-plain")) }
+            div.actions {
+                form.inline method="get" action="/operator/gateway/check" { (button("Look at the data directory", "is-plain")) }
+                @if may(visit, Role::Admin) { (form(visit.known(), "/operator/gateway/backup", &button("Download a backup", "is-plain"))) }
+            }
         }
         div.two {
             section.card { h2 { "This process" } (process(&status)) }
@@ -34,6 +38,12 @@ pub(in crate::portal::pages) fn show(visit: &Visit<'_>) -> Result<Answer, Proble
         div.two { section.card { h2 { "Server" } (server(config)) } section.card { h2 { "Others" } (others(config)) } }
     };
     page(visit, PART, "Gateway", &inside)
+}
+
+/// Sends a copy of the store at one moment, to be kept elsewhere: digests and no key.
+pub(in crate::portal::pages) fn backup(visit: &Visit<'_>) -> Result<Answer, Problem> {
+    let (file, bytes) = visit.file("backup")?;
+    Ok(Answer::File(file, bytes, "kgate.backup"))
 }
 
 fn process(status: &Value) -> Markup {
@@ -64,7 +74,7 @@ fn listens(config: &Config) -> Markup {
             dt { "Gateway" }
             dd { @for listener in &listen.proxy { div { code { (listener.address) } @if listener.tls.is_some() { " TLS" } @if listener.h2c { " h2c" } @if let Some(port) = listener.redirect { " to https, port " (port) } } } @if listen.proxy.is_empty() { "nowhere" } }
             dt { "Admin" } dd { code { (all(&listen.admin)) } @if listen.admin.is_empty() { "nowhere" } }
-            dt { "Portal" } dd { code { (all(&listen.portal)) } }
+            dt { "Portal" } dd { code { (all(&listen.portal)) } @if listen.portal_tls.is_some() { " TLS" } }
             @if let Some(sidecar) = &config.sidecar { dt { "Sidecar" } dd { code { (all(&sidecar.listen)) } } }
         }
     }

@@ -6,7 +6,7 @@
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::super::super::look::{Faults, Field, Relative, amount, area, select, when};
+use super::super::super::look::{Faults, Field, Relative, amount, area, counted, select, when};
 use super::super::super::visit::{Answer, Visit};
 use super::super::{keys as own, usage};
 use super::consumers::EACH;
@@ -15,7 +15,7 @@ use super::{
     pairs_text, plans, token_card, url, value, words,
 };
 use crate::admin::api::{AlertShape, KeyRotated, KeysMade, UsageRow};
-use crate::admin::shape::{ConsumerShape, KeyShape, Page as Listed, TokenText};
+use crate::admin::shape::{ConsumerShape, KeyShape, NewKeyShape, Page as Listed, TokenText};
 use crate::admin::{Ask, Problem};
 use crate::key::{KeyId, RevokeReason, Role, Status};
 use crate::store::RecordTag;
@@ -23,8 +23,18 @@ use crate::store::RecordTag;
 const PART: &str = "/operator/keys";
 
 /// What lists of keys can be filtered by; the same names as the API's.
-const FILTERS: &[&str] =
-    &["name", "ends", "consumer", "status", "type", "tag", "scope", "expiring", "unused_for"];
+const FILTERS: &[&str] = &[
+    "name",
+    "ends",
+    "consumer",
+    "status",
+    "type",
+    "tag",
+    "scope",
+    "expiring",
+    "unused_for",
+    "never_rotated",
+];
 
 pub(in crate::portal::pages) fn list(visit: &Visit<'_>) -> Result<Answer, Problem> {
     if let Ok(id) = visit.query("name").trim().parse::<KeyId>() {
@@ -89,6 +99,9 @@ fn filter_fields(visit: &Visit<'_>, faults: &Faults) -> Markup {
             .map(|(value, text)| (value.to_owned(), text.to_owned()));
     let unused = [("", "Any"), ("30d", "for 30 days"), ("90d", "for 90 days"), ("365d", "for a year")]
         .map(|(value, text)| (value.to_owned(), text.to_owned()));
+    let mut types = vec![(String::new(), "All".to_owned())];
+    types.extend(visit.config.key_types.as_slice().iter().map(|t| (t.name.clone(), t.name.clone())));
+    let rotated = [("", "Any"), ("true", "never")].map(|(value, text)| (value.to_owned(), text.to_owned()));
     html! {
         (text("name", "Name or identifier"))
         (text("ends", "Ends with"))
@@ -97,6 +110,9 @@ fn filter_fields(visit: &Visit<'_>, faults: &Faults) -> Markup {
         (text("tag", "Tag of the consumer"))
         (select("expiring", "Expires", "", &spans, visit.query("expiring"), faults))
         (select("unused_for", "Not used", "", &unused, visit.query("unused_for"), faults))
+        (select("type", "Type", "", &types, visit.query("type"), faults))
+        (text("scope", "May do"))
+        (select("never_rotated", "Rotated", "", &rotated, visit.query("never_rotated"), faults))
     }
 }
 
@@ -119,7 +135,7 @@ fn nothing(visit: &Visit<'_>, is_filtered: bool) -> Markup {
 /// A table of keys, with whose they are or without.
 pub(super) fn table(visit: &Visit<'_>, keys: &[KeyShape], with_consumers: bool) -> Markup {
     html! {
-        table.stack {
+        table.stack.is-wide {
             caption { "Keys" }
             thead { tr {
                 th scope="col" { "Name" } th scope="col" { "Key" }
@@ -130,7 +146,7 @@ pub(super) fn table(visit: &Visit<'_>, keys: &[KeyShape], with_consumers: bool) 
                 @for key in keys {
                     tr {
                         th scope="row" { a.name.break href=(format!("{PART}/{}", key.id.0)) { @if key.name.is_empty() { "Unnamed" } @else { (key.name) } } }
-                        td data-label="Key" { code { (key.hint) } }
+                        td.nowrap data-label="Key" { code { (key.hint) } }
                         @if with_consumers {
                             td.break data-label="Consumer" { a href=(format!("/operator/consumers/{}", key.consumer_id.0)) { (key.consumer_name.as_deref().unwrap_or("gone")) } }
                         }
@@ -168,7 +184,7 @@ pub(in crate::portal::pages) fn show(visit: &Visit<'_>) -> Result<Answer, Proble
                 h1.break { (own::called(&key)) }
                 p.lead { code { (key.hint) } " " (own::badge(&key)) " of " a href=(format!("/operator/consumers/{holder}")) { (key.consumer_name.as_deref().unwrap_or("a consumer that is gone")) } }
             }
-            a.button href=(url("/operator/explain", &[("key", &id)])) { "Try a request" }
+            a.button href=(tried(visit, &id)?) { "Try a request" }
         }
         (standing(visit, &key, consumer.as_ref())?)
         div.two {
@@ -181,6 +197,27 @@ pub(in crate::portal::pages) fn show(visit: &Visit<'_>) -> Result<Answer, Proble
         (audit::about(visit, &id, "20")?)
     };
     page(visit, PART, own::called(&key), &inside)
+}
+
+/// Returns where a request with the key is tried: at the route it was refused on most of late, from where it was
+/// used last. So the answer stands there with the click.
+fn tried(visit: &Visit<'_>, id: &str) -> Result<String, Problem> {
+    let query = [("subject", id), ("since", "7d"), ("by", "route")];
+    let rows: Vec<UsageRow> = visit.call("usage", &Ask { query: &query, ..Ask::default() })?;
+    let refused = rows.iter().max_by_key(|row| row.requests.saturating_sub(row.allowed));
+    let name = refused.and_then(|row| row.route.as_deref());
+    let routes = &visit.config.rules.spec().routes;
+    let route = name.and_then(|name| routes.iter().find(|route| &*route.name == name));
+    let path = route.map_or("/", |route| route.path.split('*').next().unwrap_or("/"));
+    let host = route.and_then(|route| route.host.as_ref()).map(ToString::to_string).unwrap_or_default();
+    let method = route.and_then(|route| route.methods.first()).map(ToString::to_string).unwrap_or_default();
+    let last = match id.parse() {
+        Ok(id) => visit.acts.desk().usage()?.last_use(id)?,
+        Err(_) => None,
+    };
+    let from = last.and_then(|last| last.from).map(|from| from.to_string()).unwrap_or_default();
+    let query = [("key", id), ("path", path), ("method", &method), ("host", &host), ("ip", &from)];
+    Ok(url("/operator/explain", &query))
 }
 
 /// Says what stands in the way of the key, if anything does.
@@ -290,12 +327,12 @@ fn refusals(visit: &Visit<'_>, id: &str) -> Result<Markup, Problem> {
             section.card.is-flush {
                 div.inside { h2 { "Why it was refused in the last 7 days" } }
                 div.scroll tabindex="0" role="region" aria-label="Refusals" {
-                    table {
+                    table.stack {
                         caption { "Refusals of the last 7 days" }
                         thead { tr { th scope="col" { "What" } th scope="col" { "Answer" } th.number scope="col" { "Requests" } th scope="col" { "What to look at" } } }
                         tbody {
                             @for (count, status, what, look) in reasons.iter().filter(|(count, ..)| *count > 0) {
-                                tr { th scope="row" { (what) } td { (status) } td.number { (amount(*count)) } td { (look) } }
+                                tr { th scope="row" { (what) } td data-label="Answer" { (status) } td.number data-label="Requests" { (amount(*count)) } td data-label="Look at" { (look) } }
                             }
                         }
                     }
@@ -316,6 +353,10 @@ fn new_form(visit: &Visit<'_>, faults: &Faults) -> Answer {
     let text = |name: &'static str, label, hint| {
         Field { value: visit.field(name), hint, ..Field::text(name, label) }.render(faults)
     };
+    // Nothing that was typed, and nothing that is wrong, is out of sight.
+    let is_open = ["not_before", "networks", "plan", "metadata", "count"]
+        .iter()
+        .any(|name| !visit.field(name).is_empty() || faults.of_field(name).is_some());
     let fields = html! {
         (own::once())
         (Field { value: &value(visit, "consumer", visit.query("consumer")), required: true, hint: "Who will hold it: identifier, external id or unambiguous name.", ..Field::text("consumer", "Consumer") }.render(faults))
@@ -323,12 +364,13 @@ fn new_form(visit: &Visit<'_>, faults: &Faults) -> Answer {
         (select("type", "Type", "", &types, visit.field("type"), faults))
         (area("scopes", "Scopes", "What it may do, one a line: products:read. They cannot be changed later.", visit.field("scopes"), faults))
         (text("expires", "Expires", "90d, a date, or never. Empty: as its type says."))
-        details {
+        details open[is_open] {
             summary { "More" }
             (text("not_before", "Works from", "When it begins to work: 2h, a date. Empty: at once."))
             (area("networks", "Networks", "Where it may be used from, one a line: 10.0.0.0/8. Empty: anywhere.", visit.field("networks"), faults))
             (select("plan", "Plan of its own", "", &plans(visit, "As its consumer", visit.field("plan")), visit.field("plan"), faults))
             (area("metadata", "Metadata", "One pair a line: name = value. Over its consumer's.", visit.field("metadata"), faults))
+            (text("count", "How many", "Up to 500 alike, all or none. Empty: one."))
         }
         (note_field(visit, faults))
     };
@@ -357,12 +399,19 @@ pub(in crate::portal::pages) fn create(visit: &Visit<'_>) -> Result<Answer, Prob
     if visit.field("consumer").trim().is_empty() {
         return Ok(new_form(visit, &Faults::at("consumer", "Say whose it will be.")));
     }
+    match visit.field("count").trim() {
+        "" => {}
+        count => match count.parse::<u64>() {
+            Ok(count) => drop(body.insert("count".to_owned(), count.into())),
+            Err(_) => return Ok(new_form(visit, &Faults::at("count", "A number from 1 to 500."))),
+        },
+    }
     let ask = Ask { body: Value::Object(body), once: Some(own::named_once(visit)?), ..Ask::default() };
     match visit.call::<KeysMade>("createKeys", &ask) {
-        Ok(made) => {
-            let new = made.keys.into_iter().next().expect("one was asked for");
-            Ok(made_page(visit, "The new key", new.token.as_ref(), &new.key, None))
-        }
+        Ok(made) => Ok(match made.keys.as_slice() {
+            [new] => made_page(visit, "The new key", new.token.as_ref(), &new.key, None),
+            keys => many_made(visit, keys),
+        }),
         Err(problem) => again(problem, |faults| Ok(new_form(visit, faults))),
     }
 }
@@ -395,6 +444,27 @@ fn made_page(
     Answer::Page(if token.is_some() { 201 } else { 200 }, frame(visit, PART, title, &inside))
 }
 
+/// Shows keys just made: the one page that has their tokens.
+fn many_made(visit: &Visit<'_>, keys: &[NewKeyShape]) -> Answer {
+    let tokens: Vec<&str> = keys.iter().filter_map(|new| Some(new.token.as_ref()?.expose())).collect();
+    let text = tokens.join("\n");
+    let inside = html! {
+        div.head { div { p.crumb { a href=(PART) { "Keys" } } h1 { "The new keys" } p.lead { (counted(keys.len() as u64, "key")) ", one a line." } } }
+        (token_card((!tokens.is_empty()).then_some(text.as_str()), PART))
+        section.card.is-flush {
+            div.scroll tabindex="0" role="region" aria-label="The new keys" {
+                table.stack {
+                    caption { "The new keys" }
+                    thead { tr { th scope="col" { "Key" } th scope="col" { "Identifier" } } }
+                    tbody { @for new in keys { tr { th scope="row" { code { (new.key.hint) } } td data-label="Identifier" { a href=(format!("{PART}/{}", new.key.id.0)) { code { (new.key.id.0) } } } } } }
+                }
+            }
+        }
+    };
+    let status = if tokens.is_empty() { 200 } else { 201 };
+    Answer::Page(status, frame(visit, PART, "The new keys", &inside))
+}
+
 pub(in crate::portal::pages) fn edit(visit: &Visit<'_>) -> Result<Answer, Problem> {
     let key = found(visit)?;
     let tag = RecordTag::of_key(&visit.acts.desk().store()?.key(key.id.0)?).to_string();
@@ -407,10 +477,12 @@ fn edit_form(visit: &Visit<'_>, key: &KeyShape, tag: &str, faults: &Faults) -> A
     let plan = value(visit, "plan", key.plan.as_deref().unwrap_or_default());
     let time = |at: Option<String>| at.unwrap_or_else(|| "never".to_owned());
     let expires = time(key.expires_at.as_ref().map(|at| at.0.to_string()));
+    let not_before = time(key.not_before.as_ref().map(|at| at.0.to_string()));
     let fields = html! {
         input type="hidden" name="tag" value=(tag);
         (Field { value: &value(visit, "name", &key.name), ..Field::text("name", "Name") }.render(faults))
         (Field { value: &value(visit, "expires", &expires), hint: "90d from now, a date, or never.", ..Field::text("expires", "Expires") }.render(faults))
+        (Field { value: &value(visit, "not_before", &not_before), hint: "When it begins to work: 2h from now, a date, or never for at once.", ..Field::text("not_before", "Works from") }.render(faults))
         (area("networks", "Networks", "Where it may be used from, one a line: 10.0.0.0/8. Empty: anywhere.", &value(visit, "networks", &networks), faults))
         (select("plan", "Plan of its own", "", &plans(visit, "As its consumer", &plan), &plan, faults))
         (area("metadata", "Metadata", "One pair a line: name = value. Over its consumer's.", &value(visit, "metadata", &pairs_text(&key.metadata)), faults))
@@ -448,10 +520,13 @@ pub(in crate::portal::pages) fn update(visit: &Visit<'_>) -> Result<Answer, Prob
         "unset_metadata": key.metadata.keys().filter(|name| !metadata.contains_key(*name)).collect::<Vec<_>>(),
         "note": note(visit),
     });
-    let expires = visit.field("expires").trim();
-    let now = key.expires_at.as_ref().map_or_else(|| "never".to_owned(), |at| at.0.to_string());
-    if !expires.is_empty() && expires != now {
-        body["expires"] = expires.into();
+    // Only what was changed is said: a time that is past cannot be said again.
+    for (name, now) in [("expires", &key.expires_at), ("not_before", &key.not_before)] {
+        let now = now.as_ref().map_or_else(|| "never".to_owned(), |at| at.0.to_string());
+        let said = visit.field(name).trim();
+        if !said.is_empty() && said != now {
+            body[name] = said.into();
+        }
     }
     let id = key.id.0.to_string();
     let ask = Ask { params: &[("key", &id)], body, if_match: Some(tag), ..Ask::default() };

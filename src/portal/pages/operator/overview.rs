@@ -23,7 +23,7 @@ pub(in crate::portal::pages) fn show(visit: &Visit<'_>) -> Result<Answer, Proble
     let servers = (visit.acts.desk().handlers().servers)();
     let down = servers.iter().filter(|(_, _, is_up)| !is_up).count();
     let usage = |by| {
-        let query = [("since", since), ("by", by)];
+        let query = [("since", since), ("by", by), ("limit", BUSIEST_READ)];
         visit.call::<Vec<UsageRow>>("usage", &Ask { query: &query, ..Ask::default() })
     };
     let (times, busiest) = (usage("time")?, usage("key")?);
@@ -316,3 +316,6 @@ const BUSIEST: usize = 10;
 
 /// Keys whose quotas are looked at: those used most.
 const QUOTAS: usize = 50;
+
+/// Rows of usage asked for: more than the list shows and than quotas are looked at.
+const BUSIEST_READ: &str = "50";
