@@ -54,9 +54,7 @@ pub(super) fn charts(visit: &Visit<'_>, subject: &str, since: &str) -> Result<Ma
             }
         });
     }
-    let mut routes = report("route")?;
-    routes.truncate(ROUTES);
-    let busiest = routes.iter().map(|row| row.requests).max().unwrap_or_default();
+    let routes = report("route")?;
     Ok(html! {
         div.stats {
             (stat(all, "requests"))
@@ -66,6 +64,14 @@ pub(super) fn charts(visit: &Visit<'_>, subject: &str, since: &str) -> Result<Ma
             (stat(sum(|row| row.failed), "failed at the API"))
         }
         section.card { (days("numbers", "Requests", "let through", "not let through", &bars(&times, begins, visit.now))) }
+        (by_route(&routes))
+    })
+}
+
+/// A table of how much each route was used, the busiest first.
+pub(super) fn by_route(routes: &[UsageRow]) -> Markup {
+    let busiest = routes.iter().map(|row| row.requests).max().unwrap_or_default();
+    html! {
         section.card.is-flush {
             div.inside { h2 { "By route" } }
             div.scroll tabindex="0" role="region" aria-label="Requests by route" {
@@ -73,7 +79,7 @@ pub(super) fn charts(visit: &Visit<'_>, subject: &str, since: &str) -> Result<Ma
                     caption { "Requests by route" }
                     thead { tr { th scope="col" { "Route" } th scope="col" { span.soft { "Share" } } th.number scope="col" { "Requests" } th.number scope="col" { "Let through" } } }
                     tbody {
-                        @for row in &routes {
+                        @for row in routes.iter().take(ROUTES) {
                             tr {
                                 th scope="row" { (row.route.as_deref().unwrap_or("—")) }
                                 td { (share(row.requests, busiest)) }
@@ -85,7 +91,7 @@ pub(super) fn charts(visit: &Visit<'_>, subject: &str, since: &str) -> Result<Ma
                 }
             }
         }
-    })
+    }
 }
 
 pub(super) fn stat(number: u64, text: &str) -> Markup {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::super::super::look::{amount, counted, days, share};
 use super::super::super::visit::{Answer, Visit};
-use super::super::usage::{bars, stat};
+use super::super::usage::{bars, by_route, stat};
 use super::figures::Figures;
 use super::{alerts, page, url};
 use crate::admin::api::UsageRow;
@@ -26,7 +26,7 @@ pub(in crate::portal::pages) fn show(visit: &Visit<'_>) -> Result<Answer, Proble
         let query = [("since", since), ("by", by), ("limit", BUSIEST_READ)];
         visit.call::<Vec<UsageRow>>("usage", &Ask { query: &query, ..Ask::default() })
     };
-    let (times, busiest) = (usage("time")?, usage("key")?);
+    let (times, busiest, routes) = (usage("time")?, usage("key")?, usage("route")?);
     let todo = todo(visit, &status, &figures, down, &busiest)?;
     let number = |name: &str| amount(status[name].as_u64().unwrap_or_default());
     let inside = html! {
@@ -50,6 +50,7 @@ pub(in crate::portal::pages) fn show(visit: &Visit<'_>) -> Result<Answer, Proble
         (traffic(visit, since, &times))
         div.two { (verdicts(&figures)) (reasons(&figures)) }
         (keys(&busiest))
+        @if !routes.is_empty() { (by_route(&routes)) }
         (upstreams(&servers))
     };
     page(visit, "/operator", "Overview", &inside)
