@@ -1,7 +1,7 @@
 //! How many requests each key made: by minute, hour and day, by route, and by what became of them. Added up as
 //! they are written for each consumer, and for all: what is asked of them does not grow with the keys.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -188,49 +188,38 @@ impl Counts {
                 }
             }
         }
+        let mut touched: HashMap<(Period, u32), HashMap<KeyId, u64>> = HashMap::new();
         for (row, count) in rows {
-            let before = table.get(&row[..])?.map_or(0, |count| count.value());
-            table.insert(&row[..], before.saturating_add(count))?;
+            let sum = table.get(&row[..])?.map_or(0, |count| count.value()).saturating_add(count);
+            table.insert(&row[..], sum)?;
+            if let Some(Row { of: Of::Key(key), period, bucket, .. }) = Row::decode(&row) {
+                *touched.entry((period, bucket)).or_default().entry(key).or_default() += sum;
+            }
         }
-        self.rank(table, busiest)
+        touched.into_iter().try_for_each(|(of, sums)| rank(busiest, of, sums))
     }
+}
 
-    /// Brings up to date who was busiest in each bucket that these counts touch. A key that is not among them
-    /// had fewer requests when it was counted last, and theirs only grow: so each list is exact.
-    fn rank(
-        &self,
-        table: &Table<'_, &[u8], u64>,
-        busiest: &mut Table<'_, &[u8], &[u8]>,
-    ) -> Result<(), redb::Error> {
-        let mut touched: BTreeMap<(Period, u32), BTreeSet<KeyId>> = BTreeMap::new();
-        for (key, _, _, _, minute) in self.cells.keys() {
-            let at = Period::Minute.begins(*minute);
-            for period in Period::ALL {
-                touched.entry((period, period.bucket(at))).or_default().insert(*key);
-            }
-        }
-        for ((period, bucket), keys) in touched {
-            let row = ranking(period, bucket);
-            let mut ranks = busiest.get(&row[..])?.map_or_else(Ranks::new, |row| ranks(row.value()));
-            ranks.retain(|(_, key)| !keys.contains(key));
-            for key in keys {
-                let (from, to) = (
-                    start(period, Of::Key(key), bucket),
-                    start(period, Of::Key(key), bucket.saturating_add(1)),
-                );
-                let mut sum = 0;
-                for row in table.range::<&[u8]>(&from[..]..&to[..])? {
-                    sum += row?.1.value();
-                }
-                ranks.push((sum, key));
-            }
-            ranks.sort_unstable_by(|a, b| b.cmp(a));
-            ranks.truncate(RANKED);
-            let bytes = postcard::to_stdvec(&ranks).expect("numbers always encode");
-            busiest.insert(&row[..], &bytes[..])?;
-        }
-        Ok(())
+/// Brings up to date who was busiest in a bucket, with the sums of the rows just written. What a key did on
+/// other routes is not looked up, which would cost a read for each: who is chosen is near enough, and what is
+/// told of them is then read.
+fn rank(
+    busiest: &mut Table<'_, &[u8], &[u8]>,
+    (period, bucket): (Period, u32),
+    mut sums: HashMap<KeyId, u64>,
+) -> Result<(), redb::Error> {
+    let row = ranking(period, bucket);
+    let known = busiest.get(&row[..])?.map_or_else(Ranks::new, |row| ranks(row.value()));
+    for (sum, key) in known {
+        let now = sums.entry(key).or_default();
+        *now = sum.max(*now);
     }
+    let mut ranks: Ranks = sums.into_iter().map(|(key, sum)| (sum, key)).collect();
+    ranks.sort_unstable_by(|a, b| b.cmp(a));
+    ranks.truncate(RANKED);
+    let bytes = postcard::to_stdvec(&ranks).expect("numbers always encode");
+    busiest.insert(&row[..], &bytes[..])?;
+    Ok(())
 }
 
 /// The busiest keys of a bucket, the first the most.
