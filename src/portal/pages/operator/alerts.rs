@@ -45,7 +45,7 @@ pub(in crate::portal::pages) fn list(visit: &Visit<'_>) -> Result<Answer, Proble
 fn uses_table(visit: &Visit<'_>, uses: &[AlertShape]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Uses after the end" {
-            table.stack {
+            table.stack.is-wide {
                 caption { "Keys used after their end" }
                 thead { tr { th scope="col" { "Key" } th scope="col" { "Consumer" } th scope="col" { "What" } th scope="col" { "Last" } th scope="col" { "From" } th.number scope="col" { "Requests" } } }
                 tbody {
@@ -76,7 +76,7 @@ pub(in crate::portal::pages) fn rotations(visit: &Visit<'_>) -> Result<Answer, P
         } @else {
             section.card.is-flush {
                 div.scroll tabindex="0" role="region" aria-label="Rotations" {
-                    table.stack {
+                    table.stack.is-wide {
                         caption { "Replaced keys that still work" }
                         thead { tr { th scope="col" { "Old key" } th scope="col" { "Consumer" } th scope="col" { "Works until" } th.number scope="col" { "In 24 hours" } th scope="col" { "Last used" } th scope="col" { "New key" } th scope="col" { "Let it go?" } } }
                         tbody { @for row in &replaced { (rotation(visit, row)) } }
