@@ -44,6 +44,35 @@ impl Addresses {
         entered
     }
 
+    /// Returns what addresses are found by.
+    pub(super) fn secrets(&self) -> [u64; 4] {
+        self.0.secrets()
+    }
+
+    /// Finds addresses as another process did: see [`Sources::take_secrets`].
+    pub(super) fn take_secrets(&self, secrets: [u64; 4]) {
+        self.0.take_secrets(secrets);
+    }
+
+    /// Visits every address that was seen: its tag, its row, and how many nanoseconds ago.
+    pub(super) fn each(&self, now: u64, mut visit: impl FnMut(u64, Row, u64)) {
+        self.0.each(|Place { set, number, tag }, way| {
+            visit(tag, row(number, way), now.saturating_sub(set.kept[way].load(Ordering::Relaxed)));
+        });
+    }
+
+    /// Finds or makes the row of a tag that was last seen at `seen`, as far as another process knows. Nothing may
+    /// be counted in it yet.
+    pub(super) fn go_on(&self, tag: u64, seen: u64) -> Row {
+        let Place { set, number, tag } = self.0.place_of(tag.max(1));
+        set.lock();
+        let way = set.way_of(tag).unwrap_or_else(|| longest_unseen(set));
+        set.tags[way].store(tag, Ordering::Relaxed);
+        set.kept[way].store(seen, Ordering::Relaxed);
+        set.unlock();
+        row(number, way)
+    }
+
     /// Finds the row of an address that was seen before.
     pub(super) fn row(&self, address: Option<IpAddr>) -> Option<Row> {
         let Place { set, number, tag } = self.0.place(address);

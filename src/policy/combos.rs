@@ -129,6 +129,15 @@ impl Combos {
             .filter(move |meter| matches!(meter.kind, MeterKind::Rate { .. }) && seen.insert(meter.order))
     }
 
+    /// Returns every limit on requests in work, one for each place of counts.
+    pub(super) fn concurrents(&self) -> impl Iterator<Item = &Meter> {
+        let mut seen = std::collections::HashSet::new();
+        self.plans
+            .iter()
+            .flatten()
+            .filter(move |meter| matches!(meter.kind, MeterKind::Concurrent(_)) && seen.insert(meter.order))
+    }
+
     /// Returns every quota.
     pub(super) fn quotas(&self) -> impl Iterator<Item = &Meter> {
         self.plans.iter().flatten().filter(|meter| matches!(meter.kind, MeterKind::Quota(_)))

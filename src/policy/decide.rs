@@ -1,7 +1,6 @@
 //! The decision itself, step by step.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,7 @@ use super::meter::{self, Load, Meter, Rows};
 use super::route::Match;
 use super::rules::{LimitSubject, Rules};
 use super::table::{Look, Near};
-use super::want::{Counted, Leftover, NeedsGrant, Spent, Want};
+use super::want::{Leftover, NeedsGrant, Spent, Want};
 use super::{origin, path};
 use crate::key::{Digest, Format, KeyId, Parsed, QuotaSubject, Timestamp};
 
@@ -324,38 +323,18 @@ impl Engine {
         }
     }
 
-    /// Returns every rate's count that is not idle at `now`, for a process that is to go on with them. Charge
-    /// nothing to this engine from then on.
-    pub fn counted(&self, now: Now) -> Vec<Counted> {
-        let ticks = Load::new(now, 0).ticks;
-        let mut all = Vec::new();
-        for meter in self.bound.combos.rates() {
-            let name = &self.rules.limit(meter.limit).name;
-            self.each_row(meter.subject, &mut |row, subject| {
-                if let Some((ahead, interval)) = self.index.limiter().ahead(meter, row, ticks) {
-                    all.push(Counted { subject: subject(), limit: name.clone(), ahead, interval });
-                }
-            });
-        }
-        all
+    /// Returns which limits apply together.
+    pub(super) fn combos(&self) -> &Combos {
+        &self.bound.combos
     }
 
-    /// Goes on with what another process counted. What is unknown here is left out.
-    pub fn go_on(&self, counted: &[Counted], now: Now) {
-        let ticks = Load::new(now, 0).ticks;
-        let named: HashMap<(&QuotaSubject, &str), (u64, u64)> =
-            counted.iter().map(|c| ((&c.subject, c.limit.as_str()), (c.ahead, c.interval))).collect();
-        for meter in self.bound.combos.rates() {
-            let name = self.rules.limit(meter.limit).name.as_str();
-            self.each_row(meter.subject, &mut |row, subject| {
-                if let Some(count) = named.get(&(&subject(), name)) {
-                    self.index.limiter().go_on(meter, row, ticks, *count);
-                }
-            });
-        }
-    }
-
-    fn each_row(&self, subject: LimitSubject, visit: &mut dyn FnMut(Row, &dyn Fn() -> QuotaSubject)) {
+    /// Visits every row that is counted in for a kind of subject, with whose it is. Of addresses none: see
+    /// [`super::addresses`].
+    pub(super) fn each_row(
+        &self,
+        subject: LimitSubject,
+        visit: &mut dyn FnMut(Row, &dyn Fn() -> QuotaSubject),
+    ) {
         match subject {
             LimitSubject::Key => {
                 let counted_as = |entry| QuotaSubject::Key(self.index.counted_as(entry));
@@ -369,7 +348,6 @@ impl Engine {
                     visit(*row, &|| QuotaSubject::Route(route.name.as_str().into()));
                 }
             }
-            // Addresses come and go, and nobody keeps a list of them.
             LimitSubject::Address => {}
         }
     }
@@ -1148,8 +1126,8 @@ mod tests {
         Pepper, Peppers, RevokeReason, Scheme, Scopes, State, Token,
     };
     use crate::policy::{
-        Class, FailedAuth, Forbidden, IndexBuilder, LimitRef, LimitSpec, LimitSubject, PlanSpec, RouteSpec,
-        Spec,
+        Class, Counted, FailedAuth, Forbidden, IndexBuilder, LimitRef, LimitSpec, LimitSubject, PlanSpec,
+        RouteSpec, Spec,
     };
 
     struct Headers(Vec<(String, Vec<u8>)>);
@@ -1291,6 +1269,19 @@ mod tests {
         assert_eq!(explained.denial.map(|d| d.reason().clone()), reason, "explain says what decide does");
         assert_eq!(explained.findings.iter().all(|f| f.held), reason.is_none());
         decision
+    }
+
+    fn ask_from(engine: &Engine, token: &Token, client: Ipv4Addr, now: Now) -> Result<Permit, Denial> {
+        let fields =
+            Headers(vec![("authorization".to_owned(), format!("Bearer {}", token.expose()).into_bytes())]);
+        let (client, target) = (Some(client.into()), b"/".as_slice());
+        let request =
+            Attributes { method: "GET", host: "h", target, client, certificate: &[], fields: &fields };
+        match engine.decide(&request, now) {
+            Decision::Allow(permit) => Ok(permit),
+            Decision::Deny(denial) => Err(denial),
+            Decision::NeedsGrant(needs) => panic!("{needs:?}"),
+        }
     }
 
     fn with_token(engine: &Engine, target: &str, token: &Token, now: Now) -> Result<Permit, Denial> {
@@ -1642,6 +1633,81 @@ mod tests {
         assert!(refused.passage.is_none() && refused.denial.unwrap().reason().code() == "limited");
         let reason = |id| explain("/", id).denial.unwrap().reason().code();
         assert_eq!((reason(gone), reason(KeyId::from_bytes([9; 16]))), ("revoked", "unknown_key"));
+    }
+
+    /// Rates, requests in work, rates by address and failed authentications: what is left of each is the same
+    /// there, whatever its clock says, and what ends in the old one ends in the new one when it is told.
+    #[test]
+    fn the_next_process_goes_on_with_what_was_counted() {
+        let (token, record) = key(1, 1, "live");
+        let id = record.id;
+        let limit = |name: &str, limit, per| LimitSpec { name: name.into(), limit, per, shadow: false };
+        let rate = |text: &str, burst| Limit::Rate { rate: text.parse().unwrap(), burst };
+        let mut spec = spec();
+        spec.plans[0].limits = vec![
+            limit("rate", rate("8/min", 8), LimitSubject::Key),
+            limit("work", Limit::Concurrent(3), LimitSubject::Consumer),
+            limit("near", rate("9/min", 9), LimitSubject::Address),
+        ];
+        spec.failed_auth =
+            Some(FailedAuth { rate: "2/min".parse().unwrap(), burst: 2, exempt: Networks::default() });
+        let rules = Arc::new(Rules::compile(spec).unwrap());
+        let process = || {
+            let mut builder = IndexBuilder::new(Arc::new(Limiter::new()));
+            builder.push(Update::Key(record.clone()));
+            builder.push(Update::Consumer(consumer(1)));
+            Engine::new(Arc::clone(&rules), builder.finish())
+        };
+        let left = |engine: &Engine, now| {
+            let fields = Headers(vec![]);
+            let client = Some(Ipv4Addr::new(10, 1, 2, 3).into());
+            let request = Attributes {
+                method: "GET",
+                host: "",
+                target: b"/",
+                client,
+                certificate: &[],
+                fields: &fields,
+            };
+            let limits = engine.explain_key(&request, id, now).limits;
+            let left = |name: &str| limits.iter().find(|limit| limit.name == name).unwrap().remaining;
+            [left("rate"), left("near")]
+        };
+        let fails = |engine: &Engine, now| {
+            let denial = ask(engine, "/", &[("authorization", "Bearer acme_live_x")], now).unwrap_err();
+            denial.reason().code()
+        };
+        let old = process();
+        let held = with_token(&old, "/", &token, at(3600)).unwrap();
+        assert!(with_token(&old, "/", &token, at(3600)).is_ok(), "and it has ended");
+        assert_ne!(fails(&old, at(3600)), "too_many_failures");
+        assert_eq!(left(&old, at(3600)), [5, 6]);
+        let counted = old.counted(at(3600));
+
+        let new = process();
+        let working = new.go_on(&counted, at(5));
+        assert_eq!(left(&new, at(5)), [5, 6]);
+        assert_ne!(fails(&new, at(5)), "too_many_failures", "one of two was left");
+        assert_eq!(fails(&new, at(5)), "too_many_failures");
+        // Three may be in work, and one is, in the other process.
+        assert_eq!(working.iter().map(|(one, count)| (one.count(), *count)).collect::<Vec<_>>(), [(1, 1)]);
+        let client = || ask_from(&new, &token, Ipv4Addr::new(10, 9, 9, 9), at(5));
+        let (one, other) = (client().unwrap(), client().unwrap());
+        assert_eq!(client().unwrap_err().reason().code(), "concurrent");
+        assert_eq!(old.working().len(), 1);
+        drop(held);
+        assert_eq!(old.working().len(), 0);
+        working[0].0.release(1);
+        assert!(client().is_ok());
+        drop((one, other));
+        assert_eq!(working[0].0.count(), 0);
+
+        // What was found by other secrets cannot be found here.
+        let stranger = process();
+        let unfound: Vec<Counted> =
+            counted.into_iter().filter(|count| !matches!(count, Counted::Secrets { .. })).collect();
+        stranger.go_on(&unfound, at(5));
+        assert_eq!(left(&stranger, at(5)), [5, 8]);
     }
 
     #[test]

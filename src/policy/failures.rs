@@ -91,6 +91,36 @@ impl Failures {
         charged
     }
 
+    /// Returns what addresses are found by.
+    pub(super) fn secrets(&self) -> [u64; 4] {
+        self.0.secrets()
+    }
+
+    /// Finds addresses as another process did: see [`Sources::take_secrets`].
+    pub(super) fn take_secrets(&self, secrets: [u64; 4]) {
+        self.0.take_secrets(secrets);
+    }
+
+    /// Visits every count that is not empty at `now`: whose, and in how many nanoseconds it will be.
+    pub(super) fn each(&self, now: u64, mut visit: impl FnMut(u64, u64)) {
+        self.0.each(|Place { set, tag, .. }, way| {
+            if let Some(ahead) = set.kept[way].load(Ordering::Relaxed).checked_sub(now).filter(|a| *a > 0) {
+                visit(tag, ahead);
+            }
+        });
+    }
+
+    /// Goes on with the count of a tag, which will be empty at `empty_at`.
+    pub(super) fn go_on(&self, tag: u64, empty_at: u64) {
+        let Place { set, tag, .. } = self.0.place_of(tag.max(1));
+        set.lock();
+        let way = set.way_of(tag).unwrap_or_else(|| least_filled(set));
+        set.tags[way].store(0, Ordering::Release);
+        set.kept[way].store(empty_at, Ordering::Release);
+        set.tags[way].store(tag, Ordering::Release);
+        set.unlock();
+    }
+
     /// Asks for the memory of an address's count, without reading it.
     pub(super) fn approach(&self, address: IpAddr) {
         self.0.approach(address);
@@ -99,15 +129,14 @@ impl Failures {
 
 /// The caller holds the lock of the set.
 fn charge(set: &Set, tag: u64, budget: Budget, now: u64) -> Result<(), Duration> {
-    let empty_at = |way: &usize| set.kept[*way].load(Ordering::Relaxed);
     let known = set.way_of(tag);
-    let filled_to = known.map_or(now, |way| empty_at(&way).clamp(now, now.saturating_add(budget.depth)));
+    let filled_to = known.map_or(now, |way| empty_at(set, &way).clamp(now, now.saturating_add(budget.depth)));
     let wait = budget.wait(filled_to, now);
     if !wait.is_zero() {
         return Err(wait);
     }
     let way = known.unwrap_or_else(|| {
-        let way = (0..WAYS).min_by_key(empty_at).expect("a set has ways");
+        let way = least_filled(set);
         // Readers find nobody until the count is the newcomer's.
         set.tags[way].store(0, Ordering::Release);
         way
@@ -115,6 +144,14 @@ fn charge(set: &Set, tag: u64, budget: Budget, now: u64) -> Result<(), Duration>
     set.kept[way].store(filled_to.saturating_add(budget.interval), Ordering::Release);
     set.tags[way].store(tag, Ordering::Release);
     Ok(())
+}
+
+fn least_filled(set: &Set) -> usize {
+    (0..WAYS).min_by_key(|way| empty_at(set, way)).expect("a set has ways")
+}
+
+fn empty_at(set: &Set, way: &usize) -> u64 {
+    set.kept[*way].load(Ordering::Relaxed)
 }
 
 #[cfg(test)]

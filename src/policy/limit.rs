@@ -127,6 +127,11 @@ impl Limiter {
         &self.failures
     }
 
+    /// Returns the addresses that limits count.
+    pub(super) fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
     fn meter(&self, limit: LimitRef, spec: &LimitSpec) -> Meter {
         let (number, table, at) = self.space(spec.per).place(spec);
         let kind = match spec.limit {
@@ -370,7 +375,7 @@ impl Meters {
 impl Drop for Held {
     fn drop(&mut self) {
         for meter in self.meters.all.iter().filter(|m| matches!(m.kind, MeterKind::Concurrent(_))) {
-            meter.release(self.rows);
+            meter.release(self.rows, 1);
         }
     }
 }

@@ -244,8 +244,19 @@ impl Meter {
         self.is_shadow && matches!(self.kind, MeterKind::Concurrent(_))
     }
 
-    /// Counts a request that has ended out of a limit on requests in work.
-    pub(super) fn release(&self, rows: Rows) {
+    /// Returns how many requests are in work.
+    pub(super) fn in_work(&self, rows: Rows) -> u64 {
+        self.peek(rows).first >> COUNT_SHIFT
+    }
+
+    /// Counts so many requests more in work, whatever the limit is.
+    pub(super) fn enter(&self, rows: Rows, count: u64) {
+        let before = self.lock(rows).first;
+        self.unlock(rows, before.saturating_add(count << COUNT_SHIFT));
+    }
+
+    /// Counts so many requests that have ended out of a limit on requests in work.
+    pub(super) fn release(&self, rows: Rows, count: u64) {
         let cell = &self.cell(rows)[0];
         let mut word = cell.load(Ordering::Relaxed);
         let mut wait = Wait::default();
@@ -255,7 +266,7 @@ impl Meter {
                 word = cell.load(Ordering::Relaxed);
                 continue;
             }
-            let after = word.saturating_sub(1 << COUNT_SHIFT);
+            let after = word.saturating_sub(count << COUNT_SHIFT);
             match cell.compare_exchange_weak(word, after, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(current) => word = current,

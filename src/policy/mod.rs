@@ -10,6 +10,7 @@ mod credential;
 mod decide;
 mod decision;
 mod failures;
+mod handover;
 mod index;
 mod limit;
 mod lineage;
@@ -29,6 +30,7 @@ pub use decision::{
     Permit, Reason, Step, Tenure,
 };
 pub use failures::Attempts;
+pub use handover::{Counted, SourceTable, Working};
 pub use index::{Consumer, Index, IndexBuilder, Update};
 pub use limit::Limiter;
 pub use origin::{Origin, OriginError};
@@ -37,4 +39,4 @@ pub use rules::{
     FailedAuth, Fault, LimitRef, LimitSpec, LimitSubject, Place, PlanSpec, Problem, Publishable, RouteSpec,
     Rules, SelfService, Spec, is_host_name,
 };
-pub use want::{Counted, Leftover, NeedsGrant, Spent, Want};
+pub use want::{Leftover, NeedsGrant, Spent, Want};

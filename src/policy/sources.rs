@@ -18,7 +18,7 @@ use super::cells::lock_word;
 #[derive(Debug)]
 pub(super) struct Sources {
     /// Drawn at random: nobody can choose addresses that share a set.
-    secrets: [u64; 4],
+    secrets: [AtomicU64; 4],
     sets: OnceLock<Box<[Set]>>,
 }
 
@@ -44,7 +44,8 @@ pub(super) struct Place<'a> {
 impl Default for Sources {
     fn default() -> Self {
         let random = RandomState::new();
-        Self { secrets: [0, 1, 2, 3].map(|number| random.hash_one(number)), sets: OnceLock::new() }
+        let secrets = [0, 1, 2, 3].map(|number| AtomicU64::new(random.hash_one(number)));
+        Self { secrets, sets: OnceLock::new() }
     }
 }
 
@@ -54,12 +55,42 @@ impl Sources {
         self.sets();
     }
 
+    /// Returns what addresses are hashed with.
+    pub(super) fn secrets(&self) -> [u64; 4] {
+        // Relaxed: they change, if at all, before anybody is served.
+        [0, 1, 2, 3].map(|at: usize| self.secrets[at].load(Ordering::Relaxed))
+    }
+
+    /// Has addresses hashed as another process did, to go on with what it kept. Before anybody is served: who is
+    /// here already would not be found again.
+    pub(super) fn take_secrets(&self, secrets: [u64; 4]) {
+        for (secret, taken) in self.secrets.iter().zip(secrets) {
+            secret.store(taken, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns where a tag belongs.
+    pub(super) fn place_of(&self, tag: u64) -> Place<'_> {
+        let number = set_of(tag);
+        Place { set: &self.sets()[number], number, tag }
+    }
+
+    /// Visits all that are kept: the number of the set, the way, and the tag. Nothing is locked.
+    pub(super) fn each(&self, mut visit: impl FnMut(Place<'_>, usize)) {
+        for (number, set) in self.sets.get().into_iter().flatten().enumerate() {
+            for way in 0..WAYS {
+                match set.tags[way].load(Ordering::Acquire) {
+                    0 => {}
+                    tag => visit(Place { set, number, tag }, way),
+                }
+            }
+        }
+    }
+
     /// Returns where an address belongs. Those that are unknown are one.
     pub(super) fn place(&self, address: Option<IpAddr>) -> Place<'_> {
         let hash = self.hash(address);
-        // The upper half chooses the set; the whole tells addresses apart.
-        let number = usize::try_from(hash >> 32).unwrap_or_default() % SETS;
-        Place { set: &self.sets()[number], number, tag: hash.max(1) }
+        self.place_of(hash.max(1))
     }
 
     /// Asks for the memory of an address's place, without reading it.
@@ -81,7 +112,7 @@ impl Sources {
             let product = u128::from(a) * u128::from(b);
             (product >> 64) as u64 ^ product as u64
         };
-        let [first, second, third, fourth] = self.secrets;
+        let [first, second, third, fourth] = self.secrets();
         let once = fold(number(address.map(source)) ^ first, second | 1);
         fold(once ^ third, fourth | 1)
     }
@@ -111,6 +142,11 @@ fn source(address: IpAddr) -> IpAddr {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
         v4 @ IpAddr::V4(_) => v4,
     }
+}
+
+/// The upper half of a tag chooses the set; the whole tells addresses apart.
+fn set_of(tag: u64) -> usize {
+    usize::try_from(tag >> 32).unwrap_or_default() % SETS
 }
 
 /// Returns a number for whom an address stands for, another for each.

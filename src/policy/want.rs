@@ -21,19 +21,6 @@ pub struct Want {
     row: Row,
 }
 
-/// A rate's count, as one process hands it to the next.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Counted {
-    /// Whose.
-    pub subject: QuotaSubject,
-    /// The name of the limit.
-    pub limit: String,
-    /// How far the count is ahead of the time, in ticks of 16 ns.
-    pub ahead: u64,
-    /// The interval between requests it was reached with, in ticks.
-    pub interval: u64,
-}
-
 /// What is left of a grant that nobody will spend.
 #[derive(Clone, Debug)]
 pub struct Leftover {

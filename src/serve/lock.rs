@@ -47,10 +47,15 @@ impl ServeLock {
         Ok(Self { file })
     }
 
-    /// Goes on holding a lock that another process took and handed over.
-    pub(super) fn inherited(mut file: File) -> Self {
-        sign(&mut file);
+    /// Goes on holding a lock that another process took and handed over. The name in it stays that of the other one
+    /// until [`ServeLock::sign`].
+    pub(super) fn inherited(file: File) -> Self {
         Self { file }
+    }
+
+    /// Says that this process holds it.
+    pub(super) fn sign(&mut self) {
+        sign(&mut self.file);
     }
 
     /// Returns a copy to be handed over: the lock is held until all copies are closed.

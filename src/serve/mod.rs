@@ -7,6 +7,7 @@
 mod access_log;
 mod alerts;
 mod asked;
+mod counts;
 mod explain;
 mod holders;
 mod limits;
@@ -16,6 +17,7 @@ mod log_filter;
 mod notice;
 mod reload;
 mod running;
+mod service;
 mod signals;
 mod signing;
 mod status;

@@ -9,27 +9,25 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use super::access_log::{AccessFormat, AccessLog, Output};
 use super::alerts::Taker;
-use super::asked;
 use super::holders::SelfServed;
 use super::lock::{ServeLock, Taken};
 use super::log_file::LogFile;
 use super::reload::Watches;
+use super::service::{Crew, Posts, Service, join_all};
 use super::signing::Signing;
 use super::status::{self, BEAT, Pulse};
 use super::tellers::Tellers;
 use super::upgrade::{self, Door, Estate, Inheritance, Socket};
 use super::usage::UsageBook;
 use super::{Inherited, Notice, ServeError, ServeOptions, access_format, explain, limits, reload};
-use crate::admin::{self, Admin, Desk, Handlers, NotReady};
+use crate::admin::{Desk, Handlers, NotReady};
 use crate::config::{Address, Config, Loaded};
 use crate::edge::AccessSink;
-use crate::gateway::{Bound, Gateway, ListenAddress, Listener, Stop};
+use crate::gateway::{Bound, Gateway, ListenAddress};
 use crate::metrics::{Drops, EXPIRING, LimitKind, Metrics, SnapshotFacts};
-use crate::portal::Portal;
 use crate::sidecar::Sidecar;
 use crate::store::LOCK_FILE;
 use crate::verify::{Health, Verifier, wall};
@@ -38,21 +36,11 @@ use crate::verify::{Health, Verifier, wall};
 /// is being asked finish.
 pub struct Running {
     core: Arc<Core>,
-    bound: Vec<Bound>,
-    /// The sidecar's addresses.
-    asked: Vec<Bound>,
-    /// The admin addresses.
-    managed: Vec<Bound>,
-    /// The portal's addresses.
-    visited: Vec<Bound>,
-    stop: watch::Sender<Stop>,
-    /// How many workers have ended.
-    ended: watch::Receiver<usize>,
-    workers: Vec<JoinHandle<()>>,
-    admin_stop: watch::Sender<bool>,
-    /// Those of the admin API and of the portal.
-    desk_threads: Vec<JoinHandle<()>>,
+    posts: Posts,
+    service: Arc<Service>,
     tending: Option<JoinHandle<()>>,
+    /// Ends it.
+    over: watch::Sender<bool>,
     /// What would be handed to another process.
     estate: Option<Arc<Estate>>,
     never: watch::Sender<bool>,
@@ -60,7 +48,7 @@ pub struct Running {
     log_thread: Option<JoinHandle<()>>,
     usage: Arc<UsageBook>,
     usage_thread: Option<JoinHandle<()>>,
-    _lock: ServeLock,
+    lock: ServeLock,
     /// From before it said that it serves: a change right after that is none to miss.
     looking: Option<Watches>,
 }
@@ -71,6 +59,18 @@ pub(super) struct Doors {
     pub(super) sidecar: Vec<ListenAddress>,
     pub(super) admin: Vec<ListenAddress>,
     pub(super) portal: Vec<ListenAddress>,
+}
+
+impl Doors {
+    fn of(posts: &Posts) -> Self {
+        let Posts { proxy, sidecar, admin, portal } = posts;
+        let [proxy, sidecar, admin, portal] = [proxy, sidecar, admin, portal].map(|bound| addresses(bound));
+        Self { proxy, sidecar, admin, portal }
+    }
+}
+
+fn addresses(bound: &[Bound]) -> Vec<ListenAddress> {
+    bound.iter().map(|bound| bound.address().clone()).collect()
 }
 
 /// What reloads and endpoints need.
@@ -112,8 +112,7 @@ impl Running {
             taken = Some(Inheritance::ask(&config.data_dir).map_err(no_upgrade(&config))?);
         }
         // Everything that can fail for a reason of the machine's comes before the store is loaded.
-        let Opened { lock, workers, mut bound, mut asked, mut managed, mut visited } =
-            Opened::new(&config, &mut options, &mut taken)?;
+        let Opened { lock, workers, posts } = Opened::new(&config, &mut options, &mut taken)?;
         if let Some(warning) = limits::raise_open_files(config.server.max_connections) {
             (options.notify)(&Notice::Warning(warning));
         }
@@ -164,64 +163,42 @@ impl Running {
             is_draining: AtomicBool::new(false),
         });
         core.gateway.serve_holders(Arc::new(SelfServed::new(Arc::downgrade(&core))));
-        let (stop, stopped) = watch::channel(Stop::Running);
-        let (end, ended) = watch::channel(0);
-        let (admin_stop, admin_stopped) = watch::channel(false);
+        let service = Service::new(&core, desk(&core, Doors::of(&posts)), workers);
         let mut estate = None;
         if !options.is_shared {
-            let kept = copies(&bound, &asked, &managed, &visited).map_err(system("the copies of sockets"))?;
+            let kept = copies(&posts).map_err(system("the copies of sockets"))?;
             let lock = lock.copy().map_err(system("the copy of the lock"))?;
-            estate = Some(Estate::new(kept, lock, stop.clone(), admin_stop.clone()));
+            estate = Some(Estate::new(kept, lock, Arc::clone(&service)));
         }
         if let Some(taken) = &mut taken {
-            // The other process stops here, so nothing may fail from now on.
+            // From here on the other process stands by.
             taken.ready(&core.verifier).map_err(no_upgrade(&config))?;
-            for bound in bound.iter_mut().chain(&mut asked).chain(&mut managed).chain(&mut visited) {
-                bound.own();
-            }
         }
         tellers.spawn().map_err(system("those who tell others"))?;
         let mut running = Self {
-            managed,
-            visited,
-            bound: Vec::new(),
-            asked: Vec::new(),
-            stop,
-            ended,
-            workers: Vec::new(),
-            admin_stop,
-            desk_threads: Vec::new(),
+            posts,
+            service,
             tending: None,
+            over: watch::Sender::new(false),
             estate: estate.clone(),
             never: watch::Sender::new(false),
             log,
             log_thread: Some(log_thread),
             usage,
             usage_thread: Some(usage_thread),
-            _lock: lock,
+            lock,
             looking,
             core: Arc::clone(&core),
         };
-        for number in 0..workers {
-            let ended = Ended(end.clone());
-            let worker =
-                NewWorker { number, keepalive: config.server.keepalive_pool.div_ceil(workers), ended };
-            running.workers.push(worker.spawn(&core, &mut bound, &mut asked, stopped.clone())?);
-        }
-        running.bound = bound;
-        running.asked = asked;
-        let desk = desk(&core, running.doors());
-        if !running.managed.is_empty() {
-            let (desk, stop) = (Arc::clone(&desk), admin_stopped.clone());
-            running.desk_threads.push(spawn_admin(&core, desk, &mut running.managed, stop)?);
-        }
-        if !running.visited.is_empty() {
-            running.desk_threads.push(spawn_portal(desk, &mut running.visited, admin_stopped)?);
-        }
-        running.tending = Some(spawn_tending(&core, estate, stopped)?);
+        running.service.begin(&mut running.posts)?;
+        let over = running.over.subscribe();
+        running.tending = Some(spawn_tending(&core, estate.clone(), over)?);
         running.say_started();
         if let Some(taken) = taken {
-            taken.serving();
+            // From here on it is gone, and what it leaves is ours.
+            running.posts.each().for_each(Bound::own);
+            running.lock.sign();
+            taken.serving(&core, estate);
         }
         Ok(running)
     }
@@ -236,42 +213,33 @@ impl Running {
             revision: self.core.verifier.revision().unwrap_or_default().0,
             keys: self.core.verifier.counts().0,
             routes: config.route_names.len(),
-            workers: self.workers.len(),
+            workers: self.service.workers(),
         });
     }
 
     /// Returns where the gateway listens, with the ports the kernel chose.
     pub fn addresses(&self) -> Vec<ListenAddress> {
-        self.bound.iter().map(|bound| bound.address().clone()).collect()
+        addresses(&self.posts.proxy)
     }
 
     /// Returns where the sidecar listens.
     pub fn sidecar(&self) -> Vec<ListenAddress> {
-        self.asked.iter().map(|bound| bound.address().clone()).collect()
+        addresses(&self.posts.sidecar)
     }
 
     /// Returns where health, readiness, metrics and the admin API are.
     pub fn managed(&self) -> Vec<ListenAddress> {
-        self.managed.iter().map(|bound| bound.address().clone()).collect()
-    }
-
-    fn doors(&self) -> Doors {
-        Doors {
-            proxy: self.addresses(),
-            sidecar: self.sidecar(),
-            admin: self.managed(),
-            portal: self.visited(),
-        }
+        addresses(&self.posts.admin)
     }
 
     /// Returns where the portal listens.
     pub fn visited(&self) -> Vec<ListenAddress> {
-        self.visited.iter().map(|bound| bound.address().clone()).collect()
+        addresses(&self.posts.portal)
     }
 
     /// Returns the first address of the admin API on TCP.
     pub fn admin(&self) -> Option<SocketAddr> {
-        self.managed.iter().find_map(|bound| match bound.address() {
+        self.posts.admin.iter().find_map(|bound| match bound.address() {
             ListenAddress::Tcp(address) => Some(*address),
             ListenAddress::Unix(_) => None,
         })
@@ -312,13 +280,7 @@ impl Running {
         if let Some(estate) = &self.estate {
             estate.let_go();
         }
-        self.stop.send_if_modified(|stop| {
-            let was_running = *stop == Stop::Running;
-            if was_running {
-                *stop = Stop::Draining;
-            }
-            was_running
-        });
+        self.service.drain();
     }
 
     /// Waits until everything that was being asked is answered, at most the configured time, cuts
@@ -326,9 +288,10 @@ impl Running {
     pub fn join(mut self) {
         self.shutdown();
         let deadline = self.drain_timeout();
-        if !self.wait_for_workers(deadline) {
+        let clock = self.core.verifier.clock();
+        if !self.service.wait(clock, deadline) {
             self.cut();
-            self.wait_for_workers(CUT);
+            self.service.wait(clock, CUT);
         }
         self.take_down();
         self.notify(&Notice::Stopped);
@@ -348,8 +311,8 @@ impl Running {
         self.core.config().server.drain_timeout
     }
 
-    pub(super) fn ended(&self) -> watch::Receiver<usize> {
-        self.ended.clone()
+    pub(super) fn crew(&self) -> watch::Receiver<Crew> {
+        self.service.crew()
     }
 
     /// Tells when another process serves in this one's place. Never, where that cannot be.
@@ -357,13 +320,15 @@ impl Running {
         self.estate.as_ref().map_or_else(|| self.never.subscribe(), |estate| estate.handed())
     }
 
+    /// Tells when nobody has to hear from this server any more: at once, unless another process goes on with its counts.
+    pub(super) fn told(&self) -> watch::Receiver<bool> {
+        let estate = self.estate.as_ref().filter(|estate| estate.is_spent());
+        estate.map_or_else(|| watch::Sender::new(true).subscribe(), |estate| estate.told())
+    }
+
     /// Says whether this server stops because another process takes its place.
     pub(super) fn is_handing_over(&self) -> bool {
         self.estate.as_ref().is_some_and(|estate| estate.is_spent())
-    }
-
-    pub(super) fn workers(&self) -> usize {
-        self.workers.len()
     }
 
     pub(super) fn notify(&self, notice: &Notice) {
@@ -373,32 +338,16 @@ impl Running {
     /// Cuts what is left.
     pub(super) fn cut(&self) {
         // Asked before they are told: they may end at once.
-        let are_left = *self.ended.borrow() < self.workers.len();
-        if self.stop.send_replace(Stop::Now) != Stop::Now && are_left {
+        let are_left = self.service.crew().borrow().left > 0;
+        if self.service.cut() && are_left {
             self.notify(&Notice::Cut);
         }
     }
 
-    fn wait_for_workers(&self, at_most: Duration) -> bool {
-        let clock = self.core.verifier.clock();
-        let deadline = clock.elapsed() + at_most;
-        while *self.ended.borrow() < self.workers.len() {
-            if clock.elapsed() >= deadline {
-                return false;
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-        true
-    }
-
-    /// Ends every thread. A worker that does not even end when cut is left behind.
+    /// Ends every thread.
     fn take_down(&mut self) {
-        self.stop.send_replace(Stop::Now);
-        if self.wait_for_workers(CUT) {
-            join_all(self.workers.drain(..));
-        }
-        self.admin_stop.send_replace(true);
-        join_all(self.desk_threads.drain(..));
+        self.service.take_down(self.core.verifier.clock());
+        self.over.send_replace(true);
         join_all(self.tending.take());
         self.core.verifier.close();
         self.log.close();
@@ -408,18 +357,10 @@ impl Running {
         join_all(self.usage_thread.take());
         self.core.tellers.stop(self.core.verifier.clock(), CUT);
         if self.is_handing_over() {
-            let all = self
-                .bound
-                .iter_mut()
-                .chain(&mut self.asked)
-                .chain(&mut self.managed)
-                .chain(&mut self.visited);
-            all.for_each(Bound::disown);
+            self.posts.each().for_each(Bound::disown);
         }
-        self.bound.clear();
-        self.asked.clear();
-        self.managed.clear();
-        self.visited.clear();
+        let Posts { proxy, sidecar, admin, portal } = &mut self.posts;
+        [proxy, sidecar, admin, portal].into_iter().for_each(Vec::clear);
     }
 }
 
@@ -455,6 +396,11 @@ impl Core {
     /// Says from now on that it is no longer ready.
     pub(super) fn begin_draining(&self) {
         self.is_draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Takes that back.
+    pub(super) fn end_draining(&self) {
+        self.is_draining.store(false, Ordering::SeqCst);
     }
 
     pub(super) fn verifier(&self) -> &Verifier {
@@ -544,8 +490,12 @@ impl Core {
         }
     }
 
-    pub(super) fn gateway(&self) -> &Gateway {
+    pub(super) fn gateway(&self) -> &Arc<Gateway> {
         &self.gateway
+    }
+
+    pub(super) fn sidecar(&self) -> Option<&Arc<Sidecar>> {
+        self.sidecar.as_ref()
     }
 
     pub(super) fn pulse(&self) -> &Pulse {
@@ -670,10 +620,7 @@ pub(super) fn listen_address(address: &Address) -> ListenAddress {
 struct Opened {
     lock: ServeLock,
     workers: usize,
-    bound: Vec<Bound>,
-    asked: Vec<Bound>,
-    managed: Vec<Bound>,
-    visited: Vec<Bound>,
+    posts: Posts,
 }
 
 impl Opened {
@@ -692,25 +639,26 @@ impl Opened {
         let workers = config.server.workers.unwrap_or_else(cores);
         let workers = workers_for(&sockets, workers, taken.is_some());
         let addresses: Vec<_> = config.listen.proxy.iter().map(|l| l.address.clone()).collect();
-        let bound = upgrade::bind(Door::Proxy, &addresses, workers, &mut sockets)?;
+        let proxy = upgrade::bind(Door::Proxy, &addresses, workers, &mut sockets)?;
         let asks = config.sidecar.as_ref().map_or(&[][..], |sidecar| &sidecar.listen);
-        let asked = upgrade::bind(Door::Sidecar, asks, workers, &mut sockets)?;
-        let managed = upgrade::bind(Door::Admin, &config.listen.admin, 1, &mut sockets)?;
-        let visited = upgrade::bind(Door::Portal, &config.listen.portal, 1, &mut sockets)?;
+        let sidecar = upgrade::bind(Door::Sidecar, asks, workers, &mut sockets)?;
+        let admin = upgrade::bind(Door::Admin, &config.listen.admin, 1, &mut sockets)?;
+        let portal = upgrade::bind(Door::Portal, &config.listen.portal, 1, &mut sockets)?;
         for unused in sockets {
             let text =
                 format!("a listening socket for {} was given, which is not in `listen`", unused.address);
             (options.notify)(&Notice::Warning(text));
         }
-        Ok(Self { lock, workers, bound, asked, managed, visited })
+        Ok(Self { lock, workers, posts: Posts { proxy, sidecar, admin, portal } })
     }
 }
 
 /// Returns copies of every listening socket, with what each is for.
-fn copies(bound: &[Bound], asked: &[Bound], managed: &[Bound], visited: &[Bound]) -> io::Result<Vec<Socket>> {
+fn copies(posts: &Posts) -> io::Result<Vec<Socket>> {
     let mut all = Vec::new();
+    let Posts { proxy, sidecar, admin, portal } = posts;
     for (door, bound) in
-        [(Door::Proxy, bound), (Door::Sidecar, asked), (Door::Admin, managed), (Door::Portal, visited)]
+        [(Door::Proxy, proxy), (Door::Sidecar, sidecar), (Door::Admin, admin), (Door::Portal, portal)]
     {
         for one in bound {
             let address = one.address().to_string();
@@ -758,56 +706,6 @@ fn no_upgrade(config: &Config) -> impl Fn(io::Error) -> ServeError + use<> {
     move |source| ServeError::Upgrade { dir: dir.clone(), source }
 }
 
-/// Counts a worker as ended, even one that panicked.
-struct Ended(watch::Sender<usize>);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        self.0.send_modify(|ended| *ended += 1);
-    }
-}
-
-/// A worker about to start.
-struct NewWorker {
-    number: usize,
-    /// How many idle connections to backends it keeps.
-    keepalive: usize,
-    ended: Ended,
-}
-
-impl NewWorker {
-    fn spawn(
-        self,
-        core: &Arc<Core>,
-        bound: &mut [Bound],
-        asked: &mut [Bound],
-        stop: watch::Receiver<Stop>,
-    ) -> Result<JoinHandle<()>, ServeError> {
-        let runtime = current_thread().map_err(system("a worker's runtime"))?;
-        let on = runtime.enter();
-        let listeners = |bound: &mut [Bound]| -> Result<Vec<Listener>, ServeError> {
-            bound.iter_mut().map(Bound::listener).collect::<io::Result<_>>().map_err(system("a listener"))
-        };
-        let (listeners, asked) = (listeners(bound)?, listeners(asked)?);
-        drop(on);
-        let (gateway, sidecar) = (Arc::clone(&core.gateway), core.sidecar.clone());
-        thread::Builder::new()
-            .name(format!("kgate-worker-{}", self.number))
-            .spawn(move || {
-                let _ended = self.ended;
-                runtime.block_on(async {
-                    let mut questions = JoinSet::new();
-                    for (sidecar, at) in sidecar.iter().flat_map(std::iter::repeat).zip(asked) {
-                        questions.spawn(asked::accept_all(Arc::clone(sidecar), at, stop.clone()));
-                    }
-                    gateway.worker(self.keepalive).run(listeners, stop).await;
-                    questions.join_all().await;
-                });
-            })
-            .map_err(system("a worker"))
-    }
-}
-
 /// What the admin API and the portal work with.
 fn desk(core: &Arc<Core>, doors: Doors) -> Arc<Desk> {
     let of = || Arc::clone(core);
@@ -840,63 +738,11 @@ fn desk(core: &Arc<Core>, doors: Doors) -> Arc<Desk> {
     })
 }
 
-fn spawn_admin(
-    core: &Arc<Core>,
-    desk: Arc<Desk>,
-    managed: &mut [Bound],
-    stop: watch::Receiver<bool>,
-) -> Result<JoinHandle<()>, ServeError> {
-    let runtime = current_thread().map_err(system("the admin runtime"))?;
-    let admin = {
-        let _on = runtime.enter();
-        let sockets = sockets(managed).map_err(system("the admin listener"))?;
-        Admin::new(sockets, desk, core.config().listen.admin_hosts.clone())
-    };
-    serve_apart("kgate-admin", runtime, admin.serve(stop)).map_err(system("the admin thread"))
-}
-
-fn spawn_portal(
-    desk: Arc<Desk>,
-    visited: &mut [Bound],
-    stop: watch::Receiver<bool>,
-) -> Result<JoinHandle<()>, ServeError> {
-    let runtime = current_thread().map_err(system("the portal's runtime"))?;
-    let portal = {
-        let _on = runtime.enter();
-        Portal::new(sockets(visited).map_err(system("the portal's listener"))?, desk)
-    };
-    serve_apart("kgate-portal", runtime, portal.serve(stop)).map_err(system("the portal's thread"))
-}
-
-/// Takes the sockets over, on the runtime that will accept from them.
-fn sockets(bound: &mut [Bound]) -> io::Result<Vec<admin::Socket>> {
-    let socket = |bound: &mut Bound| {
-        Ok(match bound.listener()? {
-            Listener::Tcp(listener) => admin::Socket::Tcp(listener),
-            Listener::Unix(listener) => admin::Socket::Unix(listener),
-        })
-    };
-    bound.iter_mut().map(socket).collect()
-}
-
-/// Serves on a thread of its own until told to stop.
-fn serve_apart(
-    name: &str,
-    runtime: tokio::runtime::Runtime,
-    serving: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name.to_owned()).spawn(move || {
-        runtime.block_on(serving);
-        // A call that waits for the store is left behind, not waited for.
-        runtime.shutdown_timeout(CUT);
-    })
-}
-
 /// Looks after the backends until everything is told to end.
 fn spawn_tending(
     core: &Arc<Core>,
     estate: Option<Arc<Estate>>,
-    mut stop: watch::Receiver<Stop>,
+    mut over: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, ServeError> {
     let runtime = current_thread().map_err(system("the runtime that looks after backends"))?;
     let (gateway, core) = (Arc::clone(&core.gateway), Arc::clone(core));
@@ -919,7 +765,7 @@ fn spawn_tending(
                     () = gateway.tend() => {}
                     () = counting.count_beats() => {}
                     () = upgrades => {}
-                    _ = stop.wait_for(|stop| *stop == Stop::Now) => {}
+                    _ = over.wait_for(|over| *over) => {}
                 }
             });
             // A resolver that hangs is not waited for.
@@ -928,11 +774,11 @@ fn spawn_tending(
         .map_err(system("the thread that looks after backends"))
 }
 
-fn current_thread() -> io::Result<tokio::runtime::Runtime> {
+pub(super) fn current_thread() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-fn system(what: &'static str) -> impl Fn(io::Error) -> ServeError {
+pub(super) fn system(what: &'static str) -> impl Fn(io::Error) -> ServeError {
     move |source| ServeError::System { what, source }
 }
 
@@ -940,12 +786,5 @@ fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Joins threads that were told to end. One that panicked said so on stderr.
-fn join_all(threads: impl IntoIterator<Item = JoinHandle<()>>) {
-    for thread in threads {
-        let _ = thread.join();
-    }
-}
-
 /// How long cutting may take: no request is waited for any more.
-const CUT: Duration = Duration::from_secs(2);
+pub(super) const CUT: Duration = Duration::from_secs(2);

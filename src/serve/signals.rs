@@ -41,7 +41,7 @@ impl Signals {
         let outcome = runtime.block_on(async {
             let mut watches = running.take_watches();
             let mut look = tokio::time::interval(LOOK);
-            let mut ended = running.ended();
+            let mut crew = running.crew();
             let mut handed = running.handed();
             loop {
                 tokio::select! {
@@ -63,22 +63,20 @@ impl Signals {
                             running.reload_and_say();
                         }
                     }
-                    _ = ended.wait_for(|ended| *ended > 0) => {
-                        if !running.is_handing_over() {
-                            return Err(ServeError::WorkerEnded);
-                        }
-                        let _ = running.handed().wait_for(|handed| *handed).await;
-                        break;
-                    }
+                    _ = crew.wait_for(|crew| crew.is_short) => return Err(ServeError::WorkerEnded),
                 }
             }
             running.shutdown();
             if !running.is_handing_over() {
                 running.notify(&Notice::Draining(running.drain_timeout()));
             }
-            let all = running.workers();
+            let mut told = running.told();
+            let over = async {
+                let _ = crew.wait_for(|crew| crew.left == 0).await;
+                let _ = told.wait_for(|told| *told).await;
+            };
             tokio::select! {
-                _ = ended.wait_for(|ended| *ended >= all) => {}
+                () = over => {}
                 _ = terminate.recv() => running.cut(),
                 _ = interrupt.recv() => running.cut(),
                 () = tokio::time::sleep(running.drain_timeout()) => running.cut(),

@@ -5,20 +5,24 @@
 //! the data directory. It loads the store and says that it is ready. Then, and not before, the old one stops
 //! accepting, lets what was asked on open connections be decided, and hands over what it counted: from that
 //! moment on it decides nothing. The new one goes on with the counts and begins to accept; the old one ends when
-//! its last answer is sent. Until the new one is ready, whatever happens to it leaves the old one as it is.
+//! its last answer is sent. Until the new one is ready, whatever happens to it leaves the old one as it is; if it
+//! dies between that and serving, or takes too long, the old one accepts again. While the old one finishes what it was asked,
+//! it tells how many requests are left that limits on requests in work count.
 //!
 //! ```text
 //! new -> old   "kgate 1\n"
 //! old -> new   one line of JSON: what each of the sockets that follow is; then a byte with each
 //! new -> old   "ready\n"
-//! old -> new   a line for each count, and an empty one
+//! old -> new   a line for each count (`super::counts`), and an empty one
 //! new -> old   "serving PID\n"
+//! old -> new   a line for each count of requests in work that has become less, until none is left; or "back\n",
+//!              if it serves again because that took too long
 //! ```
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::UnixStream;
@@ -36,12 +40,13 @@ use serde_json::{Value, json};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 
+use super::lock::ServeLock;
 use super::running::Core;
-use super::{Notice, lock::ServeLock};
+use super::service::{Posts, Service};
+use super::{Notice, counts};
 use crate::config::Address;
-use crate::gateway::{Bound, LATECOMERS, Stop};
-use crate::key::QuotaSubject;
-use crate::policy::{Counted, Engine, Now};
+use crate::gateway::{Bound, LATECOMERS, ListenAddress};
+use crate::policy::{Counted, Engine, Now, Working};
 use crate::verify::Verifier;
 
 /// What a listening socket is for.
@@ -77,33 +82,38 @@ pub(super) struct Socket {
     pub(super) fd: OwnedFd,
 }
 
+impl Socket {
+    fn listen_address(&self) -> io::Result<ListenAddress> {
+        if let Some(path) = self.address.strip_prefix("unix:") {
+            return Ok(ListenAddress::Unix(path.into()));
+        }
+        self.address.parse().map(ListenAddress::Tcp).map_err(io::Error::other)
+    }
+}
+
 /// What a running server would hand over. Shared by it and by whoever answers on the upgrade socket.
 pub(super) struct Estate {
     sockets: Mutex<Vec<Socket>>,
     lock: Mutex<Option<File>>,
-    stop: watch::Sender<Stop>,
-    admin_stop: watch::Sender<bool>,
+    service: Arc<Service>,
     /// Whether another process is about to serve, and this one stops.
     is_spent: AtomicBool,
     /// True once it does.
     handed: watch::Sender<bool>,
+    /// True once it was told that nothing it counts for this one is in work any more.
+    told: watch::Sender<bool>,
 }
 
 impl Estate {
-    pub(super) fn new(
-        sockets: Vec<Socket>,
-        lock: File,
-        stop: watch::Sender<Stop>,
-        admin_stop: watch::Sender<bool>,
-    ) -> Arc<Self> {
+    pub(super) fn new(sockets: Vec<Socket>, lock: File, service: Arc<Service>) -> Arc<Self> {
         let (sockets, lock) = (Mutex::new(sockets), Mutex::new(Some(lock)));
         Arc::new(Self {
             sockets,
             lock,
-            stop,
-            admin_stop,
+            service,
             is_spent: AtomicBool::new(false),
             handed: watch::Sender::new(false),
+            told: watch::Sender::new(false),
         })
     }
 
@@ -113,9 +123,48 @@ impl Estate {
         *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Returns what is kept here to accept from, copied.
+    fn posts(&self) -> io::Result<Posts> {
+        let kept = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |door: Door| {
+            let mut places: Vec<(&Socket, Vec<OwnedFd>)> = Vec::new();
+            for socket in kept.iter().filter(|socket| socket.door == door) {
+                let copy = socket.fd.try_clone()?;
+                match places.iter_mut().find(|(place, _)| place.address == socket.address) {
+                    Some((_, copies)) => copies.push(copy),
+                    None => places.push((socket, vec![copy])),
+                }
+            }
+            let adopt = |(place, copies): (&Socket, Vec<OwnedFd>)| {
+                let workers = copies.len();
+                Bound::adopt(&place.listen_address()?, copies, workers, place.is_lent)
+                    .map_err(io::Error::other)
+            };
+            places.into_iter().map(adopt).collect::<io::Result<Vec<_>>>()
+        };
+        Ok(Posts {
+            proxy: of(Door::Proxy)?,
+            sidecar: of(Door::Sidecar)?,
+            admin: of(Door::Admin)?,
+            portal: of(Door::Portal)?,
+        })
+    }
+
+    /// Says that another process serves in this one's place.
+    fn hand_out(&self) {
+        self.is_spent.store(true, Ordering::SeqCst);
+        self.handed.send_replace(true);
+    }
+
     /// Says whether another process serves in this one's place, or is about to.
     pub(super) fn is_spent(&self) -> bool {
         self.is_spent.load(Ordering::SeqCst)
+    }
+
+    /// Tells when the other process knows that no request is left which it counts for this one. They may be those of the
+    /// process before, of whose end it hears through this one.
+    pub(super) fn told(&self) -> watch::Receiver<bool> {
+        self.told.subscribe()
     }
 
     /// Tells when another process serves in this one's place.
@@ -137,21 +186,27 @@ pub(super) fn listen(core: &Core) -> Option<UnixListener> {
 }
 
 /// Answers on the upgrade socket until it is dropped.
-pub(super) async fn answer(listener: UnixListener, core: Arc<Core>, estate: Arc<Estate>) {
+pub(super) async fn answer(mut listener: UnixListener, core: Arc<Core>, estate: Arc<Estate>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
         let Ok(stream) = stream.into_std() else { continue };
-        let (core, estate) = (Arc::clone(&core), Arc::clone(&estate));
+        let (theirs, kept) = (Arc::clone(&core), Arc::clone(&estate));
         // One after the other: there is one estate. Off this thread, which looks after backends.
         let done = tokio::task::spawn_blocking(move || {
-            if let Err(error) = hand_over(&stream, &core, &estate) {
-                core.notify(&Notice::Warning(format!("an upgrade came to nothing: {error}")));
+            let outcome = hand_over(&stream, &theirs, &kept);
+            if let Err(error) = &outcome {
+                theirs.notify(&Notice::Warning(format!("an upgrade came to nothing: {error}")));
             }
+            outcome.is_ok()
         });
-        let _ = done.await;
+        let is_handed = done.await.unwrap_or(true);
+        // The other one may have begun to listen in this one's place.
+        if !is_handed && let Some(again) = listen(&core) {
+            listener = again;
+        }
     }
 }
 
@@ -184,44 +239,92 @@ fn hand_over(mut stream: &UnixStream, core: &Core, estate: &Estate) -> io::Resul
     expect(&mut from, READY)?;
     stream.set_read_timeout(Some(STEP))?;
 
-    // From here on there is no way back.
     estate.is_spent.store(true, Ordering::SeqCst);
-    let pid = stop_and_tell(stream, &mut from, core, estate);
-    estate.handed.send_replace(true);
-    core.notify(&Notice::HandedOver { pid: pid? });
-    Ok(())
+    match stop_and_tell(stream, &mut from, core, estate) {
+        Ok((pid, working)) => {
+            estate.let_go();
+            estate.hand_out();
+            core.notify(&Notice::HandedOver { pid });
+            tell_what_ends(stream, working);
+            estate.told.send_replace(true);
+            Ok(())
+        }
+        Err(error) => {
+            // It may be alive and late.
+            let _ = stream.write_all(BACK.as_bytes());
+            let _ = stream.shutdown(Shutdown::Both);
+            serve_again(core, estate)?;
+            Err(error)
+        }
+    }
 }
 
-/// Stops accepting, then deciding, and tells what was counted. Returns who serves now.
+/// Stops accepting, then deciding, and tells what was counted. Returns who serves now, and the requests in work that
+/// limits count.
 fn stop_and_tell(
     mut stream: &UnixStream,
     from: &mut impl BufRead,
     core: &Core,
     estate: &Estate,
-) -> io::Result<Option<u32>> {
+) -> io::Result<(Option<u32>, Vec<Working>)> {
     core.begin_draining();
-    estate.admin_stop.send_replace(true);
-    estate.stop.send_if_modified(|stop| {
-        let was_running = *stop == Stop::Running;
-        *stop = (*stop).max(Stop::Draining);
-        was_running
-    });
-    estate.let_go();
-    if let Ok(place) = Place::make(&core.config().data_dir) {
-        place.forget();
-    }
+    estate.service.step_back();
     // What was sent before is still decided here; then nothing is.
     thread::sleep(2 * LATECOMERS);
-    let counted = engine_of(core.verifier(), Engine::counted).unwrap_or_default();
+    let told = |engine: &Engine, now| (engine.counted(now), engine.working());
+    let (counted, working) = engine_of(core.verifier(), told).unwrap_or_default();
     let mut lines = Vec::new();
     for count in &counted {
-        write_count(&mut lines, count);
+        counts::write(&mut lines, count);
     }
     lines.push(b'\n');
     stream.write_all(&lines)?;
     let mut line = String::new();
-    from.read_line(&mut line)?;
-    Ok(line.trim_end().strip_prefix("serving ").and_then(|pid| pid.parse().ok()))
+    if from.read_line(&mut line)? == 0 {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ended before it served"));
+    }
+    let pid = line.trim_end().strip_prefix("serving ").and_then(|pid| pid.parse().ok());
+    Ok((pid, working))
+}
+
+/// Accepts again what the other one does not.
+fn serve_again(core: &Core, estate: &Estate) -> io::Result<()> {
+    let begun = estate.posts().and_then(|mut posts| {
+        estate.service.begin(&mut posts).map_err(|error| io::Error::other(error.to_string()))
+    });
+    if let Err(error) = begun {
+        // Whoever started this process can start another; nobody else can help.
+        estate.service.give_up();
+        return Err(error);
+    }
+    let lock = estate.lock.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(Ok(copy)) = lock.as_ref().map(File::try_clone) {
+        ServeLock::inherited(copy).sign();
+    }
+    estate.is_spent.store(false, Ordering::SeqCst);
+    core.end_draining();
+    Ok(())
+}
+
+/// Tells, as requests end, how many are left in work, until none is or nobody listens.
+fn tell_what_ends(mut stream: &UnixStream, working: Vec<Working>) {
+    let mut left: Vec<(Working, u64)> = working.into_iter().map(|one| (one, u64::MAX)).collect();
+    while !left.is_empty() {
+        let mut lines = Vec::new();
+        left.retain_mut(|(one, told)| {
+            let count = one.count();
+            if count != *told {
+                let (subject, limit) = (one.subject.clone(), one.limit.clone());
+                counts::write(&mut lines, &Counted::Work { subject, limit, count });
+                *told = count;
+            }
+            count > 0
+        });
+        if stream.write_all(&lines).is_err() {
+            return;
+        }
+        thread::sleep(LOOK);
+    }
 }
 
 /// What a new process got from the one before.
@@ -230,6 +333,8 @@ pub(super) struct Inheritance {
     from: BufReader<UnixStream>,
     sockets: Vec<Socket>,
     lock: Option<File>,
+    /// Requests that are in work there and counted here, too.
+    working: Vec<(Working, u64)>,
 }
 
 impl Inheritance {
@@ -259,7 +364,7 @@ impl Inheritance {
         }
         let lock = Some(File::from(receive_fd(&stream)?));
         let from = BufReader::new(stream.try_clone()?);
-        Ok(Self { stream, from, sockets, lock })
+        Ok(Self { stream, from, sockets, lock, working: Vec::new() })
     }
 
     /// Takes the lock of the data directory.
@@ -284,17 +389,53 @@ impl Inheritance {
             }
             match line.trim_end() {
                 "" => break,
-                text => counted.extend(read_count(text)),
+                text => counted.extend(counts::read(text)),
             }
         }
-        let _ = engine_of(verifier, |engine, now| engine.go_on(&counted, now));
+        let going_on = engine_of(verifier, |engine, now| engine.go_on(&counted, now));
+        self.working = going_on.unwrap_or_default();
         Ok(())
     }
 
-    /// Says that this process serves.
-    pub(super) fn serving(&self) {
+    /// Says that this process serves, and from now on counts those requests as ended that end in the other one.
+    pub(super) fn serving(self, core: &Arc<Core>, estate: Option<Arc<Estate>>) {
         let _ = (&self.stream).write_all(format!("serving {}\n", std::process::id()).as_bytes());
+        let core = Arc::clone(core);
+        let heed = move || {
+            if heed(&self.stream, self.from, &self.working)
+                && let Some(estate) = estate
+            {
+                core.notify(&Notice::Warning(TOO_LATE.to_owned()));
+                estate.hand_out();
+            }
+        };
+        // Without it those requests are counted as long as this process lives, which is no worse than refusing some.
+        let _ = thread::Builder::new().name("kgate-heir".to_owned()).spawn(heed);
     }
+}
+
+/// Reads what the process before tells while it ends, to its end. Says whether it serves again.
+fn heed(stream: &UnixStream, mut from: impl BufRead, working: &[(Working, u64)]) -> bool {
+    let mut left: Vec<u64> = working.iter().map(|(_, count)| *count).collect();
+    let release = |at: usize, to: u64, left: &mut [u64]| {
+        working[at].0.release(left[at].saturating_sub(to));
+        left[at] = left[at].min(to);
+    };
+    let _ = stream.set_read_timeout(None);
+    let mut line = String::new();
+    while matches!(from.read_line(&mut line), Ok(1..)) {
+        if line == BACK {
+            return true;
+        }
+        if let Some(Counted::Work { subject, limit, count }) = counts::read(line.trim_end())
+            && let Some(at) = working.iter().position(|(one, _)| one.subject == subject && one.limit == limit)
+        {
+            release(at, count, &mut left);
+        }
+        line.clear();
+    }
+    (0..working.len()).for_each(|at| release(at, 0, &mut left));
+    false
 }
 
 /// Returns the listeners of one door: those that were inherited, and new ones for addresses
@@ -348,30 +489,6 @@ fn engine_of<R>(verifier: &Verifier, with: impl FnOnce(&Engine, Now) -> R) -> Op
         thread::sleep(Duration::from_millis(1));
     }
     None
-}
-
-fn write_count(out: &mut Vec<u8>, count: &Counted) {
-    let (kind, id) = match &count.subject {
-        QuotaSubject::Key(id) => ("key", id.to_string()),
-        QuotaSubject::Consumer(id) => ("consumer", id.to_string()),
-        QuotaSubject::Route(name) => ("route", name.to_string()),
-    };
-    // Names have neither spaces nor line ends.
-    let _ = writeln!(out, "{kind} {id} {} {} {}", count.limit, count.ahead, count.interval);
-}
-
-fn read_count(line: &str) -> Option<Counted> {
-    let mut words = line.split(' ');
-    let (kind, id) = (words.next()?, words.next()?);
-    let subject = match kind {
-        "key" => QuotaSubject::Key(id.parse().ok()?),
-        "consumer" => QuotaSubject::Consumer(id.parse().ok()?),
-        "route" => QuotaSubject::Route(id.into()),
-        _ => return None,
-    };
-    let limit = words.next()?.to_owned();
-    let mut number = || words.next()?.parse().ok();
-    Some(Counted { subject, limit, ahead: number()?, interval: number()? })
 }
 
 fn expect(from: &mut impl BufRead, word: &str) -> io::Result<()> {
@@ -462,12 +579,18 @@ const SOCKET: &str = "upgrade.sock";
 
 const HELLO: &str = "kgate 1\n";
 const READY: &str = "ready\n";
+const BACK: &str = "back\n";
+
+const TOO_LATE: &str = "this process took too long to take over: the one before serves again";
 
 /// The list of sockets is some hundred bytes for each.
 const MAX_LINE: usize = 1 << 20;
 
 /// For everything that only takes a moment.
 const STEP: Duration = Duration::from_secs(5);
+
+/// How often is looked whether requests have ended.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// For loading a store.
 const LOADING: Duration = Duration::from_mins(5);
@@ -477,18 +600,6 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-
-    #[test]
-    fn counts_are_read_as_they_are_written() {
-        let route = QuotaSubject::Route("products".into());
-        let count = Counted { subject: route, limit: "burst".to_owned(), ahead: 12, interval: 3 };
-        let mut line = Vec::new();
-        write_count(&mut line, &count);
-        assert_eq!(read_count(std::str::from_utf8(&line).unwrap().trim_end()), Some(count));
-        for bad in ["", "key x a 1 1", "route r burst 1", "route r burst x 1", "planet r burst 1 1"] {
-            assert_eq!(read_count(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn a_directory_others_can_enter_is_not_used() {

@@ -1,6 +1,7 @@
 //! `kgate serve --upgrade` under load, and sockets and words for systemd.
 
-use std::os::unix::net::UnixDatagram;
+use std::io::{BufRead, Write};
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -9,8 +10,9 @@ use std::time::Duration;
 use kgate::store::{Issued, NewKey, Store};
 
 use crate::fronts::free_port;
-use crate::harness::{Client, act, full_or, is_quick, new_key, now, until};
+use crate::harness::{Client, PATIENCE, SetsAtLast, act, full_or, is_quick, new_key, now, until};
 use crate::process::{CONFIG, Process, Site, exists, request, status};
+use crate::seeing::receiver::Receiver;
 
 /// Ports that stay the same from one process to the next, a sidecar, and a plan whose counts can be seen.
 fn config() -> String {
@@ -39,6 +41,7 @@ fn an_upgrade_under_load_drops_nothing_and_nothing_is_stale() {
     assert_eq!((0..2).map(|_| status(address, &few)).collect::<Vec<_>>(), [200; 2]);
     let (ends, count) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
+        let at_last = SetsAtLast(&ends);
         for is_kept in [true, true, false, false] {
             let (ends, count, key) = (&ends, &count, &key);
             scope.spawn(move || {
@@ -81,7 +84,7 @@ fn an_upgrade_under_load_drops_nothing_and_nothing_is_stale() {
             until("requests went on", || count.load(Ordering::SeqCst) > before + 50);
             assert_eq!(serving.readiness(), "ready");
         }
-        ends.store(true, Ordering::SeqCst);
+        drop(at_last);
     });
     // Two of six were used up three processes ago.
     assert_eq!(
@@ -284,4 +287,336 @@ os.execv(sys.argv[4], sys.argv[4:])
     assert_eq!(hear(&mut word), "STOPPING=1");
     assert!(process.wait().0.success());
     assert!(exists(&path), "systemd goes on listening there, for the next one");
+}
+
+/// The protocol's new side, played as far as it is told.
+struct Heir {
+    stream: std::io::BufReader<UnixStream>,
+    sockets: Vec<serde_json::Value>,
+}
+
+impl Heir {
+    /// Takes the sockets, and lets them go.
+    fn ask(site: &Site) -> Self {
+        let stream = UnixStream::connect(site.data().join("run/upgrade.sock")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        (&stream).write_all(b"kgate 1\n").unwrap();
+        let mut heir = Self { stream: std::io::BufReader::new(stream), sockets: Vec::new() };
+        let list: serde_json::Value = serde_json::from_str(&heir.line()).unwrap();
+        heir.sockets.clone_from(list["sockets"].as_array().unwrap());
+        // A byte with each, and one with the lock.
+        std::io::Read::read_exact(&mut heir.stream, &mut vec![0; heir.sockets.len() + 1]).unwrap();
+        heir
+    }
+
+    fn say(&self, text: &str) {
+        let _ = self.stream.get_ref().write_all(text.as_bytes());
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Says that it is ready, and reads every count.
+    fn counts(&mut self) -> Vec<String> {
+        self.say("ready\n");
+        std::iter::repeat_with(|| self.line()).take_while(|line| line != "\n").collect()
+    }
+}
+
+/// Whatever becomes of a new process before it serves, somebody does: the old one accepts again, on the same sockets,
+/// with the same counts, and the next upgrade succeeds.
+#[test]
+fn a_new_process_that_dies_before_it_serves_leaves_the_old_one_serving() {
+    let text = config()
+        .replace("proxy = [\"127.0.0.1:0\"]", "proxy = [\"127.0.0.1:0\", \"unix:proxy.sock\"]")
+        .replace("admin = \"127.0.0.1:0\"", "admin = [\"127.0.0.1:0\", \"unix:admin.sock\"]");
+    let site = Site::with(&text);
+    let store = site.store();
+    let (key, few) = (Site::issue(&store), limited(&store));
+    let old = site.serve(&[]);
+    until("the keys are known", || old.status(&key) == 200);
+    assert_eq!((0..2).map(|_| old.status(&few)).collect::<Vec<_>>(), [200; 2]);
+    let asks = |path: &str, asked: &str| {
+        let mut client = Client::unix(&site.dir.path().join(path));
+        client.send(asked);
+        client.answer().status
+    };
+    for (round, end) in ["dies", "dies", "hangs"].into_iter().enumerate() {
+        let mut heir = Heir::ask(&site);
+        assert_eq!(heir.sockets.len(), 7, "two workers each at two doors, two Unix sockets, one admin door");
+        let counts = heir.counts();
+        assert!(counts.iter().any(|line| line.starts_with("key ")), "{counts:?}");
+        assert!(counts.iter().any(|line| line.starts_with("secrets failures ")), "{counts:?}");
+        if end == "hangs" {
+            // It says nothing for longer than it may take, and then comes too late.
+            assert_eq!(heir.line(), "back\n");
+            heir.say("serving 1\n");
+        }
+        drop(heir);
+        until("the old one serves", || old.said().matches("came to nothing").count() > round);
+        assert_eq!((old.status(&key), old.readiness().as_str()), (200, "ready"));
+        assert_eq!(asks("proxy.sock", &request(&key)), 200);
+        assert_eq!(asks("admin.sock", "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"), 200);
+        let mut front = Client::tcp(old.sidecar.unwrap());
+        front.send("GET /nginx HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(front.answer().status, 403);
+    }
+    // Two of six are used up, by whomever they are counted.
+    let new = site.serve(&["--upgrade"]);
+    assert!(old.wait().0.success());
+    assert_eq!(
+        (0..5).map(|_| new.status(&few)).collect::<Vec<_>>(),
+        [200, 200, 200, 200, 429],
+        "{}",
+        new.said()
+    );
+    let lock = std::fs::read_to_string(site.data().join("serve.lock")).unwrap();
+    assert_eq!(lock.trim(), new.pid().as_raw_nonzero().to_string());
+}
+
+/// The real thing: killed when the old process has just stopped accepting.
+#[test]
+fn a_new_process_that_is_killed_while_it_takes_over_costs_no_request() {
+    let site = Site::with(&config());
+    let key = Site::issue(&site.store());
+    let mut old = site.serve(&[]);
+    until("the key is known", || old.status(&key) == 200);
+    let (mut kills, wanted) = (0, full_or(20, 3));
+    for _ in 0..10 * wanted {
+        let mut kept = Client::tcp(old.address);
+        let mut command = site.command(&["serve", "--upgrade"]);
+        let mut new = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        // The old one answers one more time on a connection that was open, and closes it.
+        while kept.try_send(request(&key)) {
+            let Some(answer) = kept.try_answer() else { break };
+            assert_eq!(answer.status, 200);
+            if answer.header("connection") == Some("close") {
+                break;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        new.kill().unwrap();
+        new.wait().unwrap();
+        // On a busy machine it may have come too late: it served already.
+        if old.said().contains("serves now") {
+            old = site.serve(&[]);
+            continue;
+        }
+        // Nobody is turned away; who comes meanwhile waits.
+        assert_eq!(old.status(&key), 200, "{}", old.said());
+        kills += 1;
+        until("it says so", || old.said().matches("came to nothing").count() >= 1);
+        if kills == wanted {
+            break;
+        }
+    }
+    assert_eq!((kills, old.readiness().as_str()), (wanted, "ready"));
+    let new = site.serve(&["--upgrade"]);
+    assert!(old.wait().0.success());
+    assert_eq!(new.status(&key), 200);
+}
+
+/// What an address did counts in the next process: too many bad keys, requests without a key. So do requests
+/// that are still in work in the process before, until they end there.
+#[test]
+fn counts_by_address_and_of_requests_in_work_go_along() {
+    let text = config()
+        .replace("failed_auth = { exempt = [\"127.0.0.0/8\"] }", "failed_auth = { rate = \"4/h\" }")
+        .replace("workers = 2", "workers = 1")
+        // Proxies that ask are never limited, and by default all of loopback may.
+        .replace("listen = [\"127.0.0.1:0\"]", "listen = [\"127.0.0.1:0\"]\nfronts = [\"192.0.2.0/24\"]")
+        + r#"
+[plans.work]
+limits = [{ name = "work", concurrent = 2 }]
+[plans.near]
+limits = [{ name = "near", rate = "5/h", burst = 5, per = "address" }]
+[[route]]
+name = "open"
+path = "/open/**"
+anonymous = "near"
+upstream = "echo"
+"#;
+    let site = Site::with(&text);
+    let store = site.store();
+    let new = NewKey { plan: Some("work".to_owned()), ..new_key(Site::consumer(&store)) };
+    let busy = store.issue(&new, &kgate::key::Peppers::default(), &act(), &mut rand::rng()).unwrap();
+    let mut serving = site.serve(&[]);
+    until("the key is known", || serving.status(&busy) == 200);
+    let address = serving.address;
+    let open = |from: [u8; 4]| {
+        let mut client = client_from(from, address);
+        client.send("GET /open/a HTTP/1.1\r\nHost: a\r\n\r\n");
+        client.answer().status
+    };
+    let fails = |from: [u8; 4]| {
+        let mut client = client_from(from, address);
+        client.send("GET /x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer acme_live_x\r\n\r\n");
+        client.answer().status
+    };
+    let (one, other) = ([127, 0, 0, 7], [127, 0, 0, 8]);
+    assert_eq!([open(one), open(one)], [200; 2]);
+    assert_eq!([fails(other), fails(other), fails(other)], [401; 3]);
+    let asked = site.echo.requests();
+    let held: Vec<_> = [4_000, 7_000]
+        .map(|millis| {
+            let asked = request(&busy).replace("/x", &format!("/x?delay={millis}"));
+            thread::spawn(move || {
+                let mut client = Client::tcp(address);
+                client.send(asked);
+                client.answer().status
+            })
+        })
+        .into();
+    until("both are in work", || site.echo.requests() == asked + 2);
+    assert_eq!(serving.status(&busy), 429);
+    let mut ending = Vec::new();
+    for _ in 0..2 {
+        let next = site.serve(&["--upgrade"]);
+        let before = std::mem::replace(&mut serving, next);
+        before.until_it_says("serves now");
+        ending.push(before);
+        if held.iter().all(|held| !held.is_finished()) {
+            assert_eq!(serving.status(&busy), 429, "two are in work, whoever does it");
+        }
+    }
+    assert_eq!([open(one), open(one), open(one), open(one)], [200, 200, 200, 429]);
+    assert_eq!([fails(other), fails(other), fails(other)], [401, 429, 429]);
+    assert_eq!([open(other), fails(one)], [200, 401], "they are counted each for itself");
+    until("the first has ended", || serving.status(&busy) == 200);
+    assert!(held.into_iter().all(|held| held.join().unwrap() == 200));
+    // Whatever was counted for the other processes was given back: two at once pass again.
+    until("two pass again", || {
+        let both: Vec<_> = (0..2)
+            .map(|_| {
+                let asked = request(&busy).replace("/x", "/x?delay=300");
+                thread::spawn(move || {
+                    let mut client = Client::tcp(address);
+                    client.send(asked);
+                    client.answer().status
+                })
+            })
+            .collect();
+        both.into_iter().all(|one| one.join().unwrap() == 200)
+    });
+}
+
+/// Connects from an address of loopback.
+fn client_from(from: [u8; 4], to: std::net::SocketAddr) -> Client {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&std::net::SocketAddr::from((from, 0)).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    Client::on(socket.into())
+}
+
+/// Several listeners on TCP, a sidecar and an admin door on Unix sockets: all go over, under load, again and again.
+#[test]
+fn every_kind_of_listener_goes_over_and_nobody_is_turned_away() {
+    let text = config()
+        .replace(
+            "proxy = [\"127.0.0.1:0\"]",
+            &format!("proxy = [\"{}\", \"{}\", \"unix:proxy.sock\"]", free_port(), free_port()),
+        )
+        .replace("listen = [\"127.0.0.1:0\"]", "listen = [\"127.0.0.1:0\", \"unix:front.sock\"]")
+        .replace("admin = \"127.0.0.1:0\"", "admin = [\"127.0.0.1:0\", \"unix:admin.sock\"]");
+    let site = Site::with(&text);
+    let key = Site::issue(&site.store());
+    let mut serving = site.serve(&[]);
+    until("the key is known", || serving.status(&key) == 200);
+    let listed = serving.said();
+    let doors = listed.lines().find_map(|line| line.strip_prefix("kgate serves on ")).unwrap();
+    let proxies: Vec<std::net::SocketAddr> =
+        doors.split_once(", unix:").unwrap().0.split(", ").map(|at| at.parse().unwrap()).collect();
+    assert_eq!(proxies.len(), 2);
+    let at = |name: &str| site.dir.path().join(name);
+    let ends = AtomicBool::new(false);
+    let counts: Vec<AtomicUsize> = (0..5).map(|_| AtomicUsize::new(0)).collect();
+    thread::scope(|scope| {
+        let at_last = SetsAtLast(&ends);
+        for (number, count) in counts.iter().enumerate() {
+            let (ends, key, at, proxies) = (&ends, &key, &at, &proxies);
+            scope.spawn(move || {
+                while !ends.load(Ordering::SeqCst) {
+                    let (mut client, asked, wanted) = match number {
+                        0 | 1 => (Client::tcp(proxies[number]), request(key), 200),
+                        2 => (Client::unix(&at("proxy.sock")), request(key), 200),
+                        3 => (
+                            Client::unix(&at("front.sock")),
+                            "GET /nginx HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+                            403,
+                        ),
+                        _ => (
+                            Client::unix(&at("admin.sock")),
+                            "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
+                            200,
+                        ),
+                    };
+                    client.send(asked);
+                    let answer = client.answer();
+                    assert_eq!(answer.status, wanted, "{number}: {}", answer.head);
+                    count.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        for _ in 0..full_or(20, 3) {
+            let before: Vec<usize> = counts.iter().map(|count| count.load(Ordering::SeqCst)).collect();
+            let next = site.serve(&["--upgrade"]);
+            let (ended, said) = std::mem::replace(&mut serving, next).wait();
+            assert!(ended.success() && said.contains("serves now"), "{said}");
+            until("everyone is served", || {
+                counts.iter().zip(&before).all(|(count, before)| count.load(Ordering::SeqCst) > before + 5)
+            });
+        }
+        drop(at_last);
+    });
+}
+
+/// Both processes may tell a receiver of one event while one of them ends, and then under one id.
+#[test]
+fn an_event_that_is_told_twice_across_an_upgrade_has_one_id() {
+    let receiver = Receiver::start(&["200 OK"]);
+    let site = Site::with(CONFIG);
+    std::fs::write(site.dir.path().join("hook-secret"), "0123456789abcdef0123456789abcdef").unwrap();
+    let hook = format!(
+        "\n[[webhook]]\nname = \"ops\"\nurl = \"http://{}/hook\"\nsecret_file = \"hook-secret\"\n\
+         networks = [\"127.0.0.0/8\"]\nevents = [\"key.revoked\"]\n",
+        receiver.address
+    );
+    site.configure(&(config() + &hook));
+    let store = site.store();
+    let keys: Vec<Issued> = (0..full_or(200, 40)).map(|_| Site::issue(&store)).collect();
+    let mut serving = site.serve(&[]);
+    // Revoked while one process after another takes over, and the one before still answers.
+    thread::scope(|scope| {
+        let (keys, store) = (&keys, &store);
+        let revokes = scope.spawn(move || {
+            for key in keys {
+                store.revoke(key.record.id, kgate::key::RevokeReason::Abuse, &act()).unwrap();
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        while !revokes.is_finished() {
+            let next = site.serve(&["--upgrade"]);
+            let (ended, said) = std::mem::replace(&mut serving, next).wait();
+            assert!(ended.success(), "{said}");
+        }
+    });
+    let mut ids = std::collections::BTreeMap::new();
+    until("all are told", || {
+        ids.clear();
+        for heard in receiver.heard() {
+            let event = heard.json();
+            assert_eq!(heard.headers["webhook-id"], event["id"].as_str().unwrap());
+            let key = event["data"]["key_ids"][0].as_str().unwrap_or_default().to_owned();
+            ids.entry(key).or_insert_with(Vec::new).push(event["id"].as_str().unwrap().to_owned());
+        }
+        keys.iter().all(|key| ids.contains_key(&key.record.id.to_string()))
+    });
+    let told: usize = ids.values().map(Vec::len).sum();
+    println!("{} events told {told} times", ids.len());
+    for (key, ids) in ids {
+        assert!(ids.iter().all(|id| *id == ids[0]), "{key}: {ids:?}");
+    }
 }
