@@ -494,6 +494,12 @@ fn a_server_that_is_none_of_ours_holds_nobody_up_and_has_nothing_obeyed() {
     let listed = elsewhere(&endless, None, &["consumer", "list"]).output().unwrap();
     assert_eq!(listed.status.code(), Some(2), "{}", said(&listed));
     assert!(said(&listed).contains("the same part of a list again"), "{}", said(&listed));
+    // Nor when only the last rows are wanted, and none comes.
+    let empty = impostor(json!({ "items": [], "next": "7" }));
+    for args in [&["audit", "-n", "5"][..], &["audit", "--alerts"]] {
+        let listed = elsewhere(&empty, None, args).output().unwrap();
+        assert!(said(&listed).contains("the same part of a list again"), "{}", said(&listed));
+    }
     // A key goes into scripts as it is, so it must be one.
     let id = "akey_01m8d6b0q54edn2z4q8w15ypa3";
     for token in ["kgate_admin_x\nevil", "\u{1b}]0;evil\u{7}", ""] {

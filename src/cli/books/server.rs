@@ -43,47 +43,28 @@ impl Server {
         target: &Target,
         each: Each<'_, T>,
     ) -> Result<(), Failure> {
-        self.pages_from(target, None, each)
+        self.walk(target, None, None, each)
     }
 
-    /// As [`Server::pages`], from behind a place in the list.
-    pub(super) fn pages_from<T: DeserializeOwned>(
+    /// As [`Server::pages`], from behind a place in the list, and of the first `most` items.
+    pub(super) fn walk<T: DeserializeOwned>(
         &self,
         target: &Target,
         mut cursor: Option<String>,
+        most: Option<usize>,
         each: Each<'_, T>,
     ) -> Result<(), Failure> {
-        loop {
-            let page = target.clone().with("limit", Some(PAGE)).with("cursor", cursor.as_ref());
+        let mut left = most.map_or(u64::MAX, |most| u64::try_from(most).unwrap_or(u64::MAX));
+        while left > 0 {
+            let page = target.clone().with("limit", Some(PAGE.min(left))).with("cursor", cursor.as_ref());
             let page: Page<T> = self.get(page)?;
+            left = left.saturating_sub(page.items.len() as u64);
             page.items.into_iter().try_for_each(&mut *each)?;
             match page.next {
                 Some(next) if cursor.as_ref() == Some(&next) => {
                     return Err(Failure::cannot("the server sends the same part of a list again and again")
                         .help("check --server: it is the address of the admin listener of kgate"));
                 }
-                Some(next) => cursor = Some(next),
-                None => return Ok(()),
-            }
-        }
-    }
-
-    /// Walks through the first items of a list, or all.
-    pub(super) fn first<T: DeserializeOwned>(
-        &self,
-        target: &Target,
-        most: Option<usize>,
-        each: Each<'_, T>,
-    ) -> Result<(), Failure> {
-        let Some(mut left) = most else { return self.pages(target, each) };
-        let mut cursor: Option<String> = None;
-        while left > 0 {
-            let limit = PAGE.min(u64::try_from(left).unwrap_or(PAGE));
-            let page = target.clone().with("limit", Some(limit)).with("cursor", cursor.as_ref());
-            let page: Page<T> = self.get(page)?;
-            left = left.saturating_sub(page.items.len());
-            page.items.into_iter().try_for_each(&mut *each)?;
-            match page.next {
                 Some(next) => cursor = Some(next),
                 None => break,
             }

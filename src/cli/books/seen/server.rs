@@ -44,7 +44,7 @@ impl Seen for Server {
     fn audit(&self, wanted: &AuditWanted, last: Option<usize>) -> Result<Vec<AuditRowShape>, Failure> {
         let target = wanted.target("/v1/audit")?;
         let mut rows = Vec::new();
-        self.first(&target, last, &mut |row| {
+        self.walk(&target, None, last, &mut |row| {
             rows.push(row);
             Ok(())
         })?;
@@ -64,7 +64,7 @@ impl Seen for Server {
         each: Each<'_, AuditRowShape>,
     ) -> Result<(), Failure> {
         let target = wanted.target("/v1/audit")?.with("order", Some("oldest"));
-        self.pages_from(&target, Some(after.to_string()), each)
+        self.walk(&target, Some(after.to_string()), None, each)
     }
 
     fn verify_audit(&self, noted: Option<&NotedHead>) -> Result<AuditReportShape, Failure> {
@@ -77,7 +77,7 @@ impl Seen for Server {
         most: Option<usize>,
         each: Each<'_, AlertShape>,
     ) -> Result<(), Failure> {
-        self.first(&wanted.target("/v1/alerts")?, most, each)
+        self.walk(&wanted.target("/v1/alerts")?, None, most, each)
     }
 
     fn usage(&self, wanted: &UsageWanted) -> Result<(Vec<UsageRow>, Timestamp), Failure> {
