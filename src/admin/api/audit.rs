@@ -166,7 +166,8 @@ impl std::str::FromStr for NotedHead {
                 None => (None, text),
             };
             let mut bytes = [0; 32];
-            if hash.len() != 64 || !hash.is_ascii() {
+            // A sign is no digit, though numbers may have one.
+            if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 return None;
             }
             for (byte, pair) in bytes.iter_mut().zip(hash.as_bytes().chunks(2)) {
