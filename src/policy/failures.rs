@@ -130,7 +130,7 @@ impl Failures {
 /// The caller holds the lock of the set.
 fn charge(set: &Set, tag: u64, budget: Budget, now: u64) -> Result<(), Duration> {
     let known = set.way_of(tag);
-    let filled_to = known.map_or(now, |way| empty_at(set, &way).clamp(now, now.saturating_add(budget.depth)));
+    let filled_to = known.map_or(now, |way| empty_at(set, way).clamp(now, now.saturating_add(budget.depth)));
     let wait = budget.wait(filled_to, now);
     if !wait.is_zero() {
         return Err(wait);
@@ -147,11 +147,11 @@ fn charge(set: &Set, tag: u64, budget: Budget, now: u64) -> Result<(), Duration>
 }
 
 fn least_filled(set: &Set) -> usize {
-    (0..WAYS).min_by_key(|way| empty_at(set, way)).expect("a set has ways")
+    (0..WAYS).min_by_key(|way| empty_at(set, *way)).expect("a set has ways")
 }
 
-fn empty_at(set: &Set, way: &usize) -> u64 {
-    set.kept[*way].load(Ordering::Relaxed)
+fn empty_at(set: &Set, way: usize) -> u64 {
+    set.kept[way].load(Ordering::Relaxed)
 }
 
 #[cfg(test)]
