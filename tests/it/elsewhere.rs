@@ -134,7 +134,7 @@ fn seen_things(scene: &Scene) -> (Issued, Issued) {
         let at = now.minus(Duration::from_mins(ago));
         for route in ["all", "other"] {
             (0..count).for_each(|_| {
-                batch.counts.add(key.record.id, Some(key.record.consumer), &route.into(), used, at)
+                batch.counts.add(key.record.id, Some(key.record.consumer), &route.into(), used, at);
             });
         }
     }
