@@ -289,6 +289,9 @@ fn stop_and_tell(
 
 /// Accepts again what the other one does not.
 fn serve_again(core: &Core, estate: &Estate) -> io::Result<()> {
+    // Before anybody can ask.
+    estate.is_spent.store(false, Ordering::SeqCst);
+    core.end_draining();
     let begun = estate.posts().and_then(|mut posts| {
         estate.service.begin(&mut posts).map_err(|error| io::Error::other(error.to_string()))
     });
@@ -301,8 +304,6 @@ fn serve_again(core: &Core, estate: &Estate) -> io::Result<()> {
     if let Some(Ok(copy)) = lock.as_ref().map(File::try_clone) {
         ServeLock::inherited(copy).sign();
     }
-    estate.is_spent.store(false, Ordering::SeqCst);
-    core.end_draining();
     Ok(())
 }
 
