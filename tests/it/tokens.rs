@@ -313,6 +313,11 @@ pub fn forgeries(key: &SigningKey, good: &str, now: u64) -> Vec<(String, String)
     add("two kids", format!("{two_kids}.{}", BASE64.encode(mallory.sign(two_kids.as_bytes()))));
     add("no kid", by_mallory(json!({"alg": "EdDSA"})));
     add("crit", by_mallory(json!({"alg": "EdDSA", "kid": kid, "crit": ["x"], "x": 1})));
+    for alg in ["none", "ES256", "HS256", "eddsa"] {
+        let signed = format!("{}.{body}", encode(&json!({"alg": alg, "kid": kid, "typ": "JWT"}).to_string()));
+        let token = format!("{signed}.{}", BASE64.encode(key.sign(signed.as_bytes())));
+        add(&format!("our signature under the name {alg:?}"), token);
+    }
     let mut changed = |what: &str, change: &dyn Fn(&mut Value)| {
         let mut claims = claims.clone();
         change(&mut claims);
