@@ -172,7 +172,7 @@ impl Engine {
         let rows = applies.rows(Some(entry));
         let limiter = self.index.limiter();
         let outcome = limiter.peek(&applies.meters.all, rows, client, now, 1, &mut Passed::default());
-        let lacks = matches!(outcome, Outcome::Lacks);
+        let lacks = matches!(outcome, Outcome::Lacks(_));
         let needs = lacks.then(|| walk.wants(route, Some(entry), &applies));
         (self.limits_of(Some(entry), &applies, client, now), needs)
     }
@@ -281,8 +281,7 @@ impl Engine {
             let outcome = self.index.limiter().peek(one, rows, client, now, applies.cost, &mut passed);
             let standing = match &outcome {
                 Outcome::Passed => passed.standing,
-                Outcome::Refused(standing) => Some(*standing),
-                Outcome::Lacks => None,
+                Outcome::Refused(standing) | Outcome::Lacks(standing) => Some(*standing),
             };
             LimitLeft {
                 name: limit.name.clone(),
@@ -1063,9 +1062,9 @@ impl<'a, L: Log<'a>> Walk<'a, L> {
                 let refusal = Refusal::new(Step::Limit, reason);
                 return Err(Refusal { entry, limit: Some(Box::new(standing)), ..refusal }.into());
             }
-            (Outcome::Lacks, Spend::Charge) => return Err(Stop::Needs(self.wants(route, entry, applies))),
+            (Outcome::Lacks(_), Spend::Charge) => return Err(Stop::Needs(self.wants(route, entry, applies))),
             // Of what is lacking there is more to be had, as far as memory tells.
-            (Outcome::Passed | Outcome::Lacks, Spend::Peek) => {}
+            (Outcome::Passed | Outcome::Lacks(_), Spend::Peek) => {}
         }
         self.log.held(Step::Limit, || match applies.plan.map(|plan| &self.engine.rules.spec().plans[plan]) {
             None if meters.all.is_empty() => "no plan, so no limits".to_owned(),

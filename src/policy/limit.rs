@@ -55,8 +55,8 @@ pub(super) enum Outcome {
     Passed,
     /// A limit refuses: of several, the one that takes longest.
     Refused(Standing),
-    /// Nothing refuses, and what was granted of a quota does not suffice.
-    Lacks,
+    /// Nothing refuses, and what was granted of a quota does not suffice: of the first such quota, as if it did.
+    Lacks(Standing),
 }
 
 /// A request that was charged.
@@ -427,7 +427,7 @@ impl Tariffs {
 struct Verdict {
     passed: Passed,
     refused: Option<Standing>,
-    lacks: bool,
+    lacks: Option<Standing>,
 }
 
 impl Verdict {
@@ -455,19 +455,19 @@ impl Verdict {
                     self.refused = Some(standing);
                 }
             }
-            Fate::Lacks => self.lacks = true,
+            Fate::Lacks => self.lacks = self.lacks.or_else(|| Some(weighed.standing(meter))),
         }
     }
 
     fn passes(&self) -> bool {
-        self.refused.is_none() && !self.lacks
+        self.refused.is_none() && self.lacks.is_none()
     }
 
     fn outcome(self, passed: &mut Passed) -> Outcome {
-        match self.refused {
-            Some(standing) => Outcome::Refused(standing),
-            None if self.lacks => Outcome::Lacks,
-            None => {
+        match (self.refused, self.lacks) {
+            (Some(standing), _) => Outcome::Refused(standing),
+            (None, Some(standing)) => Outcome::Lacks(standing),
+            (None, None) => {
                 *passed = self.passed;
                 Outcome::Passed
             }

@@ -328,7 +328,8 @@ fn weigh_quota(words: Words, load: Load, quota: Quota) -> Weighed {
     };
     let left = cell.left.saturating_sub(load.cost);
     let asks = fate == Fate::Fits && load.cost > 0 && has_more && !cell.is_asked && left <= 1 << cell.low;
-    let remaining = if fate == Fate::Fits { free - load.cost } else { 0 };
+    // Of what is lacking, as if it were fetched.
+    let remaining = if fate == Fate::Refused { 0 } else { free.saturating_sub(load.cost) };
     let end = Until::End { window: quota.window(), number, from: load.wall };
     Weighed {
         fate,

@@ -68,6 +68,22 @@ fn the_running_gateway_explains_with_its_counts_and_spends_nothing() {
     assert_eq!((&account["reason"], &account["status"]), (&json!("revoked"), &json!(401)));
 }
 
+/// What of a quota was not fetched yet is left of it all the same.
+#[test]
+fn a_quota_is_told_as_if_it_had_been_asked_for() {
+    let scene = Scene::with(&CONFIG.replace("rate = \"1000000/s\"", "quota = \"9/month\""));
+    let issued = Site::issue(&scene.site.store());
+    let body = json!({"path": "/a", "key_id": issued.record.id.to_string()}).to_string();
+    for used in 0..10 {
+        let (_, account) = explain(&scene.viewer, &body);
+        let limit = &account["limits"][0];
+        let told = (&account["verdict"], limit["remaining"].as_u64());
+        let verdict = json!(if used < 9 { "allow" } else { "deny" });
+        assert_eq!(told, (&verdict, Some(8_u64.saturating_sub(used))), "{account}");
+        assert_eq!(scene.process.status(&issued), if used < 9 { 200 } else { 429 });
+    }
+}
+
 #[test]
 fn what_is_no_question_is_refused_and_not_repeated() {
     let scene = scene();

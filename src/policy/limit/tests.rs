@@ -67,7 +67,7 @@ fn result(of: impl FnOnce(&mut Passed) -> Outcome) -> Result<Option<Standing>, S
     match outcome {
         Outcome::Passed => Ok(passed.standing),
         Outcome::Refused(standing) => Err(standing),
-        Outcome::Lacks => panic!("no quota here"),
+        Outcome::Lacks(_) => panic!("no quota here"),
     }
 }
 

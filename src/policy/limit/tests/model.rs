@@ -58,7 +58,7 @@ fn ask(
         match limiter.charge(&plan.all, rows(key, 0), None, now, 1, &mut passed) {
             Outcome::Passed => return Ok(plan.all.hold(rows(key, 0)).expect("some are limited at once")),
             Outcome::Refused(standing) => return Err(standing.limit),
-            Outcome::Lacks => {
+            Outcome::Lacks(_) => {
                 let (meter, quota) = quota_of(plan);
                 let week = quota.window().number(now.wall);
                 let mut file = file.lock().unwrap();
