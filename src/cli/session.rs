@@ -3,6 +3,7 @@
 //! This is the edge where the environment and the clock are read; below it they are arguments.
 
 use std::cell::OnceCell;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, Address, Config};
@@ -164,9 +165,15 @@ impl Session {
     /// Returns the admin key: from the file that was named, or the environment; never from the command line.
     fn admin_key(&self) -> Result<Option<Token>, Failure> {
         let text = match &self.common.admin_key_file {
-            Some(path) => std::fs::read_to_string(path).map(Some).map_err(|error| {
-                Failure::cannot(format!("cannot read {}", path.display())).because(&error)
-            })?,
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    Failure::cannot(format!("cannot read {}", path.display())).because(&error)
+                })?;
+                if is_open_to_others(path) {
+                    self.ui.warn(format!("{0} can be read by others: `chmod 600 {0}`", path.display()));
+                }
+                Some(text)
+            }
             None => std::env::var("KGATE_ADMIN_KEY").ok(),
         };
         let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(None) };
@@ -199,6 +206,11 @@ impl Session {
             }
         }
     }
+}
+
+/// Says whether other users of the machine can read a file.
+fn is_open_to_others(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o077 != 0)
 }
 
 /// An admin key has 50 bytes; a longer text is some other file.

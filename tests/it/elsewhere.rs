@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -462,8 +463,13 @@ fn who_cannot_be_asked_or_may_not_ask_is_told_why_and_keys_are_never_repeated() 
     // From a file, which may end with a line's end.
     let file = scene.site.dir.path().join("admin.key");
     std::fs::write(&file, format!("{}\n", scene.viewer.token)).unwrap();
-    let by_file = ask(&here, None, &["key", "list", "--json", "--admin-key-file", file.to_str().unwrap()]);
-    assert_eq!(json_of(&by_file), json!([]));
+    for (mode, is_open) in [(0o600, false), (0o640, true), (0o604, true)] {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let by_file =
+            ask(&here, None, &["key", "list", "--json", "--admin-key-file", file.to_str().unwrap()]);
+        assert_eq!(json_of(&by_file), json!([]));
+        assert_eq!(said(&by_file).contains("can be read by others: `chmod 600"), is_open, "{mode:o}");
+    }
 }
 
 /// A server that answers every request with `body`, whatever it is.
