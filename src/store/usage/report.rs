@@ -81,7 +81,8 @@ pub struct UsageWindow {
 }
 
 impl UsageWindow {
-    /// Takes the finest buckets that reach back to `since` and are not too many to look at.
+    /// Takes the finest buckets that reach back to `since` and are not too many to look at: none of before what is
+    /// kept.
     pub fn reaching(since: Timestamp, now: Timestamp, retention: Retention) -> Self {
         let span = now.since(since);
         let period = [Period::Minute, Period::Hour]
@@ -90,6 +91,7 @@ impl UsageWindow {
                 span <= retention.of(*period) && span.as_secs() / period.secs().unsigned_abs() <= FINEST
             })
             .unwrap_or(Period::Day);
+        let since = since.max(now.minus(retention.of(period)));
         Self { period, from: period.bucket(since), to: period.bucket(now) }
     }
 
@@ -232,5 +234,14 @@ mod tests {
             [1, 2, 24, 7 * 24, 30 * 24].map(period),
             [Period::Minute, Period::Minute, Period::Hour, Period::Hour, Period::Day]
         );
+    }
+    /// Each step takes room in each row, so what is kept no more is not asked for.
+    #[test]
+    fn no_window_begins_before_what_is_kept() {
+        let now = Timestamp::from_secs(20_000 * 86_400);
+        let window = UsageWindow::reaching(Timestamp::from_secs(0), now, Retention::default());
+        assert_eq!((window.period, window.to, window.steps()), (Period::Day, 20_000, 401));
+        let window = UsageWindow::reaching(Timestamp::from_secs(19_990 * 86_400), now, Retention::default());
+        assert_eq!((window.from, window.steps()), (19_990, 11));
     }
 }
