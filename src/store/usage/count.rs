@@ -171,11 +171,12 @@ impl Counts {
         self.lost
     }
 
+    /// Adds them to what was counted before. Returns how many rows that wrote.
     pub(super) fn add_to(
         &self,
         table: &mut Table<'_, &[u8], u64>,
         busiest: &mut Table<'_, &[u8], &[u8]>,
-    ) -> Result<(), redb::Error> {
+    ) -> Result<usize, redb::Error> {
         // In order, so that neighbours are written together.
         let mut rows: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
         for ((key, consumer, route, used, minute), count) in &self.cells {
@@ -188,6 +189,7 @@ impl Counts {
                 }
             }
         }
+        let written = rows.len();
         let mut touched: HashMap<(Period, u32), HashMap<KeyId, u64>> = HashMap::new();
         for (row, count) in rows {
             let sum = table.get(&row[..])?.map_or(0, |count| count.value()).saturating_add(count);
@@ -196,7 +198,8 @@ impl Counts {
                 *touched.entry((period, bucket)).or_default().entry(key).or_default() += sum;
             }
         }
-        touched.into_iter().try_for_each(|(of, sums)| rank(busiest, of, sums))
+        touched.into_iter().try_for_each(|(of, sums)| rank(busiest, of, sums))?;
+        Ok(written)
     }
 }
 
@@ -456,23 +459,26 @@ impl Query {
     }
 }
 
-/// Rows looked at for removal in one commit, so that none takes long.
+/// Rows removed in one commit, so that none takes long; as many as were written in it if that is more.
 const TRIMMED_AT_ONCE: usize = 20_000;
 
-/// Removes what is older than it is kept, from where the last call stopped.
+/// Removes what is older than it is kept, from where the last call stopped. It looks at twice as many rows as it
+/// may remove, and so at more than were just `written`: what is old does not outgrow what is kept.
 pub(super) fn trim(
     counts: &mut Table<'_, &[u8], u64>,
     trimmed: &mut Table<'_, &str, &[u8]>,
     retention: Retention,
     now: Timestamp,
+    written: usize,
 ) -> Result<(), redb::Error> {
     const CURSOR: &str = "counts";
     let from = trimmed.get(CURSOR)?.map(|row| row.value().to_vec()).unwrap_or_default();
+    let most = TRIMMED_AT_ONCE.max(written);
     let mut old = Vec::new();
     let mut cursor = Vec::new();
     for (i, row) in counts.range::<&[u8]>(&from[..]..)?.enumerate() {
         let (row, _) = row?;
-        if i == TRIMMED_AT_ONCE {
+        if i / 2 == most || old.len() == most {
             cursor = row.value().to_vec();
             break;
         }
@@ -611,6 +617,27 @@ mod tests {
         assert_eq!(left(3 * HOUR), [0, 1, 1]);
         assert_eq!(left(10 * 24 * HOUR), [0, 0, 1]);
         assert_eq!(left(402 * 24 * HOUR), [0, 0, 0]);
+    }
+
+    /// However many keys are in use: what every minute adds does not outrun what every minute takes away.
+    #[test]
+    fn old_counts_go_as_fast_as_new_ones_come() {
+        let (dir, _store) = testing::store();
+        let usage = Usage::open(dir.path(), Access::Write, &testing::options()).unwrap();
+        let retention = Retention { minutes: Duration::ZERO, ..Retention::default() };
+        let (keys, route) = (TRIMMED_AT_ONCE + 1_000, Arc::from("a"));
+        let mut left = Vec::new();
+        for minute in 0..3 {
+            let now = t(100 * 24 * HOUR + 120 * minute);
+            let mut counts = Counts::default();
+            for n in 0..keys {
+                let id = [[0; 8], (n as u64).to_be_bytes()].concat().try_into().unwrap();
+                counts.add(KeyId::from_bytes(id), None, &route, Used::Allowed, now);
+            }
+            usage.record(UsageBatch { counts, ..UsageBatch::default() }, retention, now).unwrap();
+            left.push(usage.counts(all(Period::Minute)).unwrap().len());
+        }
+        assert!(left.iter().all(|rows| *rows <= 2 * keys), "{left:?}");
     }
 
     #[test]

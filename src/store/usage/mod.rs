@@ -340,12 +340,12 @@ fn write(
     }
     let mut counts = txn.open_table(COUNTS)?;
     let mut busiest = txn.open_table(BUSIEST)?;
-    batch.counts.add_to(&mut counts, &mut busiest)?;
+    let written = batch.counts.add_to(&mut counts, &mut busiest)?;
     count::trim_ranks(&mut busiest, retention, now)?;
     let mut alerts = txn.open_table(ALERTS)?;
     alert::add(&mut alerts, &batch.alerts)?;
     let mut trimmed = txn.open_table(USAGE_TRIMMED)?;
-    count::trim(&mut counts, &mut trimmed, retention, now)?;
+    count::trim(&mut counts, &mut trimmed, retention, now, written)?;
     alert::trim(&mut alerts, retention.days, now)?;
     quota::trim(&mut txn.open_table(QUOTAS)?, &mut trimmed, now)?;
     Ok(())
