@@ -312,9 +312,10 @@ fn check_origin(head: &Parts, host: &str, portal: &Portal) -> Result<(), Problem
     match said(&ORIGIN)? {
         Some(origin) => {
             let is_url = portal.url.as_deref() == Some(origin.as_str());
-            // By another name than the URL's, on loopback: by that.
+            // By another name than the URL's, on loopback: by that. In clear text it is another site where TLS is spoken.
+            let clear = origin.strip_prefix("http://").filter(|_| !portal.is_tls);
             let is_host = portal.authority() != Some(host)
-                && origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) == Some(host);
+                && clear.or_else(|| origin.strip_prefix("https://")) == Some(host);
             if is_url || is_host { Ok(()) } else { Err(forged()) }
         }
         None if site.is_some() => Ok(()),
@@ -455,14 +456,14 @@ mod tests {
 
     #[test]
     fn a_form_comes_from_a_page_of_ours() {
-        let check = |url: &str, host: &str, fields: &[(&'static str, &str)]| {
+        let asked = |is_tls, url: &str, host: &str, fields: &[(&'static str, &str)]| {
             let mut request = Request::builder().method("POST").uri("/keys").header(HOST, host);
             for (name, value) in fields {
                 request = request.header(*name, *value);
             }
             let (head, ()) = request.body(()).unwrap().into_parts();
             let url = Some(url.to_owned()).filter(|url| !url.is_empty());
-            let portal = crate::config::Portal { url, ..Default::default() };
+            let portal = crate::config::Portal { url, is_tls, ..Default::default() };
             let came = Came {
                 from: Peer::Ip(IpAddr::from([127, 0, 0, 1])),
                 here: "127.0.0.1".parse().ok(),
@@ -470,6 +471,7 @@ mod tests {
             };
             super::check(&head, &came, &portal).err().map(|problem| problem.status)
         };
+        let check = |url: &str, host: &str, fields: &[(&'static str, &str)]| asked(false, url, host, fields);
         let (url, host) = ("https://p.example", "p.example");
         assert_eq!(check(url, host, &[("origin", "https://p.example")]), None);
         assert_eq!(
@@ -478,6 +480,10 @@ mod tests {
         );
         assert_eq!(check("", "localhost:8083", &[("origin", "http://localhost:8083")]), None);
         assert_eq!(check(url, "127.0.0.1:8083", &[("origin", "http://127.0.0.1:8083")]), None);
+        // What somebody on the way puts at the same name in clear text is another site.
+        for (origin, refused) in [("https://localhost:8083", None), ("http://localhost:8083", Some(403))] {
+            assert_eq!(asked(true, "", "localhost:8083", &[("origin", origin)]), refused);
+        }
         for fields in [
             &[][..],
             &[("origin", "null")],
