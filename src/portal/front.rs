@@ -65,6 +65,12 @@ impl Answers for Front {
 impl Front {
     async fn answered(self: Arc<Self>, request: Request<Body>, came: Came) -> Response<Body> {
         let config = self.acts.desk().config();
+        // Who resumes a session of TLS shows no certificate again, so nobody has looked at its dates.
+        let now = self.acts.desk().now().wall;
+        if came.certificate.as_ref().is_some_and(|shown| shown.is_expired(now)) {
+            let text = "The certificate that your browser showed has expired.";
+            return refused(&Problem::new(403, "expired_certificate", text), None, &config);
+        }
         let (head, body) = request.into_parts();
         if head.method == Method::GET
             && let Some(asset) = assets::find(head.uri.path())
@@ -542,6 +548,21 @@ mod tests {
             assert_eq!(answer.status(), 200, "{path}");
             let read = crate::store::HANDED.get();
             assert!(read <= most, "{path} read {read} records, not {most}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_has_expired_lets_nobody_in_on_a_resumed_session() {
+        let dir = tempfile::tempdir().unwrap();
+        let front = Arc::new(Front::new(Acts::new(desk(dir.path(), 1).0)));
+        // One without an end is taken for one that is over.
+        let expired = Arc::new(crate::tls::PeerCertificate::from_der(&[]));
+        for (certificate, status) in [(None, 200), (Some(expired), 403)] {
+            let from = Peer::Ip(IpAddr::from([127, 0, 0, 1]));
+            let came = Came { from, here: "127.0.0.1".parse().ok(), certificate };
+            let request = Request::builder().uri("/sign-in").header(HOST, "localhost");
+            let answer = Arc::clone(&front).answer(request.body(Body::empty()).unwrap(), came).await;
+            assert_eq!(answer.status(), status);
         }
     }
 
