@@ -12,9 +12,7 @@ use std::time::Duration;
 use super::Notice;
 use crate::edge::{AccessLine, Verdict};
 use crate::key::{ConsumerId, KeyId, Timestamp};
-use crate::store::{
-    Access, Alert, AlertKind, LastUse, Options, Retention, StoreError, Usage, UsageBatch, Used,
-};
+use crate::store::{Access, Alert, AlertKind, LastUse, Options, Retention, Usage, UsageBatch, Used};
 use crate::verify;
 
 /// How often usage is written.
@@ -119,12 +117,9 @@ impl UsageBook {
     fn run(&self, dir: &Path) {
         loop {
             let (batch, retention, is_closed) = self.wait();
-            let requests = batch.counts.requests();
             self.lost.0.fetch_add(batch.counts.lost(), Ordering::Relaxed);
             // Lost if it fails: usage is then less than it should be, nothing else.
-            if write(dir, batch, retention).is_err() {
-                self.lost.1.fetch_add(requests, Ordering::Relaxed);
-            }
+            self.lost.1.fetch_add(write(dir, batch, retention), Ordering::Relaxed);
             if is_closed {
                 return;
             }
@@ -168,12 +163,22 @@ impl State {
     }
 }
 
-/// Opens the file for one write: a handle that stays open would hold its locks.
-fn write(dir: &Path, batch: UsageBatch, retention: Retention) -> Result<(), StoreError> {
+/// Opens the file for one write: a handle that stays open would hold its locks. Much is written in parts, since
+/// what takes too long is given up. Returns how many requests could not be written.
+fn write(dir: &Path, batch: UsageBatch, retention: Retention) -> u64 {
+    let mut lost = batch.counts.requests();
     if batch.is_empty() {
-        return Ok(());
+        return 0;
     }
-    Usage::open(dir, Access::Write, &Options::default())?.record(batch, retention, verify::wall())
+    let Ok(usage) = Usage::open(dir, Access::Write, &Options::default()) else { return lost };
+    for part in batch.parts() {
+        let requests = part.counts.requests();
+        if usage.record(part, retention, verify::wall()).is_err() {
+            break;
+        }
+        lost -= requests;
+    }
+    lost
 }
 
 #[cfg(test)]

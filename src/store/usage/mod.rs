@@ -68,7 +68,23 @@ impl UsageBatch {
     pub fn is_empty(&self) -> bool {
         self.last.is_empty() && self.counts.is_empty() && self.alerts.is_empty()
     }
+
+    /// Takes it apart into batches that are each written long before anybody's patience is over, however much there
+    /// is. Alerts, which matter most, are in the first.
+    pub fn parts(self) -> impl Iterator<Item = Self> {
+        let (mut last, mut alerts) = (self.last.into_iter(), self.alerts);
+        let mut counts = self.counts.parts(PART);
+        std::iter::from_fn(move || {
+            let alerts = std::mem::take(&mut alerts);
+            let counts = counts.next().unwrap_or_default();
+            Some(Self { last: last.by_ref().take(PART).collect(), counts, alerts })
+        })
+        .take_while(|part| !part.is_empty())
+    }
 }
+
+/// The most keys, or cells of counts, that are written in one commit. A cell makes up to nine rows.
+const PART: usize = 4_096;
 
 /// When a key was last let through, and from where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -374,6 +390,27 @@ mod tests {
 
     fn used(uses: &[(KeyId, LastUse)]) -> UsageBatch {
         UsageBatch { last: uses.iter().copied().collect(), ..UsageBatch::default() }
+    }
+
+    #[test]
+    fn however_much_there_is_no_part_of_it_is_long_in_writing() {
+        let mut whole = UsageBatch::default();
+        let route = Arc::from("a");
+        for n in 0..10_000_u64 {
+            let key = KeyId::from_bytes([[0; 8], n.to_le_bytes()].concat().try_into().unwrap());
+            whole.counts.add(key, None, &route, Used::Allowed, Timestamp::from_secs(1));
+            whole.last.insert(key, last(1));
+        }
+        let key = KeyId::from_bytes([9; 16]);
+        let at = Timestamp::from_secs(1);
+        let alert = Alert { first: at, last: at, requests: 1, from: None };
+        whole.alerts.insert((key, AlertKind::UseAfterRevocation), alert);
+        let parts: Vec<_> = whole.parts().collect();
+        let counted: Vec<_> = parts.iter().map(|part| part.counts.requests()).collect();
+        let told: Vec<_> = parts.iter().map(|part| (part.last.len(), part.alerts.len())).collect();
+        assert_eq!(counted, [4_096, 4_096, 1_808]);
+        assert_eq!(told, [(4_096, 1), (4_096, 0), (1_808, 0)]);
+        assert_eq!(UsageBatch::default().parts().count(), 0);
     }
 
     #[test]
