@@ -657,6 +657,20 @@ impl ProxyHttp for Door {
         Ok(())
     }
 
+    /// Decides whether an answer is compressed before what compresses has seen its head: afterwards it is decided.
+    async fn adjust_upstream_modules(
+        &self,
+        session: &mut Session,
+        head: &ResponseHeader,
+        _is_end: bool,
+        _exchange: &mut Exchange,
+    ) -> Result<()> {
+        if session.upstream_compression.is_enabled() && !may_compress(head) {
+            session.upstream_compression.adjust_level(0);
+        }
+        Ok(())
+    }
+
     async fn upstream_response_filter(
         &self,
         session: &mut Session,
@@ -668,9 +682,6 @@ impl ProxyHttp for Door {
         }
         if head.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
             return Err(reply::unasked_upgrade());
-        }
-        if session.upstream_compression.is_enabled() && !may_compress(head) {
-            session.upstream_compression.adjust_level(0);
         }
         self.note_answer(exchange, head.status);
         Ok(())

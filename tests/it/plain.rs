@@ -170,7 +170,7 @@ fn each_way_keeps_its_connections_and_drops_those_that_were_closed() {
 
 /// A backend that answers every connection's first request with `answer`, and goes on with `then` for as long as
 /// it is listened to.
-fn answering(answer: &'static str, then: &'static str) -> SocketAddr {
+pub fn answering(answer: &'static str, then: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {

@@ -129,3 +129,24 @@ fn answers_are_compressed_on_request_of_the_route() {
     let answer = plain.send(request("GET", "/small/a", &token));
     assert!(answer.status == 200 && answer.header("content-encoding").is_none());
 }
+
+#[test]
+fn what_comes_piece_by_piece_or_is_to_stay_as_it_is_is_not_compressed() {
+    let routes =
+        "\n[[route]]\nname = \"small\"\npath = \"/small/**\"\ncompress = true\nupstream = \"echo\"\n";
+    let body = "data: x\n\n".repeat(200);
+    for (status, field, coding) in [
+        ("200 OK", "Content-Type: text/plain", Some("gzip")),
+        ("200 OK", "Content-Type: text/event-stream; charset=utf-8", None),
+        ("200 OK", "Cache-Control: public, no-transform", None),
+        ("206 Partial Content", "Content-Range: bytes 0-1799/5000", None),
+    ] {
+        let answer = format!("HTTP/1.1 {status}\r\n{field}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let backend = crate::plain::answering(answer.leak(), "").to_string();
+        let gate = Gate::start(&(CONFIG.replace("{echo}", &backend) + routes));
+        let asks = request("GET", "/small/a", &gate.issue(&[]));
+        let answer = gate.send(asks.replace("\r\n\r\n", "\r\nAccept-Encoding: gzip\r\n\r\n"));
+        assert_eq!(answer.header("content-encoding"), coding, "{status} {field}");
+        assert_eq!(answer.body == body.as_bytes(), coding.is_none(), "{status} {field}");
+    }
+}
