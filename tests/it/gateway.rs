@@ -398,6 +398,18 @@ fn a_head_that_comes_too_slowly_is_408_however_steadily_it_drips() {
 }
 
 #[test]
+fn a_body_that_stops_is_408_in_its_time() {
+    let gate = Gate::start(&with_server("body_timeout = \"300ms\""));
+    let began = now();
+    let mut client = gate.connect();
+    client.send("POST /public/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.code().as_str()), (408, "request_timeout"));
+    assert!(client.is_closed());
+    assert!((Duration::from_millis(250)..Duration::from_secs(5)).contains(&began.elapsed()));
+}
+
+#[test]
 fn an_idle_connection_is_closed_without_a_word() {
     let gate = Gate::start(&with_server("idle_timeout = \"200ms\""));
     let mut client = gate.connect();
@@ -491,6 +503,10 @@ fn a_body_over_the_cap_is_413_declared_or_not() {
     assert_eq!(post("Transfer-Encoding: chunked", &chunked(1024)).status, 200);
     let declared = post("Content-Length: 1025", &"x".repeat(1025));
     assert_eq!((declared.status, declared.code().as_str()), (413, "body_too_large"));
+    let (asked, began) = (gate.echo.requests(), now());
+    assert_eq!(post("Content-Length: 1025", "").status, 413, "before a byte of it has come");
+    assert!(began.elapsed() < Duration::from_secs(5));
+    assert_eq!(gate.echo.requests(), asked);
     let counted = post("Transfer-Encoding: chunked", &chunked(1025));
     assert_eq!((counted.status, counted.code().as_str()), (413, "body_too_large"));
     assert_eq!(counted.header("connection"), Some("close"));
@@ -595,6 +611,26 @@ fn a_backend_that_does_not_answer_in_time_is_504() {
     assert_eq!((answer.status, answer.code().as_str()), (504, "gateway_timeout"));
     assert_eq!(gate.count("kgate_upstream_errors_total{fault=\"timeout\",upstream=\"echo\"}"), 1.0);
     assert_eq!(gate.echo.requests(), 1, "it was not sent twice");
+}
+
+#[test]
+fn a_backend_that_takes_no_connection_in_time_is_504() {
+    // A queue that is full: whoever comes is neither accepted nor refused.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300));
+    let queued: Vec<_> = std::iter::from_fn(|| connect().ok()).collect();
+    assert!(!queued.is_empty());
+    let servers = format!("servers = [\"{address}\"]\nconnect_timeout = \"200ms\"");
+    let gate = Gate::start(&with_servers(&servers));
+    let began = now();
+    for line in ["GET /public/1 HTTP/1.1", "POST /public/1 HTTP/1.1\r\nContent-Length: 0\r\nKeep-Alive: a"] {
+        let answer = gate.send(format!("{line}\r\nHost: a\r\n\r\n"));
+        assert_eq!((answer.status, answer.code().as_str()), (504, "gateway_timeout"), "{line}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(5));
 }
 
 #[test]
@@ -905,7 +941,9 @@ fn an_upgraded_connection_outlasts_the_time_outs_of_requests_and_has_its_own() {
         raw.read_exact(&mut back).unwrap();
         assert_eq!(back, message.as_bytes());
     }
+    let began = now();
     assert_eq!(raw.read(&mut [0]).unwrap_or(0), 0, "silent for longer, it is closed");
+    assert!(began.elapsed() < Duration::from_secs(5), "by the gateway, and in its time");
 }
 
 #[test]

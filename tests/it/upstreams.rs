@@ -351,6 +351,32 @@ fn a_server_that_says_it_is_ill_gets_no_requests_until_it_is_well() {
     assert_eq!(states, ["up", "unhealthy"]);
 }
 
+#[test]
+fn one_bad_answer_makes_no_ill_server_and_one_good_answer_none_that_is_well() {
+    let (one, other) = (Backend::start(Manner::Answers), Backend::start(Manner::Answers));
+    let health = "health = { path = \"/healthz\", interval = \"700ms\", timeout = \"700ms\", unhealthy = 2, healthy = 3 }";
+    let gate = Gate::start(&servers(&[&one, &other], health));
+    let down = || gate.count("kgate_upstream_servers_down{upstream=\"echo\"}");
+    let asked = || one.asked.load(Ordering::SeqCst);
+    // A question is asked when the one before has been counted.
+    let more = |count: usize, from: usize| until("it is asked", || asked() >= from + count);
+    let from = asked();
+    one.is_well.store(false, Ordering::SeqCst);
+    more(1, from);
+    thread::sleep(Duration::from_millis(50));
+    one.is_well.store(true, Ordering::SeqCst);
+    more(2, from);
+    assert_eq!(down(), 0.0, "once is never");
+    one.is_well.store(false, Ordering::SeqCst);
+    until("it is passed over", || down() == 1.0);
+    let from = asked();
+    one.is_well.store(true, Ordering::SeqCst);
+    more(2, from);
+    assert_eq!(down(), 1.0, "it has to be well for a while");
+    until("it is back", || down() == 0.0);
+    assert!(asked() >= from + 3);
+}
+
 /// When everything fails, the second attempts stop at a tenth of the requests.
 #[test]
 fn second_attempts_have_a_budget() {
@@ -461,6 +487,11 @@ fn a_route_may_take_longer_bodies_than_others() {
     };
     assert_eq!([post("/public/1", 10), post("/public/1", 11)], [200, 413]);
     assert_eq!([post("/upload/1", 1024), post("/upload/1", 1025)], [200, 413]);
+    // What is said to be longer is not waited for.
+    for (path, length) in [("/public/1", 11), ("/upload/1", 1025)] {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        assert_eq!(gate.send(head).status, 413, "{path}");
+    }
 }
 
 /// What was learned of servers outlives a reload, and no request fails by one.

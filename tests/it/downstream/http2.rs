@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use kgate::gateway::Stop;
 use serde_json::{Value, json};
 
 use super::{TLS, python, tls_gate};
-use crate::harness::{Gate, acme, full_or, is_quick, new_key, now, until};
+use crate::harness::{Gate, PATIENCE, acme, full_or, is_quick, new_key, now, until};
 
 /// A client of `http2.py`.
 pub struct Peer {
@@ -406,7 +407,7 @@ impl NewKeyOf<'_> {
 /// Caps small enough to reach.
 fn capped_gate() -> Gate {
     let listen = format!("proxy = [{{ address = \"127.0.0.1:0\", tls = {{ {TLS} }} }}]");
-    let caps = "realm = \"acme\"\nmax_streams = 4\nmax_requests_per_connection = 20\nbody_timeout = \"300ms\"\nmax_body = \"64KiB\"\nmax_header_bytes = \"4KiB\"";
+    let caps = "realm = \"acme\"\nmax_streams = 4\nmax_requests_per_connection = 20\nbody_timeout = \"300ms\"\nmax_body = \"64KiB\"\nmax_header_bytes = \"4KiB\"\nmax_header_fields = 30";
     let config = crate::harness::CONFIG
         .replace("proxy = [\"127.0.0.1:0\"]", &listen)
         .replace("realm = \"acme\"", caps);
@@ -464,6 +465,10 @@ fn caps_hold_over_http2() {
     let long = "x".repeat(5000);
     let answer = peer.ask(&head(&key, &[("x-long", &long)]));
     assert!(answer["status"] == 431 || answer["reset"].is_number(), "{answer}");
+
+    let names: Vec<String> = (0..40).map(|n| format!("x-{n}")).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "1")).collect();
+    assert_eq!(peer.ask(&head(&key, &many))["status"], 431);
 
     // Streams at once, and requests in all.
     let mut peer = Peer::tls(&gate);
@@ -687,7 +692,8 @@ fn what_the_protocol_itself_refuses_is_logged() {
     let key = bearer(&gate.issue(&["products:read"]));
     let mut peer = Peer::tls(&gate);
     let nameless = [&HEAD[..2], &HEAD[3..]].concat();
-    for (number, fields) in [head(&key, &[("host", "evil.example")]), nameless].iter().enumerate() {
+    let evil = head(&key, &[("host", "evil.example")]);
+    for (number, fields) in [&evil, &nameless].into_iter().enumerate() {
         let answer = peer.ask(fields);
         assert!(answer["reset"].is_number() || answer["status"] == 400, "{answer}");
         until("it is logged", || gate.lines.all().len() > number);
@@ -695,4 +701,105 @@ fn what_the_protocol_itself_refuses_is_logged() {
         assert_eq!((&line["status"], &line["reason"]), (&json!(400), &json!("malformed_header")), "{line}");
         assert_eq!(line["client"], "127.0.0.1");
     }
+    // Who sends nothing else is no longer listened to.
+    let is_over = (0..40).any(|_| {
+        let answer = peer.ask(&nameless);
+        answer["closed"] == true || answer["goaway"].is_number()
+    });
+    assert!(is_over);
+}
+
+#[test]
+fn who_asks_nothing_over_http2_is_let_go_in_time() {
+    if is_quick() {
+        return;
+    }
+    let listen = format!("proxy = [{{ address = \"127.0.0.1:0\", tls = {{ {TLS} }} }}]");
+    let times = "realm = \"acme\"\nheader_timeout = \"300ms\"\nidle_timeout = \"600ms\"";
+    let config = crate::harness::CONFIG
+        .replace("proxy = [\"127.0.0.1:0\"]", &listen)
+        .replace("realm = \"acme\"", times);
+    let gate = Gate::start_with(&config, |dir| {
+        super::Office::open(dir).issue("server", "server", &["localhost"], 2100);
+    });
+    let key = bearer(&gate.issue(&["products:read"]));
+    // Agreed on HTTP/2, and then not a byte of it.
+    let began = now();
+    let silent = super::tls_client_of(&gate, "localhost", None, &[b"h2"]).unwrap();
+    silent.rest();
+    assert!(now() - began < Duration::from_secs(5));
+    // Greeted, and no more; or one request, and no more.
+    for requests in [0, 1] {
+        let mut peer = Peer::tls(&gate);
+        for _ in 0..requests {
+            assert_eq!(peer.ask(&head(&key, &[]))["status"], 200);
+        }
+        let began = now();
+        let outcome = peer.run(&json!({ "do": "gone", "seconds": 10 }));
+        assert!(outcome["closed"] == true || outcome["goaway"] == 0, "{outcome}");
+        assert!(now() - began > Duration::from_millis(400), "not before its time");
+    }
+}
+
+#[test]
+fn draining_answers_what_was_asked_over_http2_and_says_that_it_was_the_last() {
+    if is_quick() {
+        return;
+    }
+    let mut gate = tls_gate(TLS, "");
+    let key = bearer(&gate.issue(&["products:read"]));
+    let mut idle = Peer::tls(&gate);
+    assert_eq!(idle.ask(&head(&key, &[]))["status"], 200);
+    let mut busy = Peer::tls(&gate);
+    let asks = [&HEAD[..3], &[(":path", "/v1/products?delay=500"), ("authorization", &key)]].concat();
+    let stream = busy.begin(&asks, true);
+    until("it is in flight", || gate.gateway.in_flight() == 1);
+    gate.stop(Stop::Draining);
+    let began = now();
+    // Until it is closed.
+    let outcome = idle.run(&json!({ "do": "listen", "seconds": 10 }));
+    assert_eq!((outcome["goaway"].as_u64(), &outcome["closed"]), (Some(0), &json!(true)));
+    let answer = busy.wait(stream);
+    assert_eq!((answer["status"].as_u64(), answer["goaway"].as_u64()), (Some(200), Some(0)), "{answer}");
+    assert_eq!(busy.run(&json!({ "do": "listen", "seconds": 10 }))["closed"], true);
+    gate.wait();
+    assert!(now() - began < Duration::from_secs(8), "nobody is waited for");
+}
+
+#[test]
+fn who_sends_a_body_byte_by_byte_over_http2_is_refused() {
+    if is_quick() {
+        return;
+    }
+    let gate = tls_gate(TLS, "");
+    let key = bearer(&gate.issue(&["products:read"]));
+    let mut peer = Peer::tls(&gate);
+    let upload = [&HEAD[1..], &[(":method", "POST"), ("authorization", &key)]].concat();
+    let stream = peer.begin(&upload, false);
+    let (began, mut answer) = (now(), json!({}));
+    // Never a pause that is too long, and never fast enough.
+    while now() - began < PATIENCE && !(answer["status"] == 408 || answer["reset"].is_number()) {
+        peer.run(&json!({ "do": "data", "stream": stream, "text": "x" }));
+        answer = peer.run(&json!({ "do": "wait", "stream": stream, "seconds": 0.2 }));
+    }
+    until("it is refused", || gate.lines.all().iter().any(|line| line["reason"] == "body_too_slow"));
+    assert!(now() - began > Duration::from_secs(9), "not before its time");
+}
+
+#[test]
+fn who_grants_no_window_over_http2_is_given_up_in_time() {
+    if is_quick() {
+        return;
+    }
+    let gate = capped_gate();
+    let key = bearer(&gate.issue(&["products:read"]));
+    let ca = gate.dir.path().join("ca.pem");
+    let arguments = ["tls", "localhost", &gate.address.port().to_string(), ca.to_str().unwrap()];
+    let mut peer = Peer::open_with(&arguments, &json!([[4, 0]]));
+    let began = now();
+    let stream = peer.begin(&head(&key, &[]), true);
+    let answer = peer.wait(stream);
+    assert!(answer["reset"].is_number() || answer["closed"] == true, "{answer}");
+    assert!(now() - began < Duration::from_secs(5));
+    assert_eq!(gate.gateway.in_flight(), 0);
 }

@@ -83,12 +83,17 @@ pub fn tls_gate(tls: &str, more: &str) -> Gate {
 
 /// Opens a TLS connection as the office's clients do, naming a host, perhaps with a certificate.
 pub fn tls_client(gate: &Gate, host: &str, identity: Option<&str>) -> std::io::Result<Client> {
+    tls_client_of(gate, host, identity, &[])
+}
+
+/// Opens one as [`tls_client`] does, offering protocols.
+fn tls_client_of(gate: &Gate, host: &str, identity: Option<&str>, alpn: &[&[u8]]) -> std::io::Result<Client> {
     let dir = gate.dir.path();
     let identity = identity.map(|name| {
         Identity::read(&dir.join(format!("{name}.pem")), &dir.join(format!("{name}.key"))).unwrap()
     });
     let authorities = Authorities::read(&dir.join("ca.pem")).unwrap();
-    let config = client_config(&authorities, identity.as_ref(), &[]).unwrap();
+    let config = client_config(&authorities, identity.as_ref(), alpn).unwrap();
     let name = rustls::pki_types::ServerName::try_from(host.to_owned()).unwrap();
     let mut connection =
         rustls::ClientConnection::new(Arc::clone(&config), name).map_err(std::io::Error::other)?;
