@@ -803,3 +803,23 @@ fn who_grants_no_window_over_http2_is_given_up_in_time() {
     assert!(now() - began < Duration::from_secs(5));
     assert_eq!(gate.gateway.in_flight(), 0);
 }
+
+#[test]
+fn who_gives_up_what_it_asked_again_and_again_is_let_go() {
+    if is_quick() {
+        return;
+    }
+    let gate = tls_gate(TLS, "");
+    let key = bearer(&gate.issue(&["products:read"]));
+    let asks = [&HEAD[..3], &[(":path", "/v1/products?delay=60000"), ("authorization", &key)]].concat();
+    let mut peer = Peer::tls(&gate);
+    // Slowly enough that each is judged and forwarded: to the protocol alone that is no flood.
+    let given_up = (1..=250).find(|_| {
+        let stream = peer.begin(&asks, true);
+        peer.run(&json!({ "do": "listen", "seconds": 0.01 }));
+        peer.run(&json!({ "do": "frame", "type": 3, "stream": stream, "hex": "00000008" }));
+        peer.run(&json!({ "do": "listen", "seconds": 0.01 }))["closed"] == true
+    });
+    assert!(given_up.is_some_and(|count| count > 128), "a page that is left gives up many: {given_up:?}");
+    until("it is counted", || gate.count("kgate_connection_faults_total{fault=\"abuse\"}") == 1.0);
+}
