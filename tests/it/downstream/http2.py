@@ -20,11 +20,13 @@ DATA, HEADERS, RST, SETTINGS, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 3, 4, 6
 
 class Peer:
     def __init__(self, kind, where):
+        self.kind, self.where = kind, where
         if kind == "unix":
             raw = socket.socket(socket.AF_UNIX)
             raw.connect(where[0])
         else:
             raw = socket.create_connection((where[0], int(where[1])))
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.settimeout(20)
         if kind == "tls":
             context = ssl.create_default_context(cafile=where[2])
@@ -178,7 +180,7 @@ class Peer:
             while self.take(deadline):
                 pass
         elif what == "many":
-            # Requests one after the other; their numbers, statuses and codes.
+            # Requests one after the other, on a new connection whenever one ended; their statuses and codes.
             outcomes = []
             for fields in command["requests"]:
                 number, self.last = self.last, self.last + 2
@@ -186,7 +188,10 @@ class Peer:
                 report = self.run({"do": "wait", "stream": number})
                 if report["closed"] or report["goaway"] is not None:
                     outcomes.append("ended")
-                    break
+                    self.socket.close()
+                    self.__init__(self.kind, self.where)
+                    self.greet([])
+                    continue
                 try:
                     code = json.loads(report["body"]).get("code")
                 except ValueError:
