@@ -182,22 +182,30 @@ class Peer:
         elif what == "many":
             # Requests one after the other, on a new connection whenever one ended; their statuses and codes.
             outcomes = []
-            for fields in command["requests"]:
+            left = list(reversed(command["requests"]))
+            while left:
+                fields = left.pop()
                 number, self.last = self.last, self.last + 2
                 self.run({"do": "headers", "stream": number, "headers": fields, "end": True})
                 report = self.run({"do": "wait", "stream": number})
-                if report["closed"] or report["goaway"] is not None:
+                is_over = report["closed"] or report["goaway"] is not None
+                if report["end"] or report["reset"] is not None:
+                    try:
+                        code = json.loads(report["body"]).get("code")
+                    except ValueError:
+                        code = None
+                    outcomes.append("reset" if report["reset"] is not None else [report["status"], code])
+                elif report["goaway"] == 0:
+                    # It had carried as many as one may, and took no more.
+                    left.append(fields)
+                else:
                     outcomes.append("ended")
+                if is_over:
                     self.socket.close()
                     self.__init__(self.kind, self.where)
                     self.greet([])
-                    continue
-                try:
-                    code = json.loads(report["body"]).get("code")
-                except ValueError:
-                    code = None
-                outcomes.append("reset" if report["reset"] is not None else [report["status"], code])
-                del self.streams[number]
+                else:
+                    del self.streams[number]
             return outcomes
         elif what == "gone":
             while self.goaway is None and self.take(deadline):
