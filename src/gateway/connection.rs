@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use pingora::apps::HttpServerApp;
+use pingora::apps::{HttpPersistentSettings, HttpServerApp};
 use pingora::http::ResponseHeader;
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
@@ -24,7 +24,7 @@ use super::live::{LAST_WORDS, Live, Lives};
 use super::pipe::Pipe;
 use super::setup::{Listening, Setup};
 use super::wire::{Handback, Peer, Refusals, Socket, Wire};
-use super::{Gateway, Listener, Stop, Stopped};
+use super::{FIRST_WORDS, Gateway, Listener, Stop, Stopped};
 use crate::edge::{AccessLine, Announced, Answer, Failure, RequestId, Verdict, is_trusted};
 use crate::key::canonical_ip;
 use crate::metrics::ConnectionFault;
@@ -72,7 +72,7 @@ impl Connections {
             };
             match accepted {
                 Ok((socket, peer)) => {
-                    open.spawn(self.converse(socket, peer, place));
+                    open.spawn(self.converse(socket, peer, place, stop.clone()));
                 }
                 // Out of file descriptors or memory: others will be freed, and trying at once would
                 // only burn the processor.
@@ -103,6 +103,7 @@ impl Connections {
         socket: Socket,
         peer: Peer,
         place: OwnedSemaphorePermit,
+        stop: Stopped,
     ) -> impl Future<Output = ()> + Send + 'static {
         let setup = self.gateway.setup();
         let counted = self.gateway.listeners[self.number].connection();
@@ -118,7 +119,9 @@ impl Connections {
         };
         async move {
             match open(socket, shared).await {
-                Some(Opened::Http1(socket, ahead, shared)) => converse_http1(socket, &ahead, shared).await,
+                Some(Opened::Http1(socket, ahead, shared)) => {
+                    converse_http1(socket, &ahead, shared, stop).await;
+                }
                 Some(Opened::Http2(socket, ahead, shared)) => {
                     let stall = shared.setup.wire.stall_timeout;
                     h2::converse(Box::new(Pipe::new(socket, ahead, stall)), shared).await;
@@ -219,7 +222,7 @@ fn stands_for_many(address: IpAddr, setup: &Setup, door: &Listening) -> bool {
     is_trusted(Some(address), &setup.trusted) || is_trusted(Some(address), &door.announcing)
 }
 
-async fn converse_http1(socket: Socket, ahead: &[u8], shared: Shared) {
+async fn converse_http1(socket: Socket, ahead: &[u8], shared: Shared, stop: Stopped) {
     let Shared { gateway, proxy, draining, lives, setup, peer, counted } = shared;
     let limits = setup.wire;
     let requests = setup.caps.requests_per_connection;
@@ -228,7 +231,7 @@ async fn converse_http1(socket: Socket, ahead: &[u8], shared: Shared) {
     let live = entered.live();
     let handback = Arc::new(Handback::default());
     let wire = Wire::new(socket, peer, limits, refusals, Arc::clone(&handback), Arc::clone(live));
-    exchange_all(&proxy, Box::new(wire.with_ahead(ahead)), &draining, live, requests).await;
+    exchange_all(&proxy, Box::new(wire.with_ahead(ahead)), stop, &draining, live, requests).await;
     if let Some((socket, unwritten)) = handback.take() {
         let _ = tokio::time::timeout(LINGER, linger(socket, &unwritten)).await;
     }
@@ -238,15 +241,38 @@ async fn converse_http1(socket: Socket, ahead: &[u8], shared: Shared) {
 /// Runs requests over a connection, one after the other, until it is not to be used again.
 async fn exchange_all(
     proxy: &Arc<HttpProxy<Door>>,
-    wire: Stream,
+    mut wire: Box<Wire>,
+    mut stop: Stopped,
     draining: &watch::Receiver<bool>,
     live: &Live,
     requests: u32,
 ) {
-    let mut session = session(wire);
-    session.set_keepalive_reuses_remaining(Some(requests.saturating_sub(1)));
     let mut cut = pin!(live.cut());
+    let mut closing = pin!(async {
+        stop.reaches(Stop::Draining).await;
+        // Of what has just come the runtime may not know before it has asked the kernel once more.
+        tokio::time::sleep(LAST_LOOK).await;
+    });
+    let mut kept: Option<Option<HttpPersistentSettings>> = None;
     loop {
+        let is_heard = tokio::select! {
+            biased;
+            is_heard = wire.hears() => is_heard,
+            // What is heard after this is the last: it is not polled again.
+            () = &mut closing => {
+                (kept.is_none() || wire.is_asking())
+                    && tokio::time::timeout(FIRST_WORDS, wire.hears()).await.unwrap_or(false)
+            }
+        };
+        if !is_heard {
+            return;
+        }
+        let mut session = session(wire);
+        match kept {
+            None => session.set_keepalive_reuses_remaining(Some(requests.saturating_sub(1))),
+            Some(Some(settings)) => settings.apply_to_session(&mut session),
+            Some(None) => {}
+        }
         let mut exchange = proxy.process_new_http(session, draining);
         let reused = tokio::select! {
             biased;
@@ -259,14 +285,12 @@ async fn exchange_all(
         if *draining.borrow() || live.is_cut() {
             return;
         }
-        let Ok(mut wire) = stream.into_any().downcast::<Wire>() else { return };
+        let Ok(same) = stream.into_any().downcast::<Wire>() else { return };
+        wire = same;
         if !wire.next_request() {
             return;
         }
-        session = self::session(wire);
-        if let Some(settings) = settings {
-            settings.apply_to_session(&mut session);
-        }
+        kept = Some(settings);
     }
 }
 
@@ -402,5 +426,8 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// How much of a refused body is read and thrown away for the answer's sake.
 const LINGER_BYTES: usize = 256 * 1024;
+
+/// Longer than the timer's resolution, so that the runtime has to look at its sockets before it is over.
+const LAST_LOOK: Duration = Duration::from_millis(5);
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -32,7 +32,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pingora::apps::{HttpServerApp, HttpServerOptions};
+use pingora::apps::HttpServerOptions;
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use tokio::sync::{Semaphore, watch};
@@ -61,7 +61,8 @@ pub enum Stop {
     /// Go on.
     #[default]
     Running,
-    /// Accept nothing new, answer what is being asked, close idle connections now.
+    /// Accept nothing new, answer what is being asked, close idle connections now. Who has just connected may
+    /// still ask.
     Draining,
     /// Cut what is left.
     Now,
@@ -261,10 +262,6 @@ impl Worker {
             () = tokio::time::sleep(LATECOMERS) => {}
         }
         let _ = inner.send(Stop::Draining);
-        // Of a connection taken in at the last moment nothing is known to be readable before the runtime has
-        // asked the kernel once more, and idle connections are closed next.
-        tokio::time::sleep(LAST_LOOK).await;
-        self.proxy.http_cleanup().await;
         tokio::select! {
             biased;
             () = async { while loops.join_next().await.is_some() {} } => return,
@@ -278,5 +275,6 @@ impl Worker {
 /// How long after the word to drain a request that was sent before it may arrive.
 pub const LATECOMERS: Duration = Duration::from_millis(50);
 
-/// Longer than the timer's resolution, so that the runtime has to look at its sockets before it is over.
-const LAST_LOOK: Duration = Duration::from_millis(5);
+/// How much later than that the first request of a connection may come, if it is one: who has been let in and
+/// never answered cannot know that nobody is there any more.
+pub const FIRST_WORDS: Duration = Duration::from_secs(2);

@@ -7,6 +7,7 @@
 //! one message at a time, to its last byte and no further: so every head of a connection takes this way.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};
@@ -365,9 +366,18 @@ impl Wire {
         }
     }
 
-    /// Reads until a whole head is there, then delivers it up to its blank line and not a byte more:
-    /// what Pingora does not have, it cannot take for the next request.
-    fn poll_head(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    /// Waits for a whole head, which is then there to be read. Says whether one came, in time and well formed.
+    pub(super) async fn hears(&mut self) -> bool {
+        matches!(poll_fn(|cx| self.poll_whole_head(cx)).await, Ok(true))
+    }
+
+    /// Says whether part of a head has come.
+    pub(super) fn is_asking(&self) -> bool {
+        self.phase() == Phase::Head
+    }
+
+    /// Reads until a whole head is there. Ready with `false` where there will be none.
+    fn poll_whole_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         while self.head_end == 0 {
             match self.scan.advance(&self.read[..self.end], self.limits.head_bytes, self.limits.head_fields) {
                 Found::Complete { start, end } => {
@@ -375,12 +385,25 @@ impl Wire {
                 }
                 Found::Partial => {
                     if ready!(self.poll_more_head(cx))? == 0 {
-                        return Poll::Ready(Ok(()));
+                        return Poll::Ready(Ok(false));
                     }
                 }
-                Found::TooLarge => return Poll::Ready(self.refuse(ConnectionFault::HeadTooLarge)),
-                Found::Malformed => return Poll::Ready(self.refuse(ConnectionFault::Malformed)),
+                Found::TooLarge => {
+                    return Poll::Ready(self.refuse(ConnectionFault::HeadTooLarge).map(|()| false));
+                }
+                Found::Malformed => {
+                    return Poll::Ready(self.refuse(ConnectionFault::Malformed).map(|()| false));
+                }
             }
+        }
+        Poll::Ready(Ok(true))
+    }
+
+    /// Delivers a whole head up to its blank line and not a byte more: what Pingora does not have, it cannot take
+    /// for the next request.
+    fn poll_head(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !ready!(self.poll_whole_head(cx))? {
+            return Poll::Ready(Ok(()));
         }
         let n = (self.head_end - self.start).min(into.remaining());
         into.put_slice(&self.read[self.start..self.start + n]);

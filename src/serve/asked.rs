@@ -2,13 +2,18 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::RecvFlags;
+use tokio::io::Interest;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use crate::gateway::{Listener, Stop};
+use crate::gateway::{FIRST_WORDS, LATECOMERS, Listener, Stop};
 use crate::sidecar::Sidecar;
 
 /// Connections of fronts open at once, by listener and worker. Each carries many questions.
@@ -17,29 +22,29 @@ const CONNECTIONS: usize = 1024;
 /// After an accept that failed: out of file descriptors, most likely, and trying at once would spin.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a front may say nothing on a connection it has opened.
+const SILENCE: Duration = Duration::from_mins(1);
+
 /// Accepts until told to stop, then waits for the last answer.
 pub(super) async fn accept_all(sidecar: Arc<Sidecar>, listener: Listener, mut stop: watch::Receiver<Stop>) {
     let (drain, draining) = watch::channel(false);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut open = JoinSet::new();
+    let mut closing = pin!(closes(stop.clone()));
     loop {
         let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
         let accepted = loop {
             tokio::select! {
                 biased;
-                () = reaches(&mut stop, Stop::Draining) => break None,
+                () = &mut closing => break None,
                 _ = open.join_next(), if !open.is_empty() => {}
                 accepted = accept(&listener) => break Some(accepted),
             }
         };
         match accepted {
             None => break,
-            Some(Ok((Socket::Tcp(socket), peer))) => {
-                let talk = Arc::clone(&sidecar).converse(socket, peer, draining.clone());
-                open.spawn(async move { (talk.await, place).0 });
-            }
-            Some(Ok((Socket::Unix(socket), peer))) => {
-                let talk = Arc::clone(&sidecar).converse(socket, peer, draining.clone());
+            Some(Ok((socket, peer))) => {
+                let talk = talk(Arc::clone(&sidecar), socket, peer, draining.clone());
                 open.spawn(async move { (talk.await, place).0 });
             }
             Some(Err(_)) => tokio::time::sleep(PAUSE).await,
@@ -54,6 +59,38 @@ pub(super) async fn accept_all(sidecar: Arc<Sidecar>, listener: Listener, mut st
     }
 }
 
+/// Waits for the word to drain, and for what was sent before it.
+async fn closes(mut stop: watch::Receiver<Stop>) {
+    reaches(&mut stop, Stop::Draining).await;
+    tokio::time::sleep(LATECOMERS).await;
+}
+
+/// Answers on a connection, once something comes on it: not for ever, and not for long when it is time to end.
+async fn talk(
+    sidecar: Arc<Sidecar>,
+    socket: Socket,
+    peer: Option<IpAddr>,
+    mut draining: watch::Receiver<bool>,
+) {
+    let comes = {
+        let mut word = pin!(socket.word());
+        tokio::select! {
+            biased;
+            came = timeout(SILENCE, &mut word) => matches!(came, Ok(Ok(()))),
+            () = is_told(&mut draining) => matches!(timeout(FIRST_WORDS, word).await, Ok(Ok(()))),
+        }
+    };
+    match socket {
+        _ if !comes => {}
+        Socket::Tcp(socket) => sidecar.converse(socket, peer, draining).await,
+        Socket::Unix(socket) => sidecar.converse(socket, peer, draining).await,
+    }
+}
+
+async fn is_told(draining: &mut watch::Receiver<bool>) {
+    let _ = draining.wait_for(|draining| *draining).await;
+}
+
 /// Waits until told to end this urgently. A sender that is gone is as urgent as can be.
 async fn reaches(stop: &mut watch::Receiver<Stop>, urgency: Stop) {
     let _ = stop.wait_for(|now| *now >= urgency).await;
@@ -62,6 +99,20 @@ async fn reaches(stop: &mut watch::Receiver<Stop>, urgency: Stop) {
 enum Socket {
     Tcp(tokio::net::TcpStream),
     Unix(tokio::net::UnixStream),
+}
+
+impl Socket {
+    /// Waits for a byte, or for the end, and leaves it where it is. (`readable` alone may be wrong.)
+    async fn word(&self) -> io::Result<()> {
+        let peek = |socket: BorrowedFd<'_>| {
+            rustix::net::recv(socket, &mut [0_u8; 1][..], RecvFlags::PEEK).map_err(io::Error::from)
+        };
+        match self {
+            Self::Tcp(socket) => socket.async_io(Interest::READABLE, || peek(socket.as_fd())).await?,
+            Self::Unix(socket) => socket.async_io(Interest::READABLE, || peek(socket.as_fd())).await?,
+        };
+        Ok(())
+    }
 }
 
 async fn accept(listener: &Listener) -> io::Result<(Socket, Option<IpAddr>)> {

@@ -46,6 +46,8 @@ pub(super) async fn converse(
     let connection = builder.serve_connection(TokioIo::new(socket), service);
     tokio::pin!(connection);
     tokio::select! {
+        // What has come is read first.
+        biased;
         // The peer's trouble, if it breaks off.
         _ = connection.as_mut() => return,
         _ = draining.wait_for(|draining| *draining) => connection.as_mut().graceful_shutdown(),

@@ -856,6 +856,32 @@ fn a_request_sent_just_before_the_word_to_drain_is_answered() {
     }
 }
 
+/// Whoever has been let in and never answered cannot know that nobody is there any more, however late it asks.
+#[test]
+fn who_had_connected_before_the_word_to_drain_may_still_ask_once() {
+    let mut gate = Gate::start(CONFIG);
+    let (mut silent, mut halfway, mut late) = (gate.connect(), gate.connect(), gate.connect());
+    halfway.send("GET /public/1 HTTP/1.1\r\nHo");
+    // They are accepted in the order they came in.
+    let mut last = gate.connect();
+    last.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(last.answer().status, 200);
+    gate.stop(Stop::Draining);
+    assert!(last.is_closed(), "that one has had its answer, and is closed once all others would be");
+    thread::sleep(Duration::from_millis(100));
+    silent.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    halfway.send("st: a\r\n\r\n");
+    for client in [&mut silent, &mut halfway] {
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+        assert!(client.is_closed());
+    }
+    let started = now();
+    gate.wait();
+    assert!(started.elapsed() < Duration::from_secs(8), "one that never asks is not waited for");
+    assert!(late.is_closed());
+}
+
 #[test]
 fn stopping_now_cuts_what_is_left() {
     let mut gate = Gate::start(CONFIG);

@@ -554,8 +554,9 @@ fn every_kind_of_listener_goes_over_and_nobody_is_turned_away() {
                         ),
                     };
                     client.send(asked);
-                    let answer = client.answer();
-                    assert_eq!(answer.status, wanted, "{number}: {}", answer.head);
+                    let answer =
+                        client.try_answer().unwrap_or_else(|| panic!("door {number} gave no answer"));
+                    assert_eq!(answer.status, wanted, "door {number}: {}", answer.head);
                     count.fetch_add(1, Ordering::SeqCst);
                 }
             });
@@ -571,6 +572,43 @@ fn every_kind_of_listener_goes_over_and_nobody_is_turned_away() {
         }
         drop(at_last);
     });
+}
+
+/// Connections that were taken in before an upgrade, and on which nothing was said so far, are served by the process
+/// that ends, whichever door they are at.
+#[test]
+fn who_had_connected_before_an_upgrade_is_answered_after_it() {
+    let text = config()
+        .replace("proxy = [\"127.0.0.1:0\"]", "proxy = [\"127.0.0.1:0\", \"unix:proxy.sock\"]")
+        .replace("listen = [\"127.0.0.1:0\"]", "listen = [\"unix:front.sock\"]")
+        .replace("admin = \"127.0.0.1:0\"", "admin = [\"127.0.0.1:0\", \"unix:admin.sock\"]");
+    let site = Site::with(&text);
+    let key = Site::issue(&site.store());
+    let mut serving = site.serve(&[]);
+    until("the key is known", || serving.status(&key) == 200);
+    let at = |name: &str| site.dir.path().join(name);
+    let (asked, question) = (request(&key), "GET /nginx HTTP/1.1\r\nHost: a\r\n\r\n".to_owned());
+    let health = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned();
+    for _ in 0..full_or(20, 2) {
+        let mut clients = [
+            (Client::tcp(serving.address), &asked, 200),
+            (Client::unix(&at("proxy.sock")), &asked, 200),
+            (Client::unix(&at("front.sock")), &question, 403),
+            (Client::tcp(serving.admin), &health, 200),
+            (Client::unix(&at("admin.sock")), &health, 200),
+        ];
+        // Accepted in the order they came in.
+        assert_eq!(serving.status(&key), 200);
+        let next = site.serve(&["--upgrade"]);
+        let old = std::mem::replace(&mut serving, next);
+        for (number, (client, asked, wanted)) in clients.iter_mut().enumerate() {
+            assert!(client.try_send(asked.as_str()), "door {number} is closed");
+            let answer = client.try_answer().unwrap_or_else(|| panic!("door {number} gave no answer"));
+            assert_eq!(answer.status, *wanted, "door {number}: {}", answer.head);
+        }
+        let (ended, said) = old.wait();
+        assert!(ended.success() && !said.contains("cut"), "{said}");
+    }
 }
 
 /// Both processes may tell a receiver of one event while one of them ends, and then under one id.

@@ -88,6 +88,17 @@ pub fn tls_client(gate: &Gate, host: &str, identity: Option<&str>) -> std::io::R
 
 /// Opens one as [`tls_client`] does, offering protocols.
 fn tls_client_of(gate: &Gate, host: &str, identity: Option<&str>, alpn: &[&[u8]]) -> std::io::Result<Client> {
+    shake_hands(TcpStream::connect(gate.address)?, gate, host, identity, alpn)
+}
+
+/// Opens one on a connection that is there.
+fn shake_hands(
+    mut socket: TcpStream,
+    gate: &Gate,
+    host: &str,
+    identity: Option<&str>,
+    alpn: &[&[u8]],
+) -> std::io::Result<Client> {
     let dir = gate.dir.path();
     let identity = identity.map(|name| {
         Identity::read(&dir.join(format!("{name}.pem")), &dir.join(format!("{name}.key"))).unwrap()
@@ -97,7 +108,6 @@ fn tls_client_of(gate: &Gate, host: &str, identity: Option<&str>, alpn: &[&[u8]]
     let name = rustls::pki_types::ServerName::try_from(host.to_owned()).unwrap();
     let mut connection =
         rustls::ClientConnection::new(Arc::clone(&config), name).map_err(std::io::Error::other)?;
-    let mut socket = TcpStream::connect(gate.address)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     while connection.is_handshaking() {
         connection.complete_io(&mut socket)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kgate::config::Config;
 
-use super::{Office, TLS, run, tls_client, tls_gate};
+use super::{Office, TLS, run, shake_hands, tls_client, tls_gate};
 use crate::harness::{CONFIG, Client, Gate, is_quick, request, until};
 use crate::process::Site;
 
@@ -327,6 +327,24 @@ fn a_renewed_certificate_is_taken_up_and_open_connections_go_on() {
     until("the new one is shown", || client().1 != first);
     open.send(request("GET", "/", &token));
     assert_eq!(open.answer().status, 200, "the open connection goes on");
+}
+
+/// A handshake takes as long as the client is far away, whatever happens meanwhile.
+#[test]
+fn whose_handshake_is_under_way_when_it_is_time_to_drain_may_still_ask() {
+    let mut gate = tls_gate(TLS, "");
+    let token = gate.issue(&["products:read"]);
+    let begun = std::net::TcpStream::connect(gate.address).unwrap();
+    let mut silent = tls_client(&gate, "localhost", None).unwrap();
+    gate.stop(kgate::gateway::Stop::Draining);
+    std::thread::sleep(Duration::from_millis(100));
+    let mut late = shake_hands(begun, &gate, "localhost", None, &[]).unwrap();
+    for client in [&mut silent, &mut late] {
+        client.send(request("GET", "/v1/products", &token));
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    }
+    gate.wait();
 }
 
 #[test]
