@@ -8,7 +8,6 @@ use axum::http::header::AUTHORIZATION;
 
 use crate::config::Config;
 use crate::key::{Digest, Role, Status, Timestamp, Token};
-use crate::policy::Attempts;
 use crate::store::{Act, Actor, Request, Via};
 
 use super::desk::Desk;
@@ -73,12 +72,7 @@ impl Credential {
 ///
 /// # Errors
 /// One answer whatever is wrong with the credential; 429 before any look-up if too many were wrong.
-pub(super) fn authenticate(
-    desk: &Desk,
-    attempts: &Attempts,
-    credential: &Credential,
-    came: &Came,
-) -> Result<Caller, Problem> {
+pub(super) fn authenticate(desk: &Desk, credential: &Credential, came: &Came) -> Result<Caller, Problem> {
     let config = desk.config();
     let rule = config.server.failed_auth.as_ref();
     let now = desk.now();
@@ -87,7 +81,7 @@ pub(super) fn authenticate(
         Peer::Unix(_) => None,
     };
     if let Some((address, rule)) = limited {
-        let wait = attempts.wait(address, rule, now.mono);
+        let wait = desk.attempts().wait(address, rule, now.mono);
         if !wait.is_zero() {
             let seconds = (wait.as_secs() + 1).to_string();
             let text = "too many wrong credentials came from this address";
@@ -106,7 +100,7 @@ pub(super) fn authenticate(
     };
     known.ok_or_else(|| {
         if let Some((address, rule)) = limited {
-            attempts.failed(address, rule, now.mono);
+            desk.attempts().failed(address, rule, now.mono);
         }
         Problem::unauthorized()
     })

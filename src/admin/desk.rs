@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Config;
-use crate::policy::Now;
+use crate::policy::{Attempts, Now};
 use crate::store::{Access, Options, Store, StoreError, Usage};
 
 use super::Handlers;
@@ -17,6 +17,8 @@ pub struct Desk {
     held: Mutex<Option<Store>>,
     /// Likewise.
     held_usage: Mutex<Option<Usage>>,
+    /// Those of the API that failed. They outlive a term, and are handed to the process that goes on in this one's place.
+    attempts: Attempts,
     /// Held while a copy is made: one at a time.
     pub(super) backing_up: Mutex<()>,
 }
@@ -29,6 +31,7 @@ impl Desk {
             handlers,
             held: Mutex::new(None),
             held_usage: Mutex::new(None),
+            attempts: Attempts::default(),
             backing_up: Mutex::new(()),
         })
     }
@@ -41,6 +44,11 @@ impl Desk {
     /// Returns the configuration in force.
     pub fn config(&self) -> Arc<Config> {
         (self.handlers.config)()
+    }
+
+    /// Returns the attempts to call the API that failed, by source address.
+    pub fn attempts(&self) -> &Attempts {
+        &self.attempts
     }
 
     /// Returns the time.

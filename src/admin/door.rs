@@ -24,7 +24,6 @@ use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::config::Config;
-use crate::policy::Attempts;
 use crate::store;
 
 use super::alerts::Alerts;
@@ -41,7 +40,6 @@ pub(super) struct Door {
     alerts: Alerts,
     /// Host names accepted besides loopback ones and the address called.
     hosts: Vec<String>,
-    attempts: Attempts,
     endpoints: Vec<Endpoint>,
     /// Calls that may wait for the store at once.
     places: Arc<Semaphore>,
@@ -53,7 +51,6 @@ impl Door {
             alerts: Alerts::new(Arc::clone(&desk.handlers().alerts)),
             desk,
             hosts,
-            attempts: Attempts::default(),
             endpoints: api::endpoints(),
             places: Arc::new(Semaphore::new(AT_ONCE)),
         }
@@ -150,8 +147,7 @@ impl Door {
 
     async fn authenticated(self: Arc<Self>, credential: Credential, came: Came) -> Result<Caller, Problem> {
         let door = Arc::clone(&self);
-        let caller =
-            self.blocking(move || authenticate(&door.desk, &door.attempts, &credential, &came)).await;
+        let caller = self.blocking(move || authenticate(&door.desk, &credential, &came)).await;
         // Nobody is known yet who may hear of paths and processes: the operator has the log and `/readyz`.
         caller.map_err(|problem| if problem.is_of_the_store() { Problem::no_store() } else { problem })
     }

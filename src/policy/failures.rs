@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::FailedAuth;
+use super::handover::{Counted, SourceTable};
 use super::sources::{Place, Set, Sources, WAYS};
 use crate::key::Rate;
 
@@ -54,6 +55,31 @@ impl Attempts {
         if !rule.exempt.contain(address) {
             // Over its budget it is refused before it can fail again.
             let _ = self.0.charge(address, Budget::new(rule.rate, rule.burst), mono);
+        }
+    }
+
+    /// Returns every count that is not empty at `mono`, for a process that is to go on with them.
+    pub fn counted(&self, mono: u64) -> Vec<Counted> {
+        let mut all = vec![Counted::Secrets { table: SourceTable::Attempts, secrets: self.0.secrets() }];
+        self.0.each(mono, |tag, ahead| all.push(Counted::Attempt { tag, ahead }));
+        // By what nobody is found need not be known.
+        if all.len() == 1 { Vec::new() } else { all }
+    }
+
+    /// Goes on with what another process counted, before anybody is served.
+    pub fn go_on(&self, counted: &[Counted], mono: u64) {
+        let mut knows_secrets = false;
+        for count in counted {
+            match count {
+                Counted::Secrets { table: SourceTable::Attempts, secrets } => {
+                    knows_secrets = true;
+                    self.0.take_secrets(*secrets);
+                }
+                Counted::Attempt { tag, ahead } if knows_secrets => {
+                    self.0.go_on(*tag, mono.saturating_add(*ahead));
+                }
+                _ => {}
+            }
         }
     }
 }
@@ -161,6 +187,7 @@ mod tests {
     use std::sync::atomic::AtomicU64;
 
     use super::*;
+    use crate::key::Networks;
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -199,6 +226,24 @@ mod tests {
         while failures.charge(v4(1), slow, 0).is_ok() {}
         assert_eq!(failures.wait(v4(1), quick, 0), Duration::from_secs(1));
         assert_eq!(failures.charge(v4(1), quick, 0), Err(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn attempts_go_on_in_another_process_as_far_as_they_were_counted() {
+        let rule = FailedAuth { rate: "60/min".parse().unwrap(), burst: 2, exempt: Networks::default() };
+        let (before, after) = (Attempts::default(), Attempts::default());
+        assert_eq!(before.counted(0), [], "nothing that nobody needs");
+        for _ in 0..2 {
+            before.failed(v4(1), &rule, 10 * SECOND);
+        }
+        before.failed(v4(2), &rule, 10 * SECOND);
+        after.go_on(&before.counted(10 * SECOND), 70 * SECOND);
+        let wait = |address, at| after.wait(v4(address), &rule, at);
+        assert_eq!([wait(1, 70 * SECOND), wait(2, 70 * SECOND)], [Duration::from_secs(1), Duration::ZERO]);
+        after.failed(v4(2), &rule, 70 * SECOND);
+        assert_eq!([wait(2, 70 * SECOND), wait(3, 70 * SECOND)], [Duration::from_secs(1), Duration::ZERO]);
+        assert_eq!(wait(1, 71 * SECOND), Duration::ZERO, "and are forgotten at the rate");
+        assert_eq!(before.counted(100 * SECOND), []);
     }
 
     #[test]

@@ -47,6 +47,13 @@ pub enum Counted {
         /// Until they are forgotten, in nanoseconds.
         ahead: u64,
     },
+    /// Failed attempts of an address at a door beside the gateway: see [`super::Attempts`].
+    Attempt {
+        /// Who, under the table's secrets.
+        tag: u64,
+        /// Until they are forgotten, in nanoseconds.
+        ahead: u64,
+    },
     /// A rate's count of an address.
     Address {
         /// Who, under the table's secrets.
@@ -69,6 +76,8 @@ pub enum SourceTable {
     Failures,
     /// Of those that limits count.
     Limits,
+    /// Of those who failed at a door beside the gateway.
+    Attempts,
 }
 
 /// Requests in work that a limit counts, of one subject.
@@ -183,6 +192,8 @@ impl Engine {
                     }
                 }
                 Counted::Failed { .. } | Counted::Address { .. } => {}
+                // Kept by whoever keeps that door.
+                Counted::Secrets { table: SourceTable::Attempts, .. } | Counted::Attempt { .. } => {}
             }
         }
         for meter in self.combos().rates() {

@@ -4,8 +4,9 @@
 //! ```text
 //! key|consumer|route ID LIMIT AHEAD INTERVAL
 //! work key|consumer|route ID LIMIT COUNT
-//! secrets failures|limits A B C D
+//! secrets failures|limits|attempts A B C D
 //! failed TAG AHEAD
+//! attempt TAG AHEAD
 //! address TAG AGO LIMIT AHEAD INTERVAL
 //! ```
 
@@ -25,6 +26,7 @@ pub(super) fn write(out: &mut Vec<u8>, count: &Counted) {
             writeln!(out, "secrets {} {a} {b} {c} {d}", table_name(*table))
         }
         Counted::Failed { tag, ahead } => writeln!(out, "failed {tag} {ahead}"),
+        Counted::Attempt { tag, ahead } => writeln!(out, "attempt {tag} {ahead}"),
         Counted::Address { tag, ago, limit, ahead, interval } => {
             writeln!(out, "address {tag} {ago} {limit} {ahead} {interval}")
         }
@@ -44,7 +46,7 @@ pub(super) fn read(line: &str) -> Option<Counted> {
         }
         "secrets" => {
             let of = words.next()?;
-            let table = [SourceTable::Failures, SourceTable::Limits].into_iter();
+            let table = [SourceTable::Failures, SourceTable::Limits, SourceTable::Attempts].into_iter();
             let table = table.into_iter().find(|table| table_name(*table) == of)?;
             let numbers: Vec<u64> = words.map(|word| word.parse().ok()).collect::<Option<_>>()?;
             Some(Counted::Secrets { table, secrets: numbers.try_into().ok()? })
@@ -52,6 +54,10 @@ pub(super) fn read(line: &str) -> Option<Counted> {
         "failed" => {
             let (tag, ahead) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
             Some(Counted::Failed { tag, ahead })
+        }
+        "attempt" => {
+            let (tag, ahead) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+            Some(Counted::Attempt { tag, ahead })
         }
         "address" => {
             let (tag, ago) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
@@ -89,6 +95,7 @@ const fn table_name(table: SourceTable) -> &'static str {
     match table {
         SourceTable::Failures => "failures",
         SourceTable::Limits => "limits",
+        SourceTable::Attempts => "attempts",
     }
 }
 
@@ -105,7 +112,9 @@ mod tests {
             Counted::Work { subject, limit: limit.clone(), count: 7 },
             Counted::Secrets { table: SourceTable::Failures, secrets: [1, 2, 3, u64::MAX] },
             Counted::Secrets { table: SourceTable::Limits, secrets: [0; 4] },
+            Counted::Secrets { table: SourceTable::Attempts, secrets: [4; 4] },
             Counted::Failed { tag: u64::MAX, ahead: 5 },
+            Counted::Attempt { tag: 6, ahead: 7 },
             Counted::Address { tag: 1, ago: 2, limit, ahead: 3, interval: 4 },
         ] {
             let mut line = Vec::new();
@@ -122,6 +131,7 @@ mod tests {
             "secrets limits 1 2 3",
             "secrets others 1 2 3 4",
             "failed 1",
+            "attempt 1",
             "address 1 2 burst 3",
         ] {
             assert_eq!(read(bad), None, "{bad}");

@@ -172,7 +172,7 @@ impl Running {
         }
         if let Some(taken) = &mut taken {
             // From here on the other process stands by.
-            taken.ready(&core.verifier).map_err(no_upgrade(&config))?;
+            taken.ready(&core.verifier, service.desk()).map_err(no_upgrade(&config))?;
         }
         tellers.spawn().map_err(system("those who tell others"))?;
         let mut running = Self {

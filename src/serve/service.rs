@@ -85,6 +85,11 @@ impl Service {
         })
     }
 
+    /// Returns what the admin API and the portal work with.
+    pub(super) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
     /// Returns how many workers serve a term.
     pub(super) fn workers(&self) -> usize {
         self.workers

@@ -44,6 +44,7 @@ use super::lock::ServeLock;
 use super::running::Core;
 use super::service::{Posts, Service};
 use super::{Notice, counts};
+use crate::admin::Desk;
 use crate::config::Address;
 use crate::gateway::{Bound, LATECOMERS, ListenAddress};
 use crate::policy::{Counted, Engine, Now, Working};
@@ -272,7 +273,9 @@ fn stop_and_tell(
     // What was sent before is still decided here; then nothing is.
     thread::sleep(2 * LATECOMERS);
     let told = |engine: &Engine, now| (engine.counted(now), engine.working());
-    let (counted, working) = engine_of(core.verifier(), told).unwrap_or_default();
+    let (mut counted, working) = engine_of(core.verifier(), told).unwrap_or_default();
+    let desk = estate.service.desk();
+    counted.extend(desk.attempts().counted(desk.now().mono));
     let mut lines = Vec::new();
     for count in &counted {
         counts::write(&mut lines, count);
@@ -379,7 +382,7 @@ impl Inheritance {
     }
 
     /// Says that this process could serve, and waits until the other has stopped deciding. Has the counts go on.
-    pub(super) fn ready(&mut self, verifier: &Verifier) -> io::Result<()> {
+    pub(super) fn ready(&mut self, verifier: &Verifier, desk: &Desk) -> io::Result<()> {
         (&self.stream).write_all(READY.as_bytes())?;
         let mut counted = Vec::new();
         let mut line = String::new();
@@ -395,6 +398,7 @@ impl Inheritance {
         }
         let going_on = engine_of(verifier, |engine, now| engine.go_on(&counted, now));
         self.working = going_on.unwrap_or_default();
+        desk.attempts().go_on(&counted, desk.now().mono);
         Ok(())
     }
 

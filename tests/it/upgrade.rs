@@ -456,7 +456,15 @@ upstream = "echo"
         client.send("GET /x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer acme_live_x\r\n\r\n");
         client.answer().status
     };
+    let admin = serving.admin;
+    let guesses = |from: [u8; 4]| {
+        let mut client = client_from(from, admin);
+        client
+            .send("GET /v1/keys HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer kgate_admin_x\r\n\r\n");
+        client.answer().status
+    };
     let (one, other) = ([127, 0, 0, 7], [127, 0, 0, 8]);
+    assert_eq!([guesses(other), guesses(other), guesses(other)], [401; 3]);
     assert_eq!([open(one), open(one)], [200; 2]);
     assert_eq!([fails(other), fails(other), fails(other)], [401; 3]);
     let asked = site.echo.requests();
@@ -485,6 +493,11 @@ upstream = "echo"
     assert_eq!([open(one), open(one), open(one), open(one)], [200, 200, 200, 429]);
     assert_eq!([fails(other), fails(other), fails(other)], [401, 429, 429]);
     assert_eq!([open([127, 0, 0, 9]), fails(one)], [200, 401], "they are counted each for itself");
+    assert_eq!(
+        [guesses(other), guesses(other), guesses(one)],
+        [401, 429, 401],
+        "and so are those at the admin API"
+    );
     until("the first has ended", || serving.status(&busy) == 200);
     assert!(held.into_iter().all(|held| held.join().unwrap() == 200));
     // Whatever was counted for the other processes was given back: two at once pass again.
