@@ -16,6 +16,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v1::server::HttpSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::sync::watch;
@@ -25,7 +26,7 @@ use super::exchange::{Exchange, Forwarding, InFlight, OwnWork, Stage};
 use super::forward;
 use super::framing::Framing;
 use super::h2::Caller;
-use super::head::MAX_METHOD;
+use super::head::{MAX_METHOD, has_length};
 use super::links::Links;
 use super::live::Live;
 use super::plain;
@@ -93,8 +94,8 @@ impl Door {
         if exchange.target.len() > caps.url_bytes {
             return Some(Failure::UrlTooLong);
         }
-        let raw = session.as_http1().map_or(0, |http1| http1.get_headers_raw_bytes().len());
-        if raw > caps.head_bytes || head.headers.len() > caps.head_fields {
+        let raw = session.as_http1().map(HttpSession::get_headers_raw_bytes).unwrap_or_default();
+        if raw.len() > caps.head_bytes || head.headers.len() > caps.head_fields {
             return Some(Failure::HeaderTooLarge);
         }
         let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter();
@@ -114,10 +115,14 @@ impl Door {
             None => head.version == Version::HTTP_10,
         };
         let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
-        // RFC 9112 §6.1: any other coding would be lost on the way, and lists are read in many ways.
-        let body_is_sound =
-            codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
-                && codings.next().is_none();
+        let body_is_sound = match (codings.next(), codings.next()) {
+            (None, _) => true,
+            // RFC 9112 §6.1: any other coding would be lost on the way, and lists are read in many ways. A length
+            // beside a coding is the beginning of every smuggler's request: whoever passed it on to us may have
+            // gone by the one of the two that we do not.
+            (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked") && !has_length(&raw),
+            (Some(_), Some(_)) => false,
+        };
         // RFC 9110 §10.1.1 knows one expectation. Servers disagree on what another one, or two, mean for when a
         // body comes, and so on where the next request begins.
         let mut expects = head.headers.get_all(EXPECT).iter();

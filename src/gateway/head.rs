@@ -2,7 +2,7 @@
 //! Not a parser: Pingora parses. It finds the blank line, so that a head is parsed once, and refuses
 //! what servers disagree about, so that nobody behind us reads another request than we did.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 /// How far a head has been looked at.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,6 +65,17 @@ impl Scan {
         self.seen = bytes.len();
         if bytes.len() - self.start > max_bytes { Found::TooLarge } else { Found::Partial }
     }
+}
+
+/// Says whether a whole head has a `Content-Length`, of whatever value. Pingora takes it out of a head that has a
+/// `Transfer-Encoding`, too, before anybody can ask.
+pub(super) fn has_length(head: &[u8]) -> bool {
+    const NAME: &[u8] = b"content-length:";
+    memchr_iter(b'\n', head).any(|at| {
+        head.get(at + 1..)
+            .and_then(|line| line.get(..NAME.len()))
+            .is_some_and(|n| n.eq_ignore_ascii_case(NAME))
+    })
 }
 
 /// `method SP target SP HTTP/1.x`, with exactly two spaces and no control byte: an escaping parser
@@ -130,6 +141,23 @@ mod tests {
             b"\n\nGET / HTTP/1.1\r\n\r\n",
         ] {
             assert_eq!(scan(head), Found::Malformed, "{}", head.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_length_is_found_wherever_it_stands_and_nowhere_else() {
+        for (fields, has) in [
+            ("Content-Length: 1\r\n", true),
+            ("A: b\r\ncontent-LENGTH:1\r\nC: d\r\n", true),
+            ("A: b\r\nContent-Length:\r\n", true),
+            ("A: Content-Length: 1\r\n", false),
+            ("X-Content-Length: 1\r\n", false),
+            ("Content-Lengths: 1\r\n", false),
+            ("Content_Length: 1\r\n", false),
+            ("", false),
+        ] {
+            let head = format!("GET /content-length:1 HTTP/1.1\r\n{fields}\r\n");
+            assert_eq!(has_length(head.as_bytes()), has, "{fields:?}");
         }
     }
 

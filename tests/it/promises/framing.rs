@@ -150,6 +150,48 @@ fn a_body_in_a_coding_that_would_be_lost_is_400() {
     assert_eq!(gate.echo.requests(), 0);
 }
 
+/// RFC 9112 §6.1 has a server refuse it or go by the coding. Whoever is before us may have gone by the length.
+#[test]
+fn a_length_beside_a_coding_is_400_and_ends_the_connection() {
+    let gate = gate();
+    let key = format!("Authorization: Bearer {}\r\n", gate.issue(&["products:read"]).expose());
+    let coding = "Transfer-Encoding: chunked\r\n";
+    for length in
+        ["Content-Length: 0\r\n", "content-length:5\r\n", "CONTENT-LENGTH: 4\r\nContent-Length: 4\r\n"]
+    {
+        for fields in
+            [format!("{length}{coding}"), format!("{coding}{length}"), format!("{length}X: y\r\n{coding}")]
+        {
+            for (target, key) in [("/public/1", ""), ("/v1/products/1", key.as_str()), ("/v1/products/1", "")]
+            {
+                let post =
+                    format!("POST {target} HTTP/1.1\r\nHost: a\r\n{key}{fields}\r\n0\r\n\r\n{SMUGGLED}");
+                let (got, raw) = statuses(&gate, post.as_bytes());
+                assert_eq!(got, [400], "{post:?}: {}", raw.escape_ascii());
+                assert!(raw.windows(13).any(|w| w == b"\"bad_request\""), "{}", raw.escape_ascii());
+            }
+        }
+    }
+    assert_eq!(gate.echo.requests(), 0);
+    // A field that only looks like one is none.
+    let post = format!("POST /public/1 HTTP/1.1\r\nHost: a\r\nX-Content-Length: 5\r\n{coding}\r\n0\r\n\r\n");
+    assert_eq!(statuses(&gate, post.as_bytes()).0, [200]);
+}
+
+/// RFC 9112 §6.1: HTTP/1.0 knows no codings, so who says one passed on what it did not understand.
+#[test]
+fn a_coding_in_http_1_0_is_400_and_ends_the_connection() {
+    let gate = gate();
+    for fields in ["", "Connection: keep-alive\r\n", "Content-Length: 5\r\n"] {
+        let post = format!(
+            "POST /public/1 HTTP/1.0\r\nHost: a\r\n{fields}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n{SMUGGLED}"
+        );
+        let (got, raw) = statuses(&gate, post.as_bytes());
+        assert_eq!(got, [400], "{fields:?}: {}", raw.escape_ascii());
+    }
+    assert_eq!(gate.echo.requests(), 0);
+}
+
 /// Servers disagree on when the body comes then, and so on where the next request begins.
 #[test]
 fn what_is_expected_is_one_thing_or_the_request_is_400() {
