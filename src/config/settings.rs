@@ -517,7 +517,7 @@ settings! {
         "rewrite_prefix" "path" none "What the backend sees in the place of what stands before the first wildcard of `path`: with `path = \"/v1/products/**\"` and `rewrite_prefix = \"/catalog\"`, `/v1/products/7` becomes `/catalog/7`.";
         "rewrite_host" "host" none "The `Host` the backend gets; without it, the client's. `X-Forwarded-Host` has the client's in any case.";
         "request_headers" "table" none "Edits of the request's header; see `request_headers` below.";
-        "response_headers" "table" none "Edits of the answer's header, likewise. Refusals are not edited.";
+        "response_headers" "table" none "Edits of the answer's header, likewise. Refusals are not edited. What is removed or set is in no interim answer (103) either.";
         "response_timeout" "duration" none "Instead of the upstream's.";
         "total_timeout" "duration" none "Instead of the upstream's.";
         "max_body" "size" none "Instead of the server's. A request that turns out longer than its route allows has been charged to limits.";

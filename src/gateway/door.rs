@@ -212,6 +212,16 @@ impl Door {
         Ok(engine.decide(&attributes, now))
     }
 
+    /// Turns a head that comes before the backend's answer into the client's. What a route takes away or says itself
+    /// no backend says beforehand.
+    pub(super) fn interim_head(exchange: &Exchange, parts: Parts) -> Parts {
+        let mut parts = reply::interim(parts);
+        if let Some(route) = exchange.route() {
+            route.response.withhold(&mut parts.headers);
+        }
+        parts
+    }
+
     /// Turns the backend's head into the client's.
     pub(super) fn answer_head(
         &self,
@@ -222,6 +232,8 @@ impl Door {
         let Stage::Forwarding(forwarding) = &exchange.stage else { return Err(Self::unpermitted()) };
         // Room for all that is added: growing the map moves and hashes everything again.
         parts.headers.reserve(8);
+        // RFC 9112 §2.3: a version says what its sender can do, and that is us.
+        parts.version = Version::HTTP_11;
         let is_upgrade = parts.status == http::StatusCode::SWITCHING_PROTOCOLS;
         if !is_upgrade {
             reply::remove_hop_by_hop(&mut parts.headers);
@@ -685,7 +697,9 @@ impl ProxyHttp for Door {
         if reply::is_interim(head.status) {
             return Ok(());
         }
-        if head.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+        // RFC 9110 §15.2, RFC 9113 §8.6: neither HTTP/1.0 nor HTTP/2 knows upgrades.
+        let can_upgrade = session.is_upgrade_req() && head.version == Version::HTTP_11;
+        if head.status == StatusCode::SWITCHING_PROTOCOLS && !can_upgrade {
             return Err(reply::unasked_upgrade());
         }
         self.note_answer(exchange, head.status);
@@ -701,7 +715,7 @@ impl ProxyHttp for Door {
         let parts = Parts::from(std::mem::replace(head, blank()));
         if reply::is_interim(parts.status) {
             self.in_time(session, exchange)?;
-            *head = ResponseHeader::from(reply::interim(parts));
+            *head = ResponseHeader::from(Self::interim_head(exchange, parts));
             return Ok(());
         }
         *head = ResponseHeader::from(self.answer_head(session, exchange, parts)?);

@@ -112,7 +112,7 @@ impl Door {
             if !reply::is_interim(head.status) {
                 return Err(reply::unasked_upgrade());
             }
-            let head = Box::new(ResponseHeader::from(reply::interim(head.clone().into())));
+            let head = Box::new(ResponseHeader::from(Self::interim_head(exchange, head.clone().into())));
             self.in_time(session, exchange)?;
             session.write_response_header(head, false).await.map_err(Error::into_down)?;
             backend.alarm.set(backend.pause);
@@ -211,7 +211,6 @@ fn silent() -> Box<Error> {
 fn answered(session: &Session, head: &ResponseHeader, is_over: bool) -> response::Parts {
     let (mut parts, ()) = http::Response::new(()).into_parts();
     parts.status = head.status;
-    parts.version = head.version;
     parts.headers = head.headers.clone();
     let is_bodiless = session.req_header().method == Method::HEAD
         || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -219,7 +218,6 @@ fn answered(session: &Session, head: &ResponseHeader, is_over: bool) -> response
         parts.headers.contains_key(CONTENT_LENGTH) || parts.headers.contains_key(TRANSFER_ENCODING);
     // Its end is that of the backend's connection; ours goes on.
     if !is_bodiless && !is_framed && !is_over {
-        parts.version = Version::HTTP_11;
         parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     parts

@@ -4,7 +4,7 @@
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::response::Parts;
-use http::{StatusCode, response};
+use http::{StatusCode, Version, response};
 use pingora::{Error, ErrorType};
 
 use super::door::{KEEP_ALIVE, PROXY_CONNECTION};
@@ -25,6 +25,7 @@ pub(super) fn unasked_upgrade() -> Box<Error> {
 /// Returns an interim answer as the client gets it. It has no body whatever it says, and the request's id is ours
 /// to tell.
 pub(super) fn interim(mut parts: Parts) -> Parts {
+    parts.version = Version::HTTP_11;
     remove_hop_by_hop(&mut parts.headers);
     for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, X_REQUEST_ID] {
         parts.headers.remove(name);

@@ -63,6 +63,13 @@ impl Edits {
         }
     }
 
+    /// Takes away what they take away or replace, of a head that comes before the one they are made on.
+    pub(super) fn withhold(&self, headers: &mut HeaderMap) {
+        for name in self.remove.iter().chain(self.set.iter().map(|(name, _)| name)) {
+            headers.remove(name);
+        }
+    }
+
     /// Makes them.
     pub(super) fn apply(&self, headers: &mut HeaderMap) {
         for name in &self.remove {

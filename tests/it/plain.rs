@@ -202,6 +202,75 @@ fn an_upgrade_nobody_asked_for_is_no_answer() {
     }
 }
 
+#[test]
+fn an_upgrade_of_http_1_0_is_no_answer_even_to_who_asked() {
+    let address =
+        answering("HTTP/1.0 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nhi", "");
+    let gate = Gate::start(&CONFIG.replace("{echo}", &address.to_string()));
+    let asked = "GET /public/1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let answer = gate.send(asked);
+    assert_eq!((answer.status, answer.code().as_str()), (502, "bad_gateway"));
+}
+
+/// RFC 9112 §2.3: a version is what its sender can do. A client that took kgate for HTTP/1.0 would not use its
+/// connection again.
+#[test]
+fn the_version_of_an_answer_is_ours_whatever_the_backends() {
+    for answer in [
+        "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.0 204 No Content\r\n\r\n",
+        "HTTP/1.0 304 Not Modified\r\n\r\n",
+        "HTTP/1.0 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    ] {
+        let gate = Gate::start(&CONFIG.replace("{echo}", &answering(answer, "").to_string()));
+        for way in ["", LONG_WAY] {
+            let mut client = gate.connect();
+            for _ in 0..2 {
+                client.send(format!("GET /public/1 HTTP/1.1\r\nHost: a\r\n{way}\r\n"));
+                loop {
+                    let answer = client.answer();
+                    assert!(answer.head.starts_with("HTTP/1.1 "), "{way}{}", answer.head);
+                    if answer.status >= 200 {
+                        assert_eq!(answer.header("connection"), Some("keep-alive"));
+                        break;
+                    }
+                }
+            }
+        }
+        // To a client of the old version, too, which gets no interim answers.
+        let old = gate.send("GET /public/1 HTTP/1.0\r\nHost: a\r\n\r\n");
+        assert!(old.head.starts_with("HTTP/1.1 ") && old.status >= 200, "{}", old.head);
+    }
+}
+
+/// What an operator takes away or says himself does not come out beforehand.
+#[test]
+fn interim_answers_say_nothing_that_the_route_takes_away_or_says_itself() {
+    let answer = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nServer: secret/1.2\r\nx-powered-by: secret\r\n\
+                  Cache-Control: public\r\nVary: secret\r\n\r\nHTTP/1.1 200 OK\r\nServer: secret/1.2\r\n\
+                  Content-Length: 2\r\n\r\nok";
+    let edits = "path = \"/public/**\"\nresponse_headers = { remove = [\"Server\", \"X-Powered-By\"], \
+                 set = { Cache-Control = \"no-store\" }, add = { Vary = \"Accept\" } }";
+    let config = CONFIG.replace("path = \"/public/**\"", edits);
+    assert!(config.contains(edits));
+    let gate = Gate::start(&config.replace("{echo}", &answering(answer, "").to_string()));
+    for way in ["", LONG_WAY] {
+        let mut client = gate.connect();
+        client.send(format!("GET /public/1 HTTP/1.1\r\nHost: a\r\n{way}\r\n"));
+        let interim = client.answer();
+        assert_eq!((interim.status, interim.header("link")), (103, Some("</a>")), "{way}");
+        for name in ["server", "x-powered-by", "cache-control"] {
+            assert_eq!(interim.header(name), None, "{way}");
+        }
+        // Something is added to the answer only, and takes nothing away.
+        assert_eq!(interim.header("vary"), Some("secret"), "{way}");
+        let last = client.answer();
+        assert_eq!((last.status, last.header("server")), (200, None), "{way}");
+        assert_eq!(last.header("cache-control"), Some("no-store"), "{way}");
+        assert_eq!(last.header("vary"), Some("Accept"), "{way}");
+    }
+}
+
 /// What a client is told of where a message ends is one thing, and ours: whoever is between it and us may take
 /// another for true, and an answer for that of somebody else.
 #[test]
