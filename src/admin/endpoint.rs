@@ -15,6 +15,7 @@ use crate::store::{Act, Request};
 use super::caller::Caller;
 use super::desk::Desk;
 use super::problem::Problem;
+use super::shape::Note;
 
 /// Makes the schema of a type.
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -165,9 +166,9 @@ impl Call<'_> {
     }
 
     /// Returns the act of whoever calls.
-    pub(super) fn act(&self, note: Option<String>) -> Act {
+    pub(super) fn act(&self, note: Note) -> Act {
         let caller = self.caller.expect("whoever changes something is known: no open endpoint does");
-        caller.act(self.now, note, self.request)
+        caller.act(self.now, note.into(), self.request)
     }
 
     /// Reads the body, an object; none at all is an empty one.

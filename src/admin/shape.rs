@@ -421,6 +421,63 @@ pub struct NewKeyShape {
     pub key: KeyShape,
 }
 
+/// Why something is done, in the words of whoever does it, for the audit log: at most 256 characters.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(transparent)]
+pub struct Note(Option<String>);
+
+impl Note {
+    /// The most characters.
+    const MAX: usize = 256;
+
+    /// Says whether nothing is said.
+    pub const fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Returns what is said.
+    pub fn as_deref(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+impl From<Option<String>> for Note {
+    fn from(said: Option<String>) -> Self {
+        Self(said)
+    }
+}
+
+impl From<Note> for Option<String> {
+    fn from(note: Note) -> Self {
+        note.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Note {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        match Option::<String>::deserialize(input)? {
+            Some(said) if said.chars().count() > Self::MAX => {
+                Err(de::Error::custom(format_args!("at most {} characters", Self::MAX)))
+            }
+            said => Ok(Self(said)),
+        }
+    }
+}
+
+impl JsonSchema for Note {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Note".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "null"], "maxLength": Self::MAX })
+    }
+}
+
 /// A token on its way out. It prints itself as `[redacted]`, and is read only if it can be one: it goes into
 /// scripts as it is.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]

@@ -8,7 +8,7 @@ use crate::store::{Action, NewAdminKey};
 
 use super::super::endpoint::{Call, Reply};
 use super::super::problem::Problem;
-use super::super::shape::{AdminKeyShape, NewAdminKeyShape, Spelled, TokenText};
+use super::super::shape::{AdminKeyShape, NewAdminKeyShape, Note, Spelled, TokenText};
 use super::consumers::{changed, not_made};
 use super::{NoteBody, action_of, location, once};
 
@@ -26,10 +26,8 @@ pub struct NewAdminKeyBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Spelled<Moment>>,
     /// Why, in your words, for the audit log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::note")]
-    #[schemars(length(max = 256))]
-    pub note: Option<String>,
+    #[serde(default, skip_serializing_if = "Note::is_none")]
+    pub note: Note,
 }
 
 /// How an admin key is rotated.
@@ -44,10 +42,8 @@ pub struct RotateAdminKeyBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Spelled<Moment>>,
     /// Why, in your words, for the audit log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::note")]
-    #[schemars(length(max = 256))]
-    pub note: Option<String>,
+    #[serde(default, skip_serializing_if = "Note::is_none")]
+    pub note: Note,
 }
 
 /// A replaced admin key and its successor.

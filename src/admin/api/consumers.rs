@@ -10,7 +10,7 @@ use crate::store::{Action, ConsumerEdit, ConsumerFilter, NewConsumer, Outcome, R
 
 use super::super::endpoint::{Call, Reply};
 use super::super::problem::Problem;
-use super::super::shape::{Change, ConsumerShape, Pairs, Spelled};
+use super::super::shape::{Change, ConsumerShape, Note, Pairs, Spelled};
 use super::{Gather, NoteBody, action_of, check_plan, consumer, cursor, etag, limit, location, once};
 
 /// Which consumers are listed; filters combine.
@@ -60,10 +60,8 @@ pub struct NewConsumerBody {
     #[schemars(with = "Vec<String>")]
     pub tags: BTreeSet<String>,
     /// Why, in your words, for the audit log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::note")]
-    #[schemars(length(max = 256))]
-    pub note: Option<String>,
+    #[serde(default, skip_serializing_if = "Note::is_none")]
+    pub note: Note,
 }
 
 /// A change to a consumer: what is absent stays, null clears.
@@ -100,10 +98,8 @@ pub struct ConsumerEditBody {
     #[schemars(with = "Vec<String>")]
     pub remove_tags: BTreeSet<String>,
     /// Why, in your words, for the audit log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::note")]
-    #[schemars(length(max = 256))]
-    pub note: Option<String>,
+    #[serde(default, skip_serializing_if = "Note::is_none")]
+    pub note: Note,
 }
 
 /// How a consumer is deleted.
@@ -114,7 +110,8 @@ pub(super) struct DeleteQuery {
     #[serde(default)]
     dry_run: bool,
     /// Why, in your words, for the audit log.
-    note: Option<String>,
+    #[serde(default)]
+    note: Note,
 }
 
 /// A deleted consumer.

@@ -21,7 +21,7 @@ use crate::store::{
 
 use super::super::endpoint::{Call, Reply};
 use super::super::problem::Problem;
-use super::super::shape::{Change, KeyShape, NewKeyShape, Pairs, Spelled, TokenText};
+use super::super::shape::{Change, KeyShape, NewKeyShape, Note, Pairs, Spelled, TokenText};
 use super::consumers::{changed, not_made};
 use super::{Gather, NoteBody, action_of, check_plan, etag, limit, location, named_consumer, once, selected};
 
@@ -99,10 +99,8 @@ pub struct NewKeyBody {
     #[schemars(range(min = 1, max = 500))]
     pub count: Option<u64>,
     /// Why, in your words, for the audit log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::note")]
-    #[schemars(length(max = 256))]
-    pub note: Option<String>,
+    #[serde(default, skip_serializing_if = "Note::is_none")]
+    pub note: Note,
 }
 
 /// Keys just made.
@@ -143,10 +141,8 @@ pub struct KeyEditBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Spelled<Moment>>,
     /// Why, in your words, for the audit log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::note")]
-    #[schemars(length(max = 256))]
-    pub note: Option<String>,
+    #[serde(default, skip_serializing_if = "Note::is_none")]
+    pub note: Note,
 }
 
 /// How a key is rotated.
@@ -161,10 +157,8 @@ pub struct RotateBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Spelled<Moment>>,
     /// Why, in your words, for the audit log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::note")]
-    #[schemars(length(max = 256))]
-    pub note: Option<String>,
+    #[serde(default, skip_serializing_if = "Note::is_none")]
+    pub note: Note,
 }
 
 /// A replaced key and its successor.
@@ -186,10 +180,8 @@ pub struct RevokeBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Spelled<RevokeReason>>,
     /// Why, in your words, for the audit log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::note")]
-    #[schemars(length(max = 256))]
-    pub note: Option<String>,
+    #[serde(default, skip_serializing_if = "Note::is_none")]
+    pub note: Note,
 }
 
 /// Which keys are pruned.
@@ -203,10 +195,8 @@ pub struct PruneBody {
     #[serde(default)]
     pub dry_run: bool,
     /// Why, in your words, for the audit log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::note")]
-    #[schemars(length(max = 256))]
-    pub note: Option<String>,
+    #[serde(default, skip_serializing_if = "Note::is_none")]
+    pub note: Note,
 }
 
 /// What was pruned.

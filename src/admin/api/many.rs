@@ -12,7 +12,7 @@ use crate::store::{Act, Store, StoreError};
 
 use super::super::endpoint::{Call, Reply};
 use super::super::problem::Problem;
-use super::super::shape::Spelled;
+use super::super::shape::{Note, Spelled};
 use super::selected;
 
 /// Which keys are revoked: those listed, or all of a consumer and of tags together.
@@ -39,10 +39,8 @@ pub struct BulkRevokeBody {
     #[serde(default)]
     pub dry_run: bool,
     /// Why, in your words, for the audit log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::note")]
-    #[schemars(length(max = 256))]
-    pub note: Option<String>,
+    #[serde(default, skip_serializing_if = "Note::is_none")]
+    pub note: Note,
 }
 
 /// What became of keys that were to be revoked.

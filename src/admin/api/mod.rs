@@ -24,7 +24,7 @@ use crate::store::{RecordTag, Store, StoreError};
 
 use super::endpoint::{Call, Endpoint, Reply};
 use super::problem::Problem;
-use super::shape::{AdminKeyShape, ConsumerShape, KeyShape, NewAdminKeyShape, Page};
+use super::shape::{AdminKeyShape, ConsumerShape, KeyShape, NewAdminKeyShape, Note, Page};
 use super::status::Status;
 
 pub use admin_keys::{AdminKeyRotated, NewAdminKeyBody, RotateAdminKeyBody};
@@ -330,24 +330,7 @@ const MANY_BODY: usize = 1 << 20;
 pub struct NoteBody {
     /// Why, in your words, for the audit log.
     #[serde(default)]
-    #[serde(deserialize_with = "note")]
-    #[schemars(length(max = 256))]
-    pub note: Option<String>,
-}
-
-/// Reads a note that fits.
-fn note<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
-    at_most(Option::<String>::deserialize(input)?, 256)
-}
-
-/// Refuses a text that is longer than the document allows, in characters.
-fn at_most<E: serde::de::Error>(text: Option<String>, most: usize) -> Result<Option<String>, E> {
-    match text {
-        Some(text) if text.chars().count() > most => {
-            Err(E::custom(format_args!("at most {most} characters")))
-        }
-        text => Ok(text),
-    }
+    pub note: Note,
 }
 
 /// Reads a whole number, which JSON may write as 5.0.

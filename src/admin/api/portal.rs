@@ -13,7 +13,7 @@ use crate::store::{
 
 use super::super::endpoint::{Call, Reply};
 use super::super::problem::Problem;
-use super::super::shape::{Spelled, TokenText};
+use super::super::shape::{Note, Spelled, TokenText};
 use super::consumers::not_made;
 use super::{NoteBody, action_of, limit, named_consumer, once};
 
@@ -40,10 +40,8 @@ pub struct NewInvitationBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Spelled<Moment>>,
     /// Why, in your words, for the audit log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::note")]
-    #[schemars(length(max = 256))]
-    pub note: Option<String>,
+    #[serde(default, skip_serializing_if = "Note::is_none")]
+    pub note: Note,
 }
 
 /// A link by which a consumer can sign in, once. Nobody can show it again.
@@ -109,10 +107,8 @@ pub struct SignOutBody {
     #[schemars(length(max = 64))]
     pub session: Option<String>,
     /// Why, in your words, for the audit log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::note")]
-    #[schemars(length(max = 256))]
-    pub note: Option<String>,
+    #[serde(default, skip_serializing_if = "Note::is_none")]
+    pub note: Note,
 }
 
 /// What was ended.

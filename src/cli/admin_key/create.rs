@@ -37,7 +37,7 @@ pub(super) fn run(args: &Create, session: &Session) -> Outcome {
         name: args.name.clone(),
         role: Spelled(args.role),
         expires: Some(Spelled(args.expires)),
-        note: args.note.clone(),
+        note: args.note.clone().into(),
     };
     let made = session.books()?.create_admin_key(&new)?;
     let key = &made.key;

@@ -33,7 +33,7 @@ pub(super) fn run(args: &Rotate, session: &Session) -> Outcome {
     let how = RotateAdminKeyBody {
         grace: Some(Spelled(args.grace)),
         expires: Some(Spelled(args.expires)),
-        note: args.note.clone(),
+        note: args.note.clone().into(),
     };
     let rotated = session.books()?.rotate_admin_key(parse(&args.admin_key)?, &how)?;
     let (old, new) = (&rotated.old, &rotated.new);

@@ -44,7 +44,7 @@ pub(super) fn run(args: &Create, session: &Session) -> Outcome {
         plan: args.plan.clone(),
         metadata: values::metadata(&args.meta),
         tags: args.tags.iter().cloned().collect(),
-        note: args.note.clone(),
+        note: args.note.clone().into(),
     };
     let (made, namesake) = session.books()?.create_consumer(&new)?;
     session.ui.status(format!("created consumer {}", made.name));

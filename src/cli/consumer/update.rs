@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::admin::api::ConsumerEditBody;
-use crate::admin::shape::Change;
+use crate::admin::shape::{Change, Note};
 use crate::cli::failure::{Answer, Failure, Outcome};
 use crate::cli::session::Session;
 use crate::cli::values;
@@ -50,7 +50,7 @@ pub(super) fn run(args: &Update, session: &Session) -> Outcome {
         return Err(Failure::cannot("nothing to change")
             .help("name what to change; see `kgate consumer update --help`"));
     }
-    let edit = ConsumerEditBody { note: args.note.clone(), ..edit };
+    let edit = ConsumerEditBody { note: args.note.clone().into(), ..edit };
     let (consumer, changed) = session.books()?.update_consumer(&args.consumer, &edit)?;
     let word = if changed { "updated" } else { "unchanged:" };
     session.ui.status(format!("{word} {} ({})", consumer.id.0, consumer.name));
@@ -70,7 +70,7 @@ impl Update {
             unset_metadata: self.unset_meta.iter().cloned().collect(),
             add_tags: self.tags.iter().cloned().collect(),
             remove_tags: self.untags.iter().cloned().collect(),
-            note: None,
+            note: Note::default(),
         }
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn run(args: &Create, session: &Session) -> Outcome {
         plan: args.plan.clone(),
         metadata: values::metadata(&args.meta),
         count: args.count,
-        note: args.note.clone(),
+        note: args.note.clone().into(),
     };
     match args.count {
         None => create_one(&new, &*books, session, now),

@@ -43,8 +43,11 @@ pub(in crate::cli) struct Prune {
 
 pub(super) fn run(args: &Prune, session: &Session) -> Outcome {
     let books = session.books()?;
-    let which =
-        PruneBody { revoked_before: Spelled(args.revoked_before), dry_run: true, note: args.note.clone() };
+    let which = PruneBody {
+        revoked_before: Spelled(args.revoked_before),
+        dry_run: true,
+        note: args.note.clone().into(),
+    };
     let mut pruned = books.prune_keys(&which, &|_| ())?;
     let before = to_the_second(pruned.revoked_before.0);
     let what = format!("{} revoked before {before}", counted(pruned.pruned.len(), "key"));

@@ -218,7 +218,7 @@ impl Revoke {
         BulkRevokeBody {
             reason: Some(Spelled(self.reason.into())),
             dry_run: true,
-            note: self.note.clone(),
+            note: self.note.clone().into(),
             ..BulkRevokeBody::default()
         }
     }

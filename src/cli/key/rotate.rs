@@ -39,7 +39,7 @@ pub(super) fn run(args: &Rotate, session: &Session) -> Outcome {
     let how = RotateBody {
         grace: Some(Spelled(args.grace)),
         expires: args.expires.map(Spelled),
-        note: args.note.clone(),
+        note: args.note.clone().into(),
     };
     let KeyRotated { old, new } = session.books()?.rotate_key(&args.key, &how)?;
     let (old, key) = (old.id.0, &new.key);

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::admin::api::KeyEditBody;
-use crate::admin::shape::{Change, Spelled};
+use crate::admin::shape::{Change, Note, Spelled};
 use crate::cli::failure::{Answer, Failure, Outcome};
 use crate::cli::session::Session;
 use crate::cli::values;
@@ -57,7 +57,7 @@ pub(super) fn run(args: &Update, session: &Session) -> Outcome {
     if let Some(moment) = args.expires {
         values::resolve_expiry(moment, session.now())?;
     }
-    let edit = KeyEditBody { note: args.note.clone(), ..edit };
+    let edit = KeyEditBody { note: args.note.clone().into(), ..edit };
     let (key, changed) = session.books()?.update_key(&args.key, &edit)?;
     let word = if changed { "updated" } else { "unchanged:" };
     session.ui.status(format!("{word} {}", key.id.0));
@@ -76,7 +76,7 @@ impl Update {
             unset_metadata: self.unset_meta.iter().cloned().collect(),
             not_before: self.not_before.map(Spelled),
             expires: self.expires.map(Spelled),
-            note: None,
+            note: Note::default(),
         })
     }
 }
