@@ -1178,12 +1178,16 @@ _kgate() {
             return 0
             ;;
         kgate__subcmd__backup)
-            opts="-q -h --overwrite --config --data-dir --server --admin-key-file --ca --client-cert --client-key --format --json --quiet --help"
+            opts="-q -h --overwrite --unlogged --note --config --data-dir --server --admin-key-file --ca --client-cert --client-key --format --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

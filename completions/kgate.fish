@@ -1110,6 +1110,7 @@ complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subco
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Check the whole chain: changed rows, missing rows, a log cut short'
 complete -c kgate -n "__fish_kgate_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kgate -n "__fish_kgate_using_subcommand backup" -l note -d 'Why, for the audit log' -r
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -l config -d 'Configuration file' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -l data-dir -d 'Data directory, instead of the configuration\'s' -r -F
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -l server -d 'Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH' -r
@@ -1122,6 +1123,7 @@ json\t'For programs: an object, or an array with one element a line'
 jsonl\t'For programs that read line by line: one object a line'
 csv\t'For spreadsheets: a heading, then a line each'"
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -l overwrite -d 'Replace the file if it exists'
+complete -c kgate -n "__fish_kgate_using_subcommand backup" -l unlogged -d 'Make it although the audit log will not know of it: where the store cannot be written'
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -l json -d 'Short for --format json'
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -s q -l quiet -d 'Print results, warnings and errors only'
 complete -c kgate -n "__fish_kgate_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -1767,6 +1767,7 @@ esac
 ;;
 (backup)
 _arguments "${_arguments_options[@]}" : \
+'--note=[Why, for the audit log]:NOTE:_default' \
 '--config=[Configuration file]:FILE:_files' \
 '--data-dir=[Data directory, instead of the configuration'\''s]:DIR:_files' \
 '--server=[Admin listener of a gateway elsewhere, instead of a data directory\: https\://HOST\:PORT or unix\:PATH]:URL:_default' \
@@ -1779,6 +1780,7 @@ json\:"For programs\: an object, or an array with one element a line"
 jsonl\:"For programs that read line by line\: one object a line"
 csv\:"For spreadsheets\: a heading, then a line each"))' \
 '--overwrite[Replace the file if it exists]' \
+'(--note)--unlogged[Make it although the audit log will not know of it\: where the store cannot be written]' \
 '(--format)--json[Short for --format json]' \
 '-q[Print results, warnings and errors only]' \
 '--quiet[Print results, warnings and errors only]' \

@@ -97,8 +97,14 @@ impl Acts {
     ///
     /// # Errors
     /// What a client of the API would be told.
-    pub fn file(&self, caller: &Caller, id: &str, now: Timestamp) -> Result<(std::fs::File, u64), Problem> {
-        match self.run(caller, id, &Ask::default(), now)?.body {
+    pub fn file(
+        &self,
+        caller: &Caller,
+        id: &str,
+        ask: &Ask<'_>,
+        now: Timestamp,
+    ) -> Result<(std::fs::File, u64), Problem> {
+        match self.run(caller, id, ask, now)?.body {
             ReplyBody::File(file, bytes) => Ok((file, bytes)),
             ReplyBody::Json(_) | ReplyBody::Page(..) => Err(unlike(id)),
         }

@@ -144,8 +144,8 @@ impl Visit<'_> {
     }
 
     /// Calls an endpoint of the API that answers with a file.
-    pub(super) fn file(&self, id: &str) -> Result<(std::fs::File, u64), Problem> {
-        self.acts.file(&self.known().caller(), id, self.now)
+    pub(super) fn file(&self, id: &str, ask: &Ask<'_>) -> Result<(std::fs::File, u64), Problem> {
+        self.acts.file(&self.known().caller(), id, ask, self.now)
     }
 
     /// Says whether such a call was carried out before.

@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(actions, ["admin_key.created", "admin_key.revoked"]);
         assert!(rows.iter().all(|row| row.action.subjects() == [Subject::AdminKey(issued.id)]));
         let copy = dir.path().join("copy");
-        store.backup(&copy, Overwrite::Refuse).unwrap();
+        store.backup_unlogged(&copy, Overwrite::Refuse).unwrap();
         let other = tempfile::tempdir().unwrap();
         let into = other.path().join("data");
         Store::restore(&into, &copy, super::super::Restore::Apply, &super::super::testing::options(), &act())

@@ -223,6 +223,11 @@ pub enum Action {
         /// Whose: a consumer or an admin key.
         subject: Subject,
     },
+    /// A copy of the store was handed out.
+    BackedUp {
+        /// The revision it has.
+        revision: u64,
+    },
 }
 
 /// What the audit log keeps of a pruned key.
@@ -264,6 +269,7 @@ impl Action {
             Self::PortalInvited { .. } => "portal.invited",
             Self::PortalSignedIn { .. } => "portal.signed_in",
             Self::PortalSignedOut { .. } => "portal.signed_out",
+            Self::BackedUp { .. } => "store.backed_up",
         }
     }
 
@@ -271,7 +277,10 @@ impl Action {
     pub fn subjects(&self) -> Vec<Subject> {
         let keys = |ids: &[KeyId]| ids.iter().copied().map(Subject::Key).collect::<Vec<_>>();
         match self {
-            Self::StoreCreated | Self::OlderAccepted { .. } | Self::Migrated { .. } => Vec::new(),
+            Self::StoreCreated
+            | Self::OlderAccepted { .. }
+            | Self::Migrated { .. }
+            | Self::BackedUp { .. } => Vec::new(),
             Self::ConsumerCreated { id }
             | Self::ConsumerUpdated { id, .. }
             | Self::ConsumerEnabled { id }

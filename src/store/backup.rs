@@ -11,7 +11,8 @@ use super::read::Snapshot;
 use super::tables::{
     ADMIN_DIGESTS, ADMIN_KEYS, AUDIT, CHANGES, CONSUMERS, DIGESTS, EXTERNAL_IDS, KEYS, KEYS_BY_CONSUMER, META,
 };
-use super::{Revision, Store, StoreError};
+use super::write::check_act;
+use super::{Act, Action, Revision, Store, StoreError};
 
 /// What to do if the backup file exists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -44,9 +45,36 @@ impl Store {
     /// Writes a copy of the store at one moment to a new file (0600), synced before it gets its
     /// name. Usage is not part of it. The store goes on being read and written meanwhile.
     ///
+    /// The audit log notes it before the copy gets its name, so the copy does not hold that row.
+    ///
+    /// # Errors
+    /// [`StoreError::FileExists`]; those of reading the one file and writing the other; those of writing to the
+    /// store. There is no copy then.
+    pub fn backup(&self, to: &Path, overwrite: Overwrite, act: &Act) -> Result<BackupReport, StoreError> {
+        check_act(act)?;
+        self.copy_noted(to, overwrite, &|revision| {
+            let act = act.clone();
+            self.write("noting a backup", Vec::new(), move |writer| {
+                writer.log(&act, Action::BackedUp { revision: revision.0 })
+            })
+        })
+    }
+
+    /// As [`Store::backup`], of which the audit log says nothing: where the store cannot be written. Whoever can
+    /// do this can read its file.
+    ///
     /// # Errors
     /// [`StoreError::FileExists`]; those of reading the one file and writing the other.
-    pub fn backup(&self, to: &Path, overwrite: Overwrite) -> Result<BackupReport, StoreError> {
+    pub fn backup_unlogged(&self, to: &Path, overwrite: Overwrite) -> Result<BackupReport, StoreError> {
+        self.copy_noted(to, overwrite, &|_| Ok(()))
+    }
+
+    fn copy_noted(
+        &self,
+        to: &Path,
+        overwrite: Overwrite,
+        note: &dyn Fn(Revision) -> Result<(), StoreError>,
+    ) -> Result<BackupReport, StoreError> {
         if overwrite == Overwrite::Refuse && to.symlink_metadata().is_ok() {
             return Err(StoreError::FileExists { path: to.to_owned() });
         }
@@ -62,8 +90,9 @@ impl Store {
             },
             &mut |()| true,
         );
-        let named = copied.and_then(|copied| {
+        let named = copied.and_then(|(counts, ends)| {
             let bytes = std::fs::metadata(&beside).map_err(|error| io_fault(&beside, error))?.len();
+            note(Revision(ends.revision))?;
             match overwrite {
                 Overwrite::Refuse => name_new(&beside, to)?,
                 Overwrite::Replace => {
@@ -71,9 +100,9 @@ impl Store {
                     sync_parent(to)?;
                 }
             }
-            Ok((copied, bytes))
+            Ok((counts, ends, bytes))
         });
-        let ((counts, ends), bytes) = named.inspect_err(|_| {
+        let (counts, ends, bytes) = named.inspect_err(|_| {
             let _ = std::fs::remove_file(&beside);
         })?;
         Ok(BackupReport {
@@ -153,7 +182,7 @@ fn copy_table<K: Key + 'static, V: Value + 'static>(
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use super::super::testing::{self, consumer, key};
+    use super::super::testing::{self, act, consumer, key};
     use super::super::{Access, Options};
     use super::*;
 
@@ -163,18 +192,19 @@ mod tests {
         let acme = consumer(&store, "Acme");
         let issued = key(&store, acme.id);
         let file = dir.path().join("backup");
-        let report = store.backup(&file, Overwrite::Refuse).unwrap();
+        let report = store.backup(&file, Overwrite::Refuse, &act()).unwrap();
         assert_eq!((report.consumers, report.keys, report.revision), (1, 1, Revision(2)));
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(matches!(store.backup(&file, Overwrite::Refuse), Err(StoreError::FileExists { .. })));
+        assert!(matches!(store.backup(&file, Overwrite::Refuse, &act()), Err(StoreError::FileExists { .. })));
         key(&store, acme.id);
-        assert_eq!(store.backup(&file, Overwrite::Replace).unwrap().keys, 2);
+        assert_eq!(store.backup(&file, Overwrite::Replace, &act()).unwrap().keys, 2);
 
         let other = tempfile::tempdir().unwrap();
         std::fs::copy(&file, other.path().join("kgate.redb")).unwrap();
         let copy = Store::open(other.path(), Access::Read, &Options::default()).unwrap();
         assert_eq!(copy.key(issued.record.id).unwrap(), issued.record);
-        assert_eq!(copy.audit_head().unwrap(), store.audit_head().unwrap());
+        assert_eq!(store.audit_row_hashed(&copy.audit_head().unwrap().hash).unwrap(), Some(5));
+        assert_eq!(store.verify_audit().unwrap().faults, []);
         let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert!(!names.iter().any(|name| name.to_string_lossy().contains(".new-")), "{names:?}");
     }
@@ -182,7 +212,31 @@ mod tests {
     #[test]
     fn a_backup_into_nowhere_says_so_and_leaves_nothing() {
         let (_dir, store) = testing::store();
-        let error = store.backup(Path::new("/nonexistent/backup"), Overwrite::Refuse).unwrap_err();
+        let error = store.backup(Path::new("/nonexistent/backup"), Overwrite::Refuse, &act()).unwrap_err();
         assert!(matches!(error, StoreError::Io { .. }), "{error}");
+    }
+
+    #[test]
+    fn every_backup_that_was_handed_out_is_in_the_audit_log_and_no_other() {
+        let (dir, store) = testing::store();
+        key(&store, consumer(&store, "Acme").id);
+        let file = dir.path().join("backup");
+        let by = Act { note: Some("ticket 42".to_owned()), ..act() };
+        store.backup(&file, Overwrite::Refuse, &by).unwrap();
+        let row = store.audit_tail(1).unwrap().remove(0);
+        assert_eq!((row.action, row.actor, row.note), (Action::BackedUp { revision: 2 }, by.actor, by.note));
+        let count = || store.audit_head().unwrap().count;
+        let noted = count();
+        store.backup(&file, Overwrite::Refuse, &act()).unwrap_err();
+        store.backup(Path::new("/nonexistent/backup"), Overwrite::Refuse, &act()).unwrap_err();
+        store.backup_unlogged(&file, Overwrite::Replace).unwrap();
+        assert_eq!(count(), noted);
+
+        // What cannot be noted is not handed out.
+        let reader = Store::open(dir.path(), Access::Read, &Options::default()).unwrap();
+        let other = dir.path().join("other");
+        assert!(matches!(reader.backup(&other, Overwrite::Refuse, &act()), Err(StoreError::ReadOnly)));
+        assert!(!other.exists());
+        reader.backup_unlogged(&other, Overwrite::Refuse).unwrap();
     }
 }

@@ -42,7 +42,7 @@ pub fn migrate(dir: &Path, options: &Options, act: &Act) -> Result<Migrated, Sto
     let steps: Option<Vec<Step>> = (from..FORMAT).map(step).collect();
     let Some(steps) = steps else { return Err(StoreError::TooOld { path, found: from, known: FORMAT }) };
     let backup = dir.join(format!("kgate-format-{from}.backup"));
-    store.backup(&backup, Overwrite::Refuse)?;
+    store.backup_unlogged(&backup, Overwrite::Refuse)?;
     let act = act.clone();
     store.write("migrating the store", Vec::new(), move |writer| {
         steps.iter().try_for_each(|step| step(writer))?;

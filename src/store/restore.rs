@@ -651,7 +651,7 @@ mod tests {
         let (kept, deleted) = (consumer(&store, "Kept"), consumer(&store, "Deleted"));
         let [revoked, pruned, disabled] = [(); 3].map(|()| key(&store, kept.id).record);
         let orphan = key(&store, deleted.id).record;
-        store.backup(&file, Overwrite::Refuse).unwrap();
+        store.backup_unlogged(&file, Overwrite::Refuse).unwrap();
 
         let leak = RevokeReason::Leak;
         store.revoke(revoked.id, leak, &act_at(later())).unwrap();
@@ -678,7 +678,7 @@ mod tests {
         let acme = consumer(&store, "Acme");
         let old = key(&store, acme.id).record;
         store.disable_key(old.id, &act()).unwrap();
-        store.backup(&file, Overwrite::Refuse).unwrap();
+        store.backup_unlogged(&file, Overwrite::Refuse).unwrap();
         store.enable_key(old.id, &act()).unwrap();
         let new = key(&store, acme.id).record;
         store.close().unwrap();
@@ -711,7 +711,7 @@ mod tests {
         store.delete_consumer(gone.id, &act()).unwrap();
         let lost = consumer(&store, "Lost");
         let file = dir.path().join("backup");
-        store.backup(&file, Overwrite::Refuse).unwrap();
+        store.backup_unlogged(&file, Overwrite::Refuse).unwrap();
         store.close().unwrap();
 
         std::fs::rename(dir.path().join("older"), &path).unwrap();
@@ -751,7 +751,7 @@ mod tests {
         };
         let (other_dir, other) = testing::store();
         let theirs = other.create_consumer(&new("Theirs"), &act(), &mut rand::rng()).unwrap();
-        other.backup(&file, Overwrite::Refuse).unwrap();
+        other.backup_unlogged(&file, Overwrite::Refuse).unwrap();
         let ours = store.create_consumer(&new("Ours"), &act(), &mut rand::rng()).unwrap();
         store.close().unwrap();
         let report = restore(dir.path(), &file);
@@ -768,7 +768,7 @@ mod tests {
         let file = dir.path().join("backup");
         let acme = consumer(&store, "Acme");
         let issued = key(&store, acme.id).record;
-        store.backup(&file, Overwrite::Refuse).unwrap();
+        store.backup_unlogged(&file, Overwrite::Refuse).unwrap();
         let empty = tempfile::tempdir().unwrap();
         let target = empty.path().join("data");
         let dry = Store::restore(&target, &file, Restore::DryRun, &options(), &act()).unwrap();
@@ -789,7 +789,7 @@ mod tests {
         let file = dir.path().join("backup");
         let acme = consumer(&store, "Acme");
         let [plain, revoked] = [(); 2].map(|()| key(&store, acme.id).record);
-        store.backup(&file, Overwrite::Refuse).unwrap();
+        store.backup_unlogged(&file, Overwrite::Refuse).unwrap();
         store.revoke(revoked.id, RevokeReason::Leak, &act()).unwrap();
         store.close().unwrap();
         testing::damage_key(dir.path(), plain.id);
@@ -806,7 +806,7 @@ mod tests {
         let (dir, store) = testing::store();
         consumer(&store, "Acme");
         let file = dir.path().join("backup");
-        store.backup(&file, Overwrite::Refuse).unwrap();
+        store.backup_unlogged(&file, Overwrite::Refuse).unwrap();
         let before = store.seen_now().unwrap();
         store.close().unwrap();
         let go = || Store::restore(dir.path(), &file, Restore::Apply, &options(), &act()).unwrap_err();

@@ -692,6 +692,29 @@ fn a_backup_is_sent_whole_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn whoever_takes_a_backup_is_in_the_audit_log_whichever_door_they_come_through() {
+    let scene = Scene::new();
+    assert_eq!(scene.operator.call("GET", "/v1/backup", &Value::Null).status, 403);
+    assert_eq!(scene.admin.call("GET", "/v1/backup?note=T-1", &Value::Null).status, 200);
+    let file = scene.site.dir.path().join("kgate.backup");
+    scene.site.run(&["backup", file.to_str().unwrap(), "--note", "T-2"]);
+    let long = format!("/v1/backup?note={}", "x".repeat(257));
+    assert_eq!(scene.admin.call("GET", &long, &Value::Null).status, 400);
+    let rows = scene.viewer.get("/v1/audit?action=store.backed_up");
+    let said = |row: &Value| ["actor", "via", "note"].map(|name| row[name].clone());
+    let [command, api] = &rows["items"].as_array().unwrap()[..] else { panic!("{rows}") };
+    assert_eq!(said(command)[1..], [json!("cli"), json!("T-2")]);
+    let admin = scene.viewer.get("/v1/audit?action=admin_key.created&order=oldest")["items"][0]["subjects"]
+        [0]
+    .as_str()
+    .unwrap()
+    .to_owned();
+    assert!(said(api)[0].as_str().unwrap().starts_with(&admin), "{api}");
+    assert_eq!(said(api)[1..], [json!("api"), json!("T-1")]);
+    assert_eq!(api["details"], json!({ "revision": 3 }));
+}
+
+#[test]
 fn what_asks_for_no_credential_answers_as_before_and_other_hosts_are_misdirected() {
     let scene = Scene::new();
     let send = |request: &str| {

@@ -572,7 +572,11 @@ fn a_backup_comes_back_without_reviving_what_was_revoked() {
     let again = home.run(&["backup", "kgate.backup"]);
     assert_eq!(again.code, 2);
     assert!(again.stderr.contains("--overwrite"), "{}", again.stderr);
-    home.ok(&["backup", "kgate.backup", "--overwrite"]);
+    home.ok(&["backup", "kgate.backup", "--overwrite", "--note", "before the move"]);
+    home.ok(&["backup", "unlogged.backup", "--unlogged"]);
+    let rows = home.json(&["audit", "--action", "store.backed_up"]);
+    let notes: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["note"].as_str()).collect();
+    assert_eq!(notes, [None, Some("before the move")], "one row for each that was made, and none for others");
     home.ok(&["key", "revoke", &gone, "--yes"]);
     let (later, _) = home.key(&[]);
     assert_eq!(home.run(&["restore", "kgate.backup"]).code, 2, "nobody to ask");

@@ -377,7 +377,7 @@ fn details(action: &Action) -> Value {
             });
             json!({ "keys": kept.collect::<Vec<_>>() })
         }
-        Action::Restored { revision, .. } => json!({ "revision": revision }),
+        Action::Restored { revision, .. } | Action::BackedUp { revision } => json!({ "revision": revision }),
         Action::OlderAccepted { seen } => json!({ "seen": seen }),
         Action::Migrated { from, to } => json!({ "from": from, "to": to }),
         Action::AdminKeyCreated { role, .. } => json!({ "role": role }),

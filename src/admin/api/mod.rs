@@ -313,7 +313,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         get("/v1/doctor", Some(Viewer), "doctor", "Looks at the data directory", system::doctor)
             .answers::<Vec<system::CheckShape>>(),
         get("/v1/whoami", Some(Viewer), "whoami", "Says who calls", system::whoami).answers::<Whoami>(),
-        get("/v1/backup", Some(Admin), "backup", "Sends a copy of the store at one moment", system::backup),
+        get("/v1/backup", Some(Admin), "backup", "Sends a copy of the store at one moment", system::backup)
+            .query::<system::BackupQuery>(),
         get("/v1/openapi.json", None, "openapi", "This document", pages::openapi),
         get("/v1/docs", None, "docs", "A page that shows this document", pages::docs),
         get("/v1/docs.css", None, "docsStyle", "The style of that page", pages::css),

@@ -13,7 +13,7 @@ use crate::store::{Level, Options, Overwrite, StoreError, doctor as examine};
 
 use super::super::endpoint::{Call, Reply, ReplyBody};
 use super::super::problem::Problem;
-use super::super::shape::Spelled;
+use super::super::shape::{Note, Spelled};
 
 /// A request that is asked about and never made.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -85,6 +85,15 @@ pub(super) struct CheckShape {
     detail: String,
 }
 
+/// Why a copy is taken.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BackupQuery {
+    /// Why, in your words, for the audit log.
+    #[serde(default)]
+    note: Note,
+}
+
 pub(super) fn explain(call: &Call<'_>) -> Result<Reply, Problem> {
     let mut body: ExplainBody = call.body()?;
     super::check_target(&body.path)?;
@@ -132,11 +141,12 @@ pub(super) fn whoami(call: &Call<'_>) -> Result<Reply, Problem> {
 
 /// Makes a copy beside the store, which has no name any more when it is sent: a client names no path.
 pub(super) fn backup(call: &Call<'_>) -> Result<Reply, Problem> {
+    let query: BackupQuery = call.query()?;
     let store = call.desk.store()?;
     let Ok(_alone) = call.desk.backing_up.try_lock() else { return Err(Problem::busy()) };
     let path = store.dir().join(COPY);
     // One left behind by a crash is replaced.
-    let report = store.backup(&path, Overwrite::Replace)?;
+    let report = store.backup(&path, Overwrite::Replace, &call.act(query.note))?;
     let opened = std::fs::File::open(&path);
     let removed = std::fs::remove_file(&path);
     let file =

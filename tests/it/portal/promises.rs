@@ -76,6 +76,8 @@ fn every_act_is_in_the_audit_log_once_with_who_did_it() {
     assert_eq!(withdrawn.status, 303);
     let out = format!("{page}/sign-out");
     assert_eq!(operator.submit(&out, &out, &[("note", "T-7")]).status, 303);
+    let backup = operator.submit("/operator/gateway", "/operator/gateway/backup", &[]);
+    assert_eq!(backup.status, 200);
     assert_eq!(operator.submit("/operator", "/sign-out", &[]).status, 303);
     let mut rows: Vec<AuditRow> = Vec::new();
     scene
@@ -107,9 +109,11 @@ fn every_act_is_in_the_audit_log_once_with_who_did_it() {
             ("portal.invited", "operator"),
             ("portal.signed_out", "operator"),
             ("portal.signed_out", "operator"),
+            ("store.backed_up", "operator"),
             ("portal.signed_out", "operator"),
         ]
     );
+    assert_eq!(rows[12].note.as_deref(), Some("from 127.0.0.1"));
     assert_eq!(rows[11].note.as_deref(), Some("T-7 (from 127.0.0.1)"));
     assert!(scene.site.store().verify_audit().unwrap().faults.is_empty());
 }

@@ -42,7 +42,8 @@ pub(in crate::portal::pages) fn show(visit: &Visit<'_>) -> Result<Answer, Proble
 
 /// Sends a copy of the store at one moment, to be kept elsewhere: digests and no key.
 pub(in crate::portal::pages) fn backup(visit: &Visit<'_>) -> Result<Answer, Problem> {
-    let (file, bytes) = visit.file("backup")?;
+    let query = [("note", &*visit.origin())];
+    let (file, bytes) = visit.file("backup", &Ask { query: &query, ..Ask::default() })?;
     Ok(Answer::File(file, bytes, "kgate.backup"))
 }
 
