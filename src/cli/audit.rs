@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::admin::api::{AlertShape, AuditReportShape, AuditRowShape, NotedHead};
+use crate::admin::api::{AlertShape, AuditReportShape, AuditRowShape};
 use crate::key::{KeyId, Past};
+use crate::store::NotedHead;
 
 use super::books::{AuditWanted, Books};
 use super::failure::{Answer, Failure, Outcome};

@@ -181,9 +181,7 @@ impl fmt::Display for Notice {
             Self::AccessLinesLost { lost } => {
                 write!(f, "warning: the access log cannot keep up: {} lost", lines(*lost))
             }
-            Self::AuditHead(head) => {
-                write!(f, "audit head {}:{}", head.count, super::watch::hex(&head.hash))
-            }
+            Self::AuditHead(head) => write!(f, "audit head {head}"),
             Self::Telling { who, problem: Some(problem) } => {
                 write!(f, "warning: {who} does not take what it is told, which is tried again: {problem}")
             }

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::Notice;
 use crate::config::{EventKind, Webhook};
-use crate::key::{KeyId, KeyRecord, QuotaSubject, RevokeReason, State, Timestamp};
+use crate::key::{Digest, KeyId, KeyRecord, QuotaSubject, RevokeReason, State, Timestamp};
 use crate::policy::Spent;
 use crate::store::{Access, Action, AuditHead, AuditRow, Options, Revision, Store, StoreError, Told, Usage};
 use crate::tell::{Courier, Event, event_id};
@@ -294,11 +294,11 @@ impl Watch {
         let Some(head) = seen.head else { return Ok(()) };
         (self.notify)(&Notice::AuditHead(head));
         (seen.is_news, seen.heads_at) = (false, Some(now));
-        let hash = hex(&head.hash);
+        let hash = Digest::from_bytes(head.hash).to_string();
         let event = Event {
             kind: EventKind::AuditHead,
             at: now,
-            data: json!({ "count": head.count, "hash": hash, "head": format!("{}:{hash}", head.count) }),
+            data: json!({ "count": head.count, "hash": hash, "head": head.to_string() }),
             mark: Some((format!("head {hash}"), now.plus(Duration::from_hours(24)))),
         };
         self.post(&[event], None).map(drop)
@@ -443,14 +443,6 @@ fn quota_event(spent: &Spent, lines: &HashMap<KeyId, Vec<KeyId>>, now: Timestamp
     }
     let until = resets.plus(Duration::from_hours(24));
     Event { kind: EventKind::QuotaReached, at: now, data, mark: Some((quota_mark(spent), until)) }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The audit log: who did what, when and why, each row carrying the hash of the row before it.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -347,6 +348,45 @@ pub struct AuditHead {
     pub hash: [u8; 32],
 }
 
+/// `COUNT:HASH`, as it is printed, logged and sent.
+impl fmt::Display for AuditHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.count, Digest::from_bytes(self.hash))
+    }
+}
+
+/// A head of the audit log that was printed, logged or sent before: `COUNT:HASH`, or the hash alone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NotedHead {
+    /// How many rows there were, if that was noted, too.
+    pub count: Option<u64>,
+    /// The hash of the last one.
+    pub hash: [u8; 32],
+}
+
+impl FromStr for NotedHead {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (count, hash) = text.split_once(':').map_or((None, text), |(count, hash)| (Some(count), hash));
+        match (count.map(str::parse).transpose(), hash.parse::<Digest>()) {
+            (Ok(count), Ok(hash)) => Ok(Self { count, hash: *hash.as_bytes() }),
+            _ => Err(format!(
+                "`{text}` is not a head as `kgate audit verify` prints it: COUNT:HASH, or the hash alone"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for NotedHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.count {
+            Some(count) => AuditHead { count, hash: self.hash }.fmt(f),
+            None => Digest::from_bytes(self.hash).fmt(f),
+        }
+    }
+}
+
 /// What a check of the audit log found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AuditReport {
@@ -580,6 +620,23 @@ mod tests {
         assert!(added.contains(&AuditFault::Length { found: 7, expected: 6 }), "{added:?}");
         let garbage = faults(|table| drop(table.insert(2, b"junk".as_slice()).unwrap()));
         assert!(matches!(garbage[0], AuditFault::Unreadable { number: 2, .. }), "{garbage:?}");
+    }
+
+    #[test]
+    fn a_head_is_read_as_it_is_printed_and_nothing_else_is() {
+        let head = AuditHead { count: 7, hash: [0xa5; 32] };
+        let text = head.to_string();
+        assert_eq!(text, format!("7:{}", "a5".repeat(32)));
+        let noted = |text: &str| text.parse::<NotedHead>();
+        assert_eq!(noted(&text), Ok(NotedHead { count: Some(7), hash: head.hash }));
+        assert_eq!(noted(&text[2..]), Ok(NotedHead { count: None, hash: head.hash }));
+        for same in [&text, &text[2..]] {
+            assert_eq!(&noted(same).unwrap().to_string(), same);
+        }
+        let signs = format!("7:{}", "+5".repeat(32));
+        for none in ["", "7", "7:", &text[..65], ":a5", &format!("x{text}"), &format!("7:{text}"), &signs] {
+            assert!(noted(none).is_err(), "{none}");
+        }
     }
 
     #[test]

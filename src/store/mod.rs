@@ -37,7 +37,9 @@ mod usage;
 mod write;
 
 pub use admin_keys::{AdminRotated, IssuedAdminKey, NewAdminKey};
-pub use audit::{Act, Action, Actor, AuditFault, AuditHead, AuditReport, AuditRow, PrunedKey, Subject, Via};
+pub use audit::{
+    Act, Action, Actor, AuditFault, AuditHead, AuditReport, AuditRow, NotedHead, PrunedKey, Subject, Via,
+};
 pub use backup::{BackupReport, Overwrite};
 pub use changes::{Change, Changes, Damage, Item, Revision};
 #[doc(hidden)]

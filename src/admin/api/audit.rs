@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::key::{ConsumerId, KeyId, Past, Timestamp};
-use crate::store::{Action, AlertRow, AuditFilter, AuditRow, Store, StoreError, Subject};
+use crate::key::{ConsumerId, Digest, KeyId, Past, Timestamp};
+use crate::store::{Action, AlertRow, AuditFilter, AuditRow, NotedHead, Store, StoreError, Subject};
 
 use super::super::endpoint::{Call, Reply};
 use super::super::problem::Problem;
@@ -108,7 +108,7 @@ impl From<&AuditRow> for AuditRowShape {
             subjects: row.action.subjects().iter().map(ToString::to_string).collect(),
             details: details(&row.action),
             note: row.note.clone(),
-            previous: hex(&row.previous),
+            previous: Digest::from_bytes(row.previous).to_string(),
         }
     }
 }
@@ -140,53 +140,10 @@ impl AuditReportShape {
         let head_at = noted.map(|noted| store.audit_row_hashed(&noted.hash)).transpose()?.flatten();
         Ok(Self {
             rows: report.rows,
-            head: format!("{}:{}", report.head.count, hex(&report.head.hash)),
+            head: report.head.to_string(),
             faults: report.faults.iter().map(ToString::to_string).collect(),
             head_at,
         })
-    }
-}
-
-/// A head of the audit log that was printed, logged or sent before.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NotedHead {
-    /// How many rows there were, if that was noted, too.
-    pub count: Option<u64>,
-    /// The hash of the last one.
-    pub hash: [u8; 32],
-}
-
-impl std::str::FromStr for NotedHead {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parse = || {
-            let (count, hash) = match text.split_once(':') {
-                Some((count, hash)) => (Some(count.parse().ok()?), hash),
-                None => (None, text),
-            };
-            let mut bytes = [0; 32];
-            // A sign is no digit, though numbers may have one.
-            if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                return None;
-            }
-            for (byte, pair) in bytes.iter_mut().zip(hash.as_bytes().chunks(2)) {
-                *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-            }
-            Some(Self { count, hash: bytes })
-        };
-        parse().ok_or_else(|| {
-            format!("`{text}` is not a head as `kgate audit verify` prints it: COUNT:HASH, or the hash alone")
-        })
-    }
-}
-
-impl std::fmt::Display for NotedHead {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if let Some(count) = self.count {
-            write!(f, "{count}:")?;
-        }
-        f.write_str(&hex(&self.hash))
     }
 }
 
@@ -347,10 +304,6 @@ fn behind(cursor: &str, rows: &[AlertRow]) -> Result<usize, Problem> {
         last > at || (last == at && (row.key, row.kind.as_str()) < (key, kind))
     };
     Ok(rows.iter().take_while(|row| is_before(row)).count())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// More rows than there will be.

@@ -28,7 +28,7 @@ use super::shape::{AdminKeyShape, ConsumerShape, KeyShape, NewAdminKeyShape, Not
 use super::status::Status;
 
 pub use admin_keys::{AdminKeyRotated, NewAdminKeyBody, RotateAdminKeyBody};
-pub use audit::{AlertShape, AuditReportShape, AuditRowShape, NotedHead};
+pub use audit::{AlertShape, AuditReportShape, AuditRowShape};
 pub use consumers::{ConsumerDeleted, ConsumerEditBody, NewConsumerBody};
 pub use digests::{DigestShape, HashShape};
 pub use keys::{

@@ -6,8 +6,7 @@ use std::collections::HashMap;
 use super::super::store::Local;
 use super::{AuditWanted, Each, Seen, UsageWanted, Verdict, WEEK};
 use crate::admin::api::{
-    AlertShape, AuditReportShape, AuditRowShape, DigestShape, ExplainBody, HashShape, NotedHead, UsageRow,
-    VerifyBody,
+    AlertShape, AuditReportShape, AuditRowShape, DigestShape, ExplainBody, HashShape, UsageRow, VerifyBody,
 };
 use crate::admin::shape::Spelled;
 use crate::admin::status::Status;
@@ -19,7 +18,7 @@ use crate::edge::{Account, Bringing, Counts, Question};
 use crate::key::{KeyRecord, State, Timestamp, Token};
 use crate::policy::Now;
 use crate::store::{
-    AuditFilter, Retention, Store, StoreError, Subject, Usage, UsageAsked, UsageOf, UsageWindow,
+    AuditFilter, NotedHead, Retention, Store, StoreError, Subject, Usage, UsageAsked, UsageOf, UsageWindow,
 };
 
 impl Local<'_> {

@@ -7,13 +7,12 @@ mod server;
 use serde_json::Value;
 
 use crate::admin::api::{
-    AlertShape, AuditReportShape, AuditRowShape, DigestShape, ExplainBody, HashShape, NotedHead, UsageRow,
-    VerifyBody,
+    AlertShape, AuditReportShape, AuditRowShape, DigestShape, ExplainBody, HashShape, UsageRow, VerifyBody,
 };
 use crate::admin::status::Status;
 use crate::cli::failure::Failure;
 use crate::key::{Past, Timestamp};
-use crate::store::UsageBy;
+use crate::store::{NotedHead, UsageBy};
 
 use super::Each;
 

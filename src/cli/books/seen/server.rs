@@ -7,8 +7,8 @@ use super::super::server::{Server, Target};
 use super::super::{Books, KeysWanted};
 use super::{AuditWanted, Each, Seen, UsageWanted, Verdict, WEEK};
 use crate::admin::api::{
-    AlertShape, AuditReportShape, AuditRowShape, DigestShape, ExplainBody, HashShape, NotedHead, UsageRow,
-    Verified, VerifyBody,
+    AlertShape, AuditReportShape, AuditRowShape, DigestShape, ExplainBody, HashShape, UsageRow, Verified,
+    VerifyBody,
 };
 use crate::admin::shape::{Page, Spelling};
 use crate::admin::status::Status;
@@ -16,7 +16,7 @@ use crate::cli::failure::Failure;
 use crate::cli::lookup::{no_such_key, parse_key_id, refuse_token};
 use crate::edge::ACCOUNT;
 use crate::key::{AdminKeyId, Past, Span, Timestamp};
-use crate::store::UsageBy;
+use crate::store::{NotedHead, UsageBy};
 
 impl AuditWanted {
     fn target(&self, path: &str) -> Result<Target, Failure> {
