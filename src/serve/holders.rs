@@ -18,7 +18,8 @@ use crate::gateway::{Asked, Holders};
 use crate::key::{KeyId, RevokeReason};
 use crate::policy::{LimitLeft, SelfService};
 use crate::store::{
-    Access, Act, Actor, Of, Options, Period, Query, Rotation, Store, StoreError, Usage, Used, Via, Whose,
+    Access, Act, Actor, Of, Options, Part, Period, Query, Rotation, Store, StoreError, Usage, Used, Via,
+    Whose,
 };
 
 /// Answers holders under whatever configuration is in force.
@@ -144,7 +145,7 @@ fn requests(usage: &Usage, asked: &Asked, period: Period, buckets: u32) -> Resul
     let to = period.bucket(asked.at);
     let from = to.saturating_sub(buckets - 1);
     let of = Whose::One(Of::Key(asked.key));
-    let counts = usage.counts(Query { of, period, from, to, by_route: false })?;
+    let counts = usage.counts(Query { of, period, from, to, by_route: false, part: Part::All })?;
     let of = |used: Used| counts.iter().filter(|count| count.used == used).map(|count| count.requests).sum();
     let mut said: Map<String, Value> = Used::ALL
         .into_iter()

@@ -63,7 +63,7 @@ pub use signal::{Signal, SignalError, Tag};
 pub use tables::FORMAT;
 pub use usage::{
     Alert, AlertKind, AlertRow, Count, Counts, Due, Granted, Granting, Invite, LastUse, Of, Outgoing, Parcel,
-    Period, PortalSession, Posted, Query, Retention, SignedInBy, Told, Usage, UsageAsked, UsageBatch,
-    UsageBy, UsageOf, UsageRow, UsageWindow, Used, Visitor, Waiting, Whose,
+    Part, Period, Place, PortalSession, Posted, Query, Retention, SignedInBy, Told, Usage, UsageAsked,
+    UsageBatch, UsageBy, UsageOf, UsageRow, UsageWindow, Used, Visitor, Waiting, Whose,
 };
 pub use write::{BATCH, Outcome, RecordTag};

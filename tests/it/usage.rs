@@ -82,6 +82,11 @@ fn what_keys_did_is_counted_and_an_ended_key_raises_an_alert() {
         "{csv}"
     );
     assert_eq!(lines.len(), 3, "{csv}");
+    // What others chose as a name is neither a formula nor a column more.
+    site.run(&["consumer", "update", &consumer.to_string(), "--name", "=1+1, \"x\""]);
+    let named = said(&["usage", "--since", "1h", "--by", "consumer", "--format", "csv"]);
+    assert!(named.contains(&format!("\r\n,,{consumer},\"'=1+1, \"\"x\"\"\",,")), "{named}");
+    site.run(&["consumer", "update", &consumer.to_string(), "--name", "Acme Corp"]);
     assert!(
         lines
             .iter()
@@ -94,6 +99,111 @@ fn what_keys_did_is_counted_and_an_ended_key_raises_an_alert() {
     assert_eq!(alerts[0]["key_id"], *revoked.record.id.to_string());
     assert_eq!((&alerts[0]["requests"], &alerts[0]["from"]), (&2.into(), &"127.0.0.1".into()));
     assert!(json(&site, &["audit", "--alerts", "--key", &used.record.id.to_string()]).is_empty());
+}
+
+/// A few thousand keys on two routes: the API tells part after part, each as long as was asked for, and all parts
+/// together are what the command tells, here and from elsewhere.
+#[test]
+fn usage_of_thousands_of_keys_comes_page_by_page_and_is_told_whole() {
+    const KEYS: usize = 3_000;
+    let site = Site::new();
+    let store = site.store();
+    let consumers = [Site::consumer(&store), Site::consumer(&store)];
+    let mut keys = Vec::new();
+    for consumer in consumers {
+        let each = &mut |batch: Vec<Issued>| {
+            keys.extend(batch.iter().map(|issued| (issued.record.id, issued.record.consumer)));
+            std::ops::ControlFlow::Continue(())
+        };
+        let new = new_key(consumer);
+        store.issue_many(&new, KEYS / 2, &Peppers::default(), &act(), &mut rand::rng(), each).unwrap();
+    }
+    drop(store);
+    let mut batch = UsageBatch::default();
+    for (n, (key, consumer)) in keys.iter().enumerate() {
+        for (route, times) in [("all", 1 + n % 7), ("other", 1)] {
+            let at = wall().minus(Duration::from_mins(n as u64 % 50));
+            (0..times).for_each(|_| {
+                batch.counts.add(*key, Some(*consumer), &route.into(), Used::Allowed, at);
+            });
+        }
+    }
+    let usage = Usage::open(&site.data(), Access::Write, &Options::default()).unwrap();
+    for part in batch.parts() {
+        usage.record(part, Retention::default(), wall()).unwrap();
+    }
+    drop(usage);
+    let token = site.command(&["admin-key", "create", "--role", "viewer", "--name", "t"]).output().unwrap();
+    let token = String::from_utf8(token.stdout).unwrap();
+    let process = site.serve(&[]);
+    let get = |query: &str| {
+        let mut client = Client::tcp(process.admin);
+        let token = token.trim();
+        client.send(format!(
+            "GET /v1/usage?since=6h&{query} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
+        ));
+        let answer = client.answer();
+        (answer.status, answer.json())
+    };
+    let walk = |query: &str, limit: usize| {
+        let (mut rows, mut pages, mut cursor) = (Vec::new(), 0, String::new());
+        loop {
+            let (status, page) = get(&format!("{query}&limit={limit}{cursor}"));
+            assert_eq!(status, 200, "{page}");
+            let items = page["items"].as_array().unwrap();
+            assert!(items.len() <= limit, "{} rows", items.len());
+            rows.extend(items.iter().cloned());
+            pages += 1;
+            let Some(next) = page["next"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        (rows, pages)
+    };
+    let total = |rows: &[Value]| rows.iter().map(|row| row["requests"].as_u64().unwrap()).sum::<u64>();
+    let (by_key, pages) = walk("by=key", 500);
+    assert_eq!((by_key.len(), pages), (KEYS, 6));
+    let ids: std::collections::BTreeSet<_> =
+        by_key.iter().map(|row| row["key_id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), KEYS, "each once");
+    let (calls, pages) = walk("by=call", 499);
+    assert_eq!((calls.len(), pages, total(&calls)), (2 * KEYS, 13, total(&by_key)));
+    let (theirs, _) = walk(&format!("by=call&subject={}", consumers[1]), 333);
+    assert_eq!(theirs.len(), KEYS);
+    for (query, rows) in [("by=consumer", 2), ("by=route", 2)] {
+        let (told, pages) = walk(query, 1);
+        assert_eq!((told.len(), pages, total(&told)), (rows, rows, total(&by_key)), "{query}");
+    }
+    let (times, _) = walk("by=time", 7);
+    assert_eq!(total(&times), total(&by_key));
+    assert!(times.windows(2).all(|pair| pair[0]["from"].as_str() < pair[1]["from"].as_str()));
+    // Without a word nobody gets more than a page.
+    let (_, first) = get("by=call");
+    assert_eq!((first["items"].as_array().unwrap().len(), first["next"].is_string()), (100, true));
+    // The busiest, first; each of the first ones had seven requests on one route.
+    let (_, busiest) = get(&format!("by=call&order=busiest&limit=5&subject={}", consumers[0]));
+    let requests: Vec<_> = busiest["items"].as_array().unwrap().iter().map(|row| &row["requests"]).collect();
+    assert_eq!((requests, &busiest["next"]), (vec![&Value::from(7); 5], &Value::Null));
+    for (query, status) in [
+        ("by=key&limit=501", 400),
+        ("by=key&limit=0", 400),
+        ("by=key&cursor=a%20b", 400),
+        ("by=key&cursor=x", 422),
+        ("by=call&cursor=x", 422),
+        ("by=time&cursor=x", 422),
+        ("by=route&cursor=nowhere", 200),
+    ] {
+        assert_eq!(get(query).0, status, "{query}");
+    }
+    for by in ["key", "call", "consumer", "route", "time"] {
+        let args = ["usage", "--since", "6h", "--by", by];
+        let here = json(&site, &args);
+        let server = format!("http://{}", process.admin);
+        let mut afar = site.command(&[&["--server", &server], &args[..], &["--json"]].concat());
+        let afar = afar.env("KGATE_ADMIN_KEY", token.trim()).output().unwrap();
+        let afar: Vec<Value> = serde_json::from_slice(&afar.stdout).unwrap();
+        assert_eq!((here.len(), total(&here)), (afar.len(), total(&by_key)), "{by}");
+        assert!(here == afar, "by {by} it is not the same");
+    }
 }
 
 /// By when it was last used; one never used, by when it was made.

@@ -15,7 +15,7 @@ use crate::key::{
     ConsumerId, KeyId, KeyRecord, KeyType, Moment, Past, RevokeReason, Scope, Span, Status, Timestamp, Token,
 };
 use crate::store::{
-    Action, BATCH, Issued, KeyEdit, KeyFilter, NewKey, Of, Outcome, Period, Query, RecordTag, Rotation,
+    Action, BATCH, Issued, KeyEdit, KeyFilter, NewKey, Of, Outcome, Part, Period, Query, RecordTag, Rotation,
     Store, StoreError, Usage, Whose,
 };
 
@@ -678,8 +678,14 @@ impl RotationShape {
 fn requests_of(usage: &Usage, key: KeyId, now: Timestamp) -> Result<u64, StoreError> {
     let to = Period::Hour.bucket(now);
     let of = Whose::One(Of::Key(key));
-    let counts =
-        usage.counts(Query { of, period: Period::Hour, from: to.saturating_sub(24), to, by_route: false })?;
+    let counts = usage.counts(Query {
+        of,
+        period: Period::Hour,
+        from: to.saturating_sub(24),
+        to,
+        by_route: false,
+        part: Part::All,
+    })?;
     Ok(counts.iter().map(|count| count.requests).sum())
 }
 

@@ -306,7 +306,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             usage::usage,
         )
         .query::<usage::UsageQuery>()
-        .answers::<Vec<UsageRow>>(),
+        .answers::<Page<UsageRow>>(),
         post("/v1/explain", Some(Viewer), "explain", "Says what would become of a request", system::explain)
             .body::<system::ExplainBody>(),
         get("/v1/status", Some(Viewer), "status", "Shows what runs here", system::status).answers::<Status>(),

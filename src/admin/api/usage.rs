@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{ConsumerId, KeyId, Past, Timestamp};
-use crate::store::{UsageAsked, UsageBy, UsageOf, UsageWindow};
+use crate::store::{Of, Part, Place, UsageAsked, UsageBy, UsageOf, UsageWindow};
 
 use super::super::endpoint::{Call, Reply};
 use super::super::problem::Problem;
-use super::super::shape::Spelled;
+use super::super::shape::{Page, Spelled};
 use super::named_consumer;
 
 /// What is counted, and how it is added up.
@@ -21,9 +21,24 @@ pub(super) struct UsageQuery {
     since: Option<Spelled<Past>>,
     /// One row for each of these (`call`: a key on a route); keys if nothing is said, or routes if a key was named.
     by: Option<By>,
-    /// How many rows at most, the busiest; all if nothing is said. Of all keys at most 64 are told then.
+    /// `id`, if nothing is said: page by page, in the order of identifiers and routes, or of time. `busiest`: those
+    /// with the most requests first, and `limit` ends the list; of the keys of all, 64 at most are known so.
+    order: Option<Order>,
+    /// How many rows at most.
     #[schemars(range(min = 1, max = 500))]
     limit: Option<u64>,
+    /// The `next` of the page before, of the same question.
+    #[schemars(regex(pattern = "^[!-~]{1,256}$"))]
+    cursor: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum Order {
+    #[default]
+    Id,
+    Busiest,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
@@ -117,9 +132,66 @@ pub(super) fn usage(call: &Call<'_>) -> Result<Reply, Problem> {
     };
     let since = query.since.map_or(DEFAULT, |since| since.0).resolve(call.now);
     let window = UsageWindow::reaching(since, call.now, call.desk.config().usage);
-    let most = query.limit.map(|limit| super::limit(Some(limit))).transpose()?;
-    let rows = call.desk.usage()?.report(&UsageAsked { of, by, window, most }, &store)?;
-    Ok(Reply::json(&rows.iter().map(UsageRow::from).collect::<Vec<_>>()))
+    let limit = super::limit(query.limit)?;
+    let told = "pass the `next` of an answer, to the same question";
+    if let Some(cursor) = &query.cursor
+        && !((1..=256).contains(&cursor.len()) && cursor.bytes().all(|byte| byte.is_ascii_graphic()))
+    {
+        return Err(Problem::malformed("?cursor", told));
+    }
+    let wrong = || Problem::invalid("?cursor", told);
+    let place = match query.cursor.as_deref() {
+        Some(cursor) if by != UsageBy::Time => Some(place(cursor, of, by).ok_or_else(wrong)?),
+        _ => None,
+    };
+    let is_top = query.order == Some(Order::Busiest) && query.cursor.is_none();
+    let part = if is_top { Part::Top(limit) } else { Part::After(place, limit) };
+    let rows = call.desk.usage()?.report(&UsageAsked { of, by, window, part }, &store)?;
+    let mut rows: Vec<_> = rows.iter().map(UsageRow::from).collect();
+    if let (UsageBy::Time, Some(cursor)) = (by, &query.cursor) {
+        let told: Timestamp = cursor.parse().map_err(|_| wrong())?;
+        rows.retain(|row| row.from.0 > told);
+    }
+    let is_more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| is_more).map(|row| row.place(by));
+    Ok(Reply::json(&Page { items: rows, next }))
+}
+
+impl UsageRow {
+    /// Says where in the list it stands.
+    fn place(&self, by: UsageBy) -> String {
+        let key = || self.key_id.map(|id| id.0.to_string()).unwrap_or_default();
+        let route = || self.route.clone().unwrap_or_default();
+        match by {
+            UsageBy::Key => key(),
+            UsageBy::Consumer => self.consumer_id.map(|id| id.0.to_string()).unwrap_or_default(),
+            UsageBy::Route => route(),
+            UsageBy::Call => format!("{}:{}", key(), route()),
+            UsageBy::Time => self.from.0.to_string(),
+        }
+    }
+}
+
+/// Reads what [`UsageRow::place`] wrote.
+fn place(cursor: &str, of: UsageOf, by: UsageBy) -> Option<Place> {
+    let key = |text: &str| Some(Of::Key(text.parse().ok()?));
+    Some(match by {
+        UsageBy::Key => (key(cursor)?, None),
+        UsageBy::Consumer => (Of::Consumer(cursor.parse().ok()?), None),
+        UsageBy::Call => {
+            let (id, route) = cursor.split_once(':')?;
+            (key(id)?, Some(route.to_owned()))
+        }
+        UsageBy::Route | UsageBy::Time => {
+            let of = match of {
+                UsageOf::All => Of::All,
+                UsageOf::Consumer(id) => Of::Consumer(id),
+                UsageOf::Key(id) => Of::Key(id),
+            };
+            (of, Some(cursor.to_owned()))
+        }
+    })
 }
 
 const DEFAULT: Past = Past::Ago(std::time::Duration::from_hours(24));

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use maud::{Markup, html};
 
 use crate::admin::api::UsageRow;
+use crate::admin::shape::Page;
 use crate::admin::{Ask, Problem};
 use crate::key::{Span, Timestamp};
 
@@ -40,8 +41,12 @@ pub(super) fn show(visit: &Visit<'_>) -> Result<Answer, Problem> {
 
 /// Draws how much a key or a consumer was used, since so long ago.
 pub(super) fn charts(visit: &Visit<'_>, subject: &str, since: &str) -> Result<Markup, Problem> {
-    let ask = |by| [("subject", subject), ("since", since), ("by", by)];
-    let report = |by| visit.call::<Vec<UsageRow>>("usage", &Ask { query: &ask(by), ..Ask::default() });
+    let ask =
+        |by| [("subject", subject), ("since", since), ("by", by), ("order", "busiest"), ("limit", "500")];
+    let report = |by| {
+        let page = visit.call::<Page<UsageRow>>("usage", &Ask { query: &ask(by), ..Ask::default() });
+        page.map(|page| page.items)
+    };
     let times = report("time")?;
     let begins = since.parse::<Span>().map_or(visit.now, |span| visit.now.minus(span.as_duration()));
     let sum = |of: fn(&UsageRow) -> u64| times.iter().map(of).sum::<u64>();

@@ -1,7 +1,7 @@
 //! How many requests each key made: by minute, hour and day, by route, and by what became of them. Added up as
 //! they are written for each consumer, and for all: what is asked of them does not grow with the keys.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -253,7 +253,7 @@ fn ranks(bytes: &[u8]) -> Ranks {
 }
 
 /// Whose requests a row counts.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Of {
     /// A key's.
     Key(KeyId),
@@ -349,6 +349,23 @@ pub struct Query {
     pub to: u32,
     /// Keeps routes apart.
     pub by_route: bool,
+    /// How much of them.
+    pub part: Part,
+}
+
+/// Whose requests a row of an answer is of, and of which route, if they were to be kept apart.
+pub type Place = (Of, Option<String>);
+
+/// Which part of the counts is wanted: what is held in memory grows with it, and not with what there is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Part {
+    /// Everything.
+    #[default]
+    All,
+    /// The so many places with the most requests.
+    Top(usize),
+    /// What comes behind a place, or from the first on: so many places, and if there are more of them, more.
+    After(Option<Place>, usize),
 }
 
 /// Whose counts are wanted.
@@ -382,8 +399,8 @@ pub struct Count {
     pub requests: u64,
 }
 
-/// Requests by whose they are, route, outcome and bucket.
-type Sums = BTreeMap<(Of, Option<String>, Used, u32), u64>;
+/// Requests by place, outcome and bucket.
+type Sums = BTreeMap<(Place, Used, u32), u64>;
 
 impl Query {
     pub(super) fn answer(
@@ -391,27 +408,78 @@ impl Query {
         table: &impl ReadableTable<&'static [u8], u64>,
         busiest: Option<&impl ReadableTable<&'static [u8], &'static [u8]>>,
     ) -> Result<Vec<Count>, redb::StorageError> {
-        let mut sums = Sums::new();
         let (first, last) = ([0; 16], [0xff; 16]);
-        let mut each = |key| self.add_up(table, Of::Key(key), Of::Key(key), &mut sums);
-        match &self.of {
-            Whose::Keys(keys) => keys.iter().copied().try_for_each(each)?,
+        let key = |key: KeyId| (Of::Key(key), Of::Key(key));
+        let ranges = match &self.of {
+            Whose::One(of) => vec![(*of, *of)],
+            Whose::Keys(keys) => keys.iter().copied().map(key).collect(),
+            Whose::EachKey => vec![(Of::Key(KeyId::from_bytes(first)), Of::Key(KeyId::from_bytes(last)))],
+            Whose::EachConsumer => {
+                let consumer = |id| Of::Consumer(ConsumerId::from_bytes(id));
+                vec![(consumer(first), consumer(last))]
+            }
             Whose::Busiest(most) => {
                 let keys = busiest.map_or(Ok(Vec::new()), |busiest| self.busiest(busiest, *most))?;
-                keys.into_iter().try_for_each(&mut each)?;
+                keys.into_iter().map(key).collect()
             }
-            Whose::One(of) => self.add_up(table, *of, *of, &mut sums)?,
-            Whose::EachKey => {
-                let (first, last) = (KeyId::from_bytes(first), KeyId::from_bytes(last));
-                self.add_up(table, Of::Key(first), Of::Key(last), &mut sums)?;
+        };
+        let sums = match &self.part {
+            Part::All => self.add_up(table, &ranges, &mut |_| true)?,
+            Part::Top(most) => {
+                let top = self.top(table, &ranges, *most)?;
+                self.add_up(table, &top, &mut |_| true)?
             }
-            Whose::EachConsumer => {
-                let (first, last) = (ConsumerId::from_bytes(first), ConsumerId::from_bytes(last));
-                self.add_up(table, Of::Consumer(first), Of::Consumer(last), &mut sums)?;
+            Part::After(place, most) => {
+                // Of whom it was told last, routes may be left.
+                let from = |(first, last): (Of, Of)| match place {
+                    Some((of, _)) if first < *of => (*of <= last).then_some((*of, last)),
+                    _ => Some((first, last)),
+                };
+                let ranges: Vec<_> = ranges.into_iter().filter_map(from).collect();
+                let (mut seen, mut last) = (BTreeSet::new(), None);
+                self.add_up(table, &ranges, &mut |at| {
+                    if seen.len() > *most && last != Some(at.0) {
+                        return false;
+                    }
+                    last = Some(at.0);
+                    if place.as_ref() < Some(at) && !seen.contains(at) {
+                        seen.insert(at.clone());
+                    }
+                    true
+                })?
             }
+        };
+        let is_wanted = |(of, route): &Place| match &self.part {
+            Part::After(Some((told, told_route)), _) => (told, told_route) < (of, route),
+            _ => true,
+        };
+        let sums = sums.into_iter().filter(|((place, ..), _)| is_wanted(place));
+        let count = |(((of, route), used, bucket), requests)| Count { of, route, used, bucket, requests };
+        Ok(sums.map(count).collect())
+    }
+
+    /// Returns whose the places with the most requests are. Only what each has in all is held.
+    fn top(
+        &self,
+        table: &impl ReadableTable<&'static [u8], u64>,
+        ranges: &[(Of, Of)],
+        most: usize,
+    ) -> Result<Vec<(Of, Of)>, redb::StorageError> {
+        let mut totals: HashMap<Place, u64> = HashMap::new();
+        for (first, last) in ranges {
+            self.each(table, *first, *last, &mut |row, requests| {
+                *totals.entry(self.place(&row)).or_default() += requests;
+                true
+            })?;
         }
-        let count = |((of, route, used, bucket), requests)| Count { of, route, used, bucket, requests };
-        Ok(sums.into_iter().map(count).collect())
+        let mut totals: Vec<_> = totals.into_iter().collect();
+        totals.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let of: BTreeSet<Of> = totals.into_iter().take(most).map(|((of, _), _)| of).collect();
+        Ok(of.into_iter().map(|of| (of, of)).collect())
+    }
+
+    fn place(&self, row: &Row<'_>) -> Place {
+        (row.of, self.by_route.then(|| row.route.to_owned()))
     }
 
     /// Returns the keys that were busiest in the buckets together.
@@ -435,24 +503,34 @@ impl Query {
     fn add_up(
         &self,
         table: &impl ReadableTable<&'static [u8], u64>,
-        first: Of,
-        last: Of,
-        sums: &mut Sums,
-    ) -> Result<(), redb::StorageError> {
-        self.each(table, first, last, &mut |row, requests| {
-            let route = self.by_route.then(|| row.route.to_owned());
-            *sums.entry((row.of, route, row.used, row.bucket)).or_default() += requests;
-        })
+        ranges: &[(Of, Of)],
+        goes_on: &mut dyn FnMut(&Place) -> bool,
+    ) -> Result<Sums, redb::StorageError> {
+        let mut sums = Sums::new();
+        for (first, last) in ranges {
+            let is_over = !self.each(table, *first, *last, &mut |row, requests| {
+                let place = self.place(&row);
+                let goes_on = goes_on(&place);
+                if goes_on {
+                    *sums.entry((place, row.used, row.bucket)).or_default() += requests;
+                }
+                goes_on
+            })?;
+            if is_over {
+                break;
+            }
+        }
+        Ok(sums)
     }
 
-    /// Calls `each` with the rows of all from `first` to `last`.
+    /// Calls `each` with the rows of all from `first` to `last`, until it returns `false`, and returns that.
     fn each(
         &self,
         table: &impl ReadableTable<&'static [u8], u64>,
         first: Of,
         last: Of,
-        each: &mut dyn FnMut(Row<'_>, u64),
-    ) -> Result<(), redb::StorageError> {
+        each: &mut dyn FnMut(Row<'_>, u64) -> bool,
+    ) -> Result<bool, redb::StorageError> {
         let (from, to) =
             (start(self.period, first, self.from), start(self.period, last, self.to.saturating_add(1)));
         for row in table.range::<&[u8]>(&from[..]..&to[..])? {
@@ -460,11 +538,11 @@ impl Query {
             #[cfg(test)]
             tests::READ.set(tests::READ.get() + 1);
             let Some(row) = Row::decode(row.value()) else { continue };
-            if (self.from..=self.to).contains(&row.bucket) {
-                each(row, requests.value());
+            if (self.from..=self.to).contains(&row.bucket) && !each(row, requests.value()) {
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -556,7 +634,7 @@ mod tests {
     }
 
     fn all(period: Period) -> Query {
-        Query { of: Whose::EachKey, period, from: 0, to: u32::MAX, by_route: true }
+        Query { of: Whose::EachKey, period, from: 0, to: u32::MAX, by_route: true, part: Part::All }
     }
 
     #[test]
@@ -626,6 +704,56 @@ mod tests {
         assert_eq!(left(3 * HOUR), [0, 1, 1]);
         assert_eq!(left(10 * 24 * HOUR), [0, 0, 1]);
         assert_eq!(left(402 * 24 * HOUR), [0, 0, 0]);
+    }
+
+    #[test]
+    fn part_after_part_is_everything_once_and_the_top_is_the_top() {
+        let (dir, _store) = testing::store();
+        let usage = Usage::open(dir.path(), Access::Write, &testing::options()).unwrap();
+        let now = 100 * 24 * HOUR;
+        let mut uses = Vec::new();
+        for n in 1..=20 {
+            // The later a key, the busier it is; every third is on several routes.
+            let routes: &[&str] = if n % 3 == 0 { &["a", "b", "c"] } else { &["a"] };
+            for route in routes {
+                uses.extend((0..n).map(|i| (n, *route, Used::Allowed, now + i64::from(i) * 60)));
+            }
+        }
+        usage.record(counted(&uses), Retention::default(), t(now)).unwrap();
+        for by_route in [false, true] {
+            for whose in [Whose::EachKey, Whose::Keys((1..=20).map(key).collect())] {
+                let ask = |part| {
+                    let query = Query { of: whose.clone(), by_route, part, ..all(Period::Minute) };
+                    usage.counts(query).unwrap()
+                };
+                let whole = ask(Part::All);
+                for most in [1, 2, 3, 7, 100] {
+                    let (mut told, mut place) = (Vec::new(), None);
+                    loop {
+                        let mut counts = ask(Part::After(place.clone(), most));
+                        let at = |count: &Count| (count.of, count.route.clone());
+                        let mut places: Vec<_> = counts.iter().map(at).collect();
+                        places.dedup();
+                        let is_more = places.len() > most;
+                        // No more than one key's routes beyond what was asked for.
+                        assert!(places.len() <= most + 3, "{places:?}");
+                        places.truncate(most);
+                        counts.retain(|count| places.contains(&at(count)));
+                        told.extend(counts);
+                        place = places.pop();
+                        if !is_more {
+                            break;
+                        }
+                    }
+                    assert_eq!(told, whole, "{most}");
+                }
+                let top = ask(Part::Top(2));
+                let of: BTreeSet<_> = top.iter().map(|count| count.of).collect();
+                // 18 has three routes of 18 requests each; by route none is above 20's and 19's.
+                let wanted = if by_route { [key(19), key(20)] } else { [key(15), key(18)] };
+                assert_eq!(of, wanted.map(Of::Key).into(), "by route: {by_route}");
+            }
+        }
     }
 
     /// However many keys are in use: what every minute adds does not outrun what every minute takes away.

@@ -34,7 +34,7 @@ use super::tables::{
 use super::{Access, Options, StoreError};
 
 pub use alert::{Alert, AlertKind, AlertRow};
-pub use count::{Count, Counts, Of, Period, Query, Retention, Used, Whose};
+pub use count::{Count, Counts, Of, Part, Period, Place, Query, Retention, Used, Whose};
 pub use outbox::{Due, Outgoing, Parcel, Posted, Told, Waiting};
 pub use portal::{Invite, PortalSession, SignedInBy, Visitor};
 pub use quota::{Granted, Granting};

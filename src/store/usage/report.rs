@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::key::{ConsumerId, KeyId, Timestamp};
 
 use super::super::{Store, StoreError};
-use super::{Count, Of, Period, Query, Retention, Usage, Used, Whose};
+use super::{Count, Of, Part, Period, Query, Retention, Usage, Used, Whose};
 
 /// What makes a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,8 +31,9 @@ pub struct UsageAsked {
     pub by: UsageBy,
     /// Of when.
     pub window: UsageWindow,
-    /// How many rows at most, the busiest; `None` is all.
-    pub most: Option<usize>,
+    /// Which rows: all, the busiest of them, or those behind a place, in the order of identifiers and routes. By
+    /// time it is always all.
+    pub part: Part,
 }
 
 /// Whose use is reported.
@@ -47,15 +48,18 @@ pub enum UsageOf {
 }
 
 impl Usage {
-    /// Returns how much was used, the busiest row first; by time, the first first. `store` knows what keys and
-    /// consumers are called.
+    /// Returns how much was used, the busiest row first; by time, the first first, and behind a place, in order and
+    /// perhaps more than were asked for: there are more then. `store` knows what keys and consumers are called.
     ///
     /// What is asked of a consumer or of all, by route or by time, was added up when it was written: it costs
     /// the same however many keys there are.
     pub fn report(&self, asked: &UsageAsked, store: &Store) -> Result<Vec<UsageRow>, StoreError> {
         let window = asked.window;
         let of = match (asked.of, asked.by) {
-            (UsageOf::All, UsageBy::Key | UsageBy::Call) => asked.most.map_or(Whose::EachKey, Whose::Busiest),
+            (UsageOf::All, UsageBy::Key | UsageBy::Call) => match asked.part {
+                Part::Top(most) => Whose::Busiest(most),
+                Part::All | Part::After(..) => Whose::EachKey,
+            },
             (UsageOf::All, UsageBy::Consumer) => Whose::EachConsumer,
             (UsageOf::Consumer(id), UsageBy::Key | UsageBy::Call) => Whose::Keys(store.key_ids_of(id)?),
             (UsageOf::All, _) => Whose::One(Of::All),
@@ -63,7 +67,8 @@ impl Usage {
             (UsageOf::Key(id), _) => Whose::One(Of::Key(id)),
         };
         let by_route = matches!(asked.by, UsageBy::Route | UsageBy::Call);
-        let query = Query { of, period: window.period, from: window.from, to: window.to, by_route };
+        let part = if asked.by == UsageBy::Time { Part::All } else { asked.part.clone() };
+        let query = Query { of, period: window.period, from: window.from, to: window.to, by_route, part };
         let counts = self.counts(query)?;
         Ok(if asked.by == UsageBy::Time { by_time(&counts, window) } else { rows(&counts, asked, store) })
     }
@@ -173,8 +178,12 @@ fn rows(counts: &[Count], asked: &UsageAsked, store: &Store) -> Vec<UsageRow> {
         row.add(count);
     }
     let mut rows: Vec<_> = rows.into_iter().collect();
-    rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.requests()));
-    rows.truncate(asked.most.unwrap_or(usize::MAX));
+    if !matches!(asked.part, Part::After(..)) {
+        rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.requests()));
+    }
+    if let Part::Top(most) = asked.part {
+        rows.truncate(most);
+    }
     let mut names = Names { store, consumers: BTreeMap::new() };
     let shown = |((of, route), mut row): ((Option<Of>, Option<&str>), UsageRow)| {
         row.route = route.map(ToOwned::to_owned);

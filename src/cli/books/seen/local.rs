@@ -18,7 +18,8 @@ use crate::edge::{Account, Bringing, Counts, Question};
 use crate::key::{KeyRecord, State, Timestamp, Token};
 use crate::policy::Now;
 use crate::store::{
-    AuditFilter, NotedHead, Retention, Store, StoreError, Subject, Usage, UsageAsked, UsageOf, UsageWindow,
+    AuditFilter, NotedHead, Part, Retention, Store, StoreError, Subject, Usage, UsageAsked, UsageOf,
+    UsageWindow,
 };
 
 impl Local<'_> {
@@ -143,7 +144,7 @@ impl Seen for Local<'_> {
         };
         let retention = self.session.config().map_or_else(|_| Retention::default(), |config| config.usage);
         let window = UsageWindow::reaching(wanted.since.resolve(now), now, retention);
-        let rows = self.used()?.report(&UsageAsked { of, by: wanted.by, window, most: None }, &store)?;
+        let rows = self.used()?.report(&UsageAsked { of, by: wanted.by, window, part: Part::All }, &store)?;
         Ok((rows.iter().map(UsageRow::from).collect(), window.begins()))
     }
 

@@ -93,7 +93,14 @@ impl Seen for Server {
             .with("subject", wanted.subject.as_ref())
             .with("since", Some(wanted.since.write()))
             .with("by", Some(by));
-        let rows: Vec<UsageRow> = self.get(target)?;
+        let mut rows: Vec<UsageRow> = Vec::new();
+        self.pages(&target, &mut |row| {
+            rows.push(row);
+            Ok(())
+        })?;
+        if wanted.by != UsageBy::Time {
+            rows.sort_by_key(|row| std::cmp::Reverse(row.requests));
+        }
         // Its clock and its buckets say when; without a row nothing does.
         let begins = rows.iter().map(|row| row.from.0).min();
         Ok((rows, begins.unwrap_or_else(|| wanted.since.resolve(self.now))))

@@ -202,9 +202,9 @@ pub(in crate::portal::pages) fn show(visit: &Visit<'_>) -> Result<Answer, Proble
 /// Returns where a request with the key is tried: at the route it was refused on most of late, from where it was
 /// used last. So the answer stands there with the click.
 fn tried(visit: &Visit<'_>, id: &str) -> Result<String, Problem> {
-    let query = [("subject", id), ("since", "7d"), ("by", "route")];
-    let rows: Vec<UsageRow> = visit.call("usage", &Ask { query: &query, ..Ask::default() })?;
-    let refused = rows.iter().max_by_key(|row| row.requests.saturating_sub(row.allowed));
+    let query = [("subject", id), ("since", "7d"), ("by", "route"), ("limit", "500")];
+    let rows: Listed<UsageRow> = visit.call("usage", &Ask { query: &query, ..Ask::default() })?;
+    let refused = rows.items.iter().max_by_key(|row| row.requests.saturating_sub(row.allowed));
     let name = refused.and_then(|row| row.route.as_deref());
     let routes = &visit.config.rules.spec().routes;
     let route = name.and_then(|name| routes.iter().find(|route| &*route.name == name));
@@ -293,9 +293,9 @@ fn acts(visit: &Visit<'_>, key: &KeyShape) -> Markup {
 
 /// Says how often the key was refused of late, and what for.
 fn refusals(visit: &Visit<'_>, id: &str) -> Result<Markup, Problem> {
-    let query = [("subject", id), ("since", "7d"), ("by", "route")];
-    let rows: Vec<UsageRow> = visit.call("usage", &Ask { query: &query, ..Ask::default() })?;
-    let sum = |of: fn(&UsageRow) -> u64| rows.iter().map(of).sum::<u64>();
+    let query = [("subject", id), ("since", "7d"), ("by", "route"), ("limit", "500")];
+    let rows: Listed<UsageRow> = visit.call("usage", &Ask { query: &query, ..Ask::default() })?;
+    let sum = |of: fn(&UsageRow) -> u64| rows.items.iter().map(of).sum::<u64>();
     let reasons = [
         (
             sum(|row| row.refused),

@@ -9,6 +9,7 @@ use super::super::usage::{bars, by_route, stat};
 use super::figures::Figures;
 use super::{alerts, page, url};
 use crate::admin::api::UsageRow;
+use crate::admin::shape::Page;
 use crate::admin::{Ask, Problem};
 use crate::key::{Limit, Span};
 
@@ -23,8 +24,10 @@ pub(in crate::portal::pages) fn show(visit: &Visit<'_>) -> Result<Answer, Proble
     let servers = (visit.acts.desk().handlers().servers)();
     let down = servers.iter().filter(|(_, _, is_up)| !is_up).count();
     let usage = |by| {
-        let query = [("since", since), ("by", by), ("limit", BUSIEST_READ)];
-        visit.call::<Vec<UsageRow>>("usage", &Ask { query: &query, ..Ask::default() })
+        let limit = if by == "time" { "500" } else { BUSIEST_READ };
+        let query = [("since", since), ("by", by), ("order", "busiest"), ("limit", limit)];
+        let page = visit.call::<Page<UsageRow>>("usage", &Ask { query: &query, ..Ask::default() });
+        page.map(|page| page.items)
     };
     let (times, busiest, routes) = (usage("time")?, usage("key")?, usage("route")?);
     let todo = todo(visit, &status, &figures, down, &busiest)?;
