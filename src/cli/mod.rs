@@ -217,6 +217,7 @@ fn stays_here(command: &Command) -> Option<&'static str> {
         Command::Consumer(_)
         | Command::Key(_)
         | Command::AdminKey(_)
+        | Command::Portal(_)
         | Command::Usage(_)
         | Command::Audit(_)
         | Command::Explain(_)
@@ -235,7 +236,6 @@ fn stays_here(command: &Command) -> Option<&'static str> {
         Command::SigningKey(_) | Command::Tls(_) => {
             "private keys stay on the machine that uses them: run it there"
         }
-        Command::Portal(_) => "run it there; operators invite and sign out on the portal's pages, too",
         Command::Backup(_) => "GET /v1/backup of the admin API sends one to an admin, or run it there",
         Command::Restore(_) => "run it there: it writes what no caller may",
         Command::Doctor(_) => {

@@ -4,13 +4,13 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::admin::api::{
-    InvitationShape, InviteError, PortalSessionShape, invite as make, sign_out as end, withdraw as take_back,
+    InvitationShape, NewInvitationBody, NewInvitationShape, PortalSessionShape, SignOutBody,
 };
+use crate::admin::shape::Spelled;
 use crate::key::{Moment, Timestamp};
-use crate::store::{Access, Options, Usage, Visitor};
 
+use super::books::PAGE;
 use super::failure::{Answer, Failure, Outcome};
-use super::lookup;
 use super::session::Session;
 use super::ui::{Cell, Format, Item, Object};
 use super::values::{counted, relative};
@@ -110,38 +110,27 @@ pub(super) fn run(command: Portal, session: &Session) -> Outcome {
     }
 }
 
-fn usage(session: &Session, access: Access) -> Result<Usage, Failure> {
-    Ok(Usage::open(&session.data_dir()?, access, &Options::default())?)
-}
-
 fn invite(args: &InviteArgs, session: &Session) -> Outcome {
-    let config = session.config()?;
-    let store = session.store_mut()?;
-    let consumer = lookup::consumer(&store, &args.consumer)?;
-    let (usage, act) = (usage(session, Access::Write)?, session.act(args.note.as_deref()));
-    let made = make((&store, &usage), config, &consumer, args.expires, &act, &mut rand::rng());
-    let (link, made) = made.map_err(|error| match &error {
-        InviteError::NoPortal => Failure::cannot(error.to_string()).help(
-            "set it, for example portal = \"127.0.0.1:8083\", restart `kgate serve`, and see docs/portal.md",
-        ),
-        InviteError::Disabled { id, .. } => {
-            Failure::no(error.to_string()).help(format!("`kgate consumer enable {id}` switches it on"))
-        }
-        InviteError::NoTime => Failure::cannot(error.to_string()).help("--expires 3d"),
-        InviteError::Store(_) => match error {
-            InviteError::Store(error) => error.into(),
-            _ => unreachable!("it was looked at"),
-        },
-    })?;
-    let (name, until) = (&consumer.name, relative(made.expires_at.0, act.at));
-    session.ui.status(format!("invited {name} ({}); the link is good once, until {until}", consumer.id));
+    let new = NewInvitationBody {
+        consumer: args.consumer.clone(),
+        expires: args.expires.map(Spelled),
+        note: args.note.clone().into(),
+    };
+    let NewInvitationShape { link: Some(link), invitation: Some(made) } = session.books()?.invite(&new)?
+    else {
+        return Err(Failure::cannot("the link came once before, and is not told again")
+            .help("`kgate portal list` shows the invitation; withdraw it and make another"));
+    };
+    let (id, name) = (made.consumer_id.0, made.consumer_name.unwrap_or_default());
+    let until = relative(made.expires_at.0, session.now());
+    session.ui.status(format!("invited {name} ({id}); the link is good once, until {until}"));
     if session.ui.format() == Format::Table {
         session.ui.line(link.expose())?;
     } else {
         session.ui.show(&Invited {
             values: [
                 json!(made.id),
-                json!(consumer.id.to_string()),
+                json!(id.to_string()),
                 json!(name),
                 json!(link.expose()),
                 time(made.expires_at.0),
@@ -169,32 +158,22 @@ impl Item for Invited {
 }
 
 fn list(args: &List, session: &Session) -> Outcome {
-    let config = session.config()?;
     let now = session.now();
-    let store = session.store()?;
-    let only = match &args.consumer {
-        Some(wanted) => Some(lookup::consumer(&store, wanted)?.id),
-        None => None,
-    };
-    let usage = usage(session, Access::Read)?;
-    let sessions = match only {
-        Some(id) => usage
-            .sessions_of(Visitor::Consumer(id))?
-            .into_iter()
-            .map(|one| (Visitor::Consumer(id), one))
-            .collect(),
-        None => usage.sessions()?,
-    };
-    let mut list = session.ui.list();
-    for (id, invite) in usage.invites(only, now)? {
-        let name = store.consumer(invite.consumer).ok().map(|consumer| consumer.name);
-        list.row(&Row { what: What::Invite(InvitationShape::new(id, &invite, name)), now })?;
+    let books = session.books()?;
+    let only = args.consumer.as_deref();
+    let (invites, sessions) = (books.invitations(only)?, books.portal_sessions(only)?);
+    let most = usize::try_from(PAGE).unwrap_or(usize::MAX);
+    if session.is_elsewhere() && invites.len().max(sessions.len()) == most {
+        session.ui.warn(format!(
+            "the server tells the latest {most} of each and no more: name one with --consumer"
+        ));
     }
-    for (visitor, one) in &sessions {
-        if config.portal.over_at(one) > now {
-            let what = What::Session(PortalSessionShape::new(*visitor, one, config, &store));
-            list.row(&Row { what, now })?;
-        }
+    let mut list = session.ui.list();
+    for invite in invites {
+        list.row(&Row { what: What::Invite(invite), now })?;
+    }
+    for one in sessions {
+        list.row(&Row { what: What::Session(one), now })?;
     }
     if list.end()? == 0 {
         session.ui.status("nobody is signed in, and no invitation is open");
@@ -273,26 +252,14 @@ impl Item for Row {
 }
 
 fn withdraw(args: &Withdraw, session: &Session) -> Outcome {
-    let store = session.store_mut()?;
-    let usage = usage(session, Access::Write)?;
-    match take_back((&store, &usage), &args.invitation, &session.act(args.note.as_deref()))? {
-        Some(consumer) => session.ui.status(format!("withdrew an open invitation of {consumer}")),
-        None => {
-            return Err(Failure::no(format!("no open invitation is called `{}`", args.invitation))
-                .help("`kgate portal list` shows them; one that was used is gone"));
-        }
-    }
+    let done = session.books()?.withdraw(&args.invitation, args.note.as_deref())?;
+    session.ui.status(format!("withdrew an open invitation of {}", done.subject));
     Ok(Answer::Yes)
 }
 
 fn sign_out(args: &SignOut, session: &Session) -> Outcome {
-    let store = session.store_mut()?;
-    let visitor = match args.who.parse() {
-        Ok(id) => Visitor::Operator(store.admin_key(id)?.id),
-        Err(_) => Visitor::Consumer(lookup::consumer(&store, &args.who)?.id),
-    };
-    let usage = usage(session, Access::Write)?;
-    let ended = end((&store, &usage), visitor, None, &session.act(args.note.as_deref()))?;
+    let who = SignOutBody { subject: args.who.clone(), session: None, note: args.note.clone().into() };
+    let ended = session.books()?.sign_out(&who)?;
     let text = format!(
         "ended {} and {} of {}",
         counted(ended.sessions, "session"),

@@ -266,7 +266,7 @@ impl PortalSessionShape {
 /// Finds whom a text names: an admin key by its identifier, or else a consumer.
 fn visitor(store: &Store, text: &str, pointer: &str) -> Result<Visitor, Problem> {
     match text.parse() {
-        Ok(id) => Ok(Visitor::Operator(id)),
+        Ok(id) => Ok(Visitor::Operator(store.admin_key(id)?.id)),
         Err(_) => Ok(Visitor::Consumer(named_consumer(store, text, pointer)?.id)),
     }
 }

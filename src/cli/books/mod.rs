@@ -6,6 +6,7 @@ mod http;
 mod seen;
 mod server;
 mod store;
+mod visitors;
 
 use crate::admin::api::{
     AdminKeyRotated, BulkRevokeBody, ConsumerDeleted, ConsumerEditBody, KeyEditBody, KeyRotated, KeysPruned,
@@ -19,8 +20,9 @@ use super::failure::Failure;
 
 pub(super) use http::{Client, Remote};
 pub(super) use seen::{AuditWanted, Seen, UsageWanted, Verdict};
-pub(super) use server::Server;
+pub(super) use server::{PAGE, Server};
 pub(super) use store::Local;
+pub(super) use visitors::Visitors;
 
 /// Takes what a walk finds; an error ends the walk.
 pub(super) type Each<'e, T> = &'e mut dyn FnMut(T) -> Result<(), Failure>;
@@ -70,11 +72,11 @@ pub(super) struct KeysWanted {
     pub(super) name: Option<String>,
 }
 
-/// Where records are kept. What can be seen beside them is in [`Seen`].
+/// Where records are kept. What can be seen beside them is in [`Seen`], and who uses the portal in [`Visitors`].
 ///
 /// Consumers are named by identifier, external id or unambiguous name; keys by identifier. Records that cannot
 /// be read are told of while walking, and make the walk fail at its end.
-pub(super) trait Books: Seen {
+pub(super) trait Books: Seen + Visitors {
     fn consumers(&self, wanted: &ConsumersWanted, each: Each<'_, ConsumerShape>) -> Result<(), Failure>;
     fn consumer(&self, named: &str) -> Result<ConsumerShape, Failure>;
     /// Makes a consumer. Says who had the same name before.

@@ -96,7 +96,20 @@ impl Server {
         Ok((read(answered.value)?, answered.changed))
     }
 
-    fn create<T: DeserializeOwned>(&self, target: Target, body: &dyn erased::Body) -> Result<T, Failure> {
+    /// Has something done whose answer is all there is to say.
+    pub(super) fn done<T: DeserializeOwned>(
+        &self,
+        target: Target,
+        body: &dyn erased::Body,
+    ) -> Result<T, Failure> {
+        read(self.change("POST", target, body)?.value)
+    }
+
+    pub(super) fn create<T: DeserializeOwned>(
+        &self,
+        target: Target,
+        body: &dyn erased::Body,
+    ) -> Result<T, Failure> {
         let call = Call { method: "POST", target: target.0, body: Some(body), creates: true };
         read(self.client.call(&call)?.value)
     }
@@ -113,7 +126,7 @@ impl Target {
     }
 
     /// Adds a segment, whatever is in it.
-    fn segment(mut self, text: &str) -> Self {
+    pub(super) fn segment(mut self, text: &str) -> Self {
         self.0.push('/');
         encode(&mut self.0, text);
         self
@@ -270,7 +283,7 @@ impl Books for Server {
         let mut all: Option<KeysRevoked> = None;
         for keys in which.keys.chunks(MOST_NAMED).chain(which.keys.is_empty().then_some(&[][..])) {
             let step = BulkRevokeBody { keys: keys.to_vec(), ..which.clone() };
-            let done: KeysRevoked = read(self.change("POST", Target::new("/v1/keys/revoke"), &step)?.value)?;
+            let done: KeysRevoked = self.done(Target::new("/v1/keys/revoke"), &step)?;
             progress(done.revoked.len() + done.already_revoked.len() + done.failed.len());
             match &mut all {
                 None => all = Some(done),
@@ -285,7 +298,7 @@ impl Books for Server {
     }
 
     fn prune_keys(&self, which: &PruneBody, progress: &dyn Fn(usize)) -> Result<KeysPruned, Failure> {
-        let done: KeysPruned = read(self.change("POST", Target::new("/v1/keys/prune"), which)?.value)?;
+        let done: KeysPruned = self.done(Target::new("/v1/keys/prune"), which)?;
         progress(done.pruned.len());
         Ok(done)
     }
@@ -351,6 +364,8 @@ pub(super) fn refused(status: u16, problem: &Value, server: &str) -> Failure {
         "no_such_key" => vec!["`kgate key list` shows all keys".to_owned()],
         "no_such_consumer" => vec!["`kgate consumer list` shows all consumers".to_owned()],
         "no_such_admin_key" => vec!["`kgate admin-key list` shows all admin keys".to_owned()],
+        "no_such_invitation" => vec![super::visitors::NO_INVITATION.to_owned()],
+        "no_portal" => vec![super::visitors::NO_PORTAL.to_owned()],
         "ambiguous_consumer" => vec![format!("name one by its id: {}", subjects.join(", "))],
         "revoked" | "expired" => vec!["create a new key with `kgate key create --consumer …`".to_owned()],
         "insufficient_role" => vec!["ask an admin, or use an admin key of that role".to_owned()],
@@ -366,6 +381,7 @@ const NO: &[&str] = &[
     "no_such_key",
     "no_such_consumer",
     "no_such_admin_key",
+    "no_such_invitation",
     "revoked",
     "expired",
     "disabled",
@@ -378,7 +394,7 @@ const NO: &[&str] = &[
 const MOST_NAMED: usize = 10_000;
 
 /// How many items come at once, and how many keys are made in one step.
-pub(super) const PAGE: u64 = 500;
+pub(in crate::cli) const PAGE: u64 = 500;
 
 #[cfg(test)]
 mod tests {

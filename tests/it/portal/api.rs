@@ -27,6 +27,65 @@ impl Scene {
     }
 }
 
+/// The commands through the API: what they print, what they do, and what they say cannot be done, is the same.
+#[test]
+fn the_commands_do_from_elsewhere_what_they_do_there() {
+    let scene = Scene::new();
+    let acme = scene.consumer("Acme Corp");
+    let operator = admin_key(&scene.site.store(), Role::Operator);
+    let there = |args: &[&str]| scene.site.command(args).output().unwrap();
+    let afar = |args: &[&str]| {
+        let server = format!("http://{}", scene.process.admin);
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_kgate"));
+        command.args(["--server", &server]).args(args).current_dir("/").env("KGATE_ADMIN_KEY", &operator);
+        command.output().unwrap()
+    };
+    let out = |output: &std::process::Output| String::from_utf8(output.stdout.clone()).unwrap();
+    let said = |output: &std::process::Output| String::from_utf8(output.stderr.clone()).unwrap();
+    let made = afar(&["portal", "invite", "Acme Corp", "--expires", "2h", "--note", "ticket 7"]);
+    assert!(made.status.success() && said(&made).contains("invited Acme Corp"), "{}", said(&made));
+    let link = out(&made).trim().to_owned();
+    let second = afar(&["portal", "invite", "Acme Corp", "--json"]);
+    let second: Value = serde_json::from_slice(&second.stdout).unwrap();
+    assert!(second["link"].as_str().unwrap().contains("/invite#"), "{second}");
+    let id = second["id"].as_str().unwrap();
+    let alike = |args: &[&str]| {
+        let (here, elsewhere) = (there(args), afar(args));
+        assert_eq!(out(&elsewhere), out(&here), "{args:?}: {} {}", said(&elsewhere), said(&here));
+        assert_eq!(said(&elsewhere), said(&here), "{args:?}");
+        assert_eq!(elsewhere.status.code(), here.status.code(), "{args:?}");
+        out(&here)
+    };
+    let listed = alike(&["portal", "list", "--json"]);
+    assert!(listed.matches("\"invitation\"").count() == 2 && listed.contains(id), "{listed}");
+    alike(&["portal", "list", "--consumer", &acme.to_string(), "--format", "csv"]);
+    alike(&["portal", "list", "--consumer", "nobody"]);
+    alike(&["portal", "invite", "nobody"]);
+    alike(&["portal", "withdraw", "0000000000000000"]);
+    alike(&["portal", "sign-out", "nobody"]);
+    alike(&["portal", "sign-out", "akey_01jq0000000000000000000000"]);
+    assert!(afar(&["portal", "withdraw", id]).status.success());
+    assert!(!alike(&["portal", "list", "--json"]).contains(id));
+    assert!(scene.opens(&link), "the other one still works");
+    assert!(alike(&["portal", "list", "--json"]).contains("\"session\""));
+    let ended = afar(&["portal", "sign-out", "Acme Corp", "--json"]);
+    let ended: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!((&ended["sessions"], &ended["invitations"]), (&json!(1), &json!(0)));
+    assert_eq!(alike(&["portal", "list", "--json"]).trim(), "[]");
+    let mut rows = Vec::new();
+    scene
+        .site
+        .store()
+        .audit(1, &mut |row| {
+            rows.push((row.action.name(), row.actor.via, row.note));
+            true
+        })
+        .unwrap();
+    let api = kgate::store::Via::Admin;
+    assert!(rows.contains(&("portal.invited", api, Some("ticket 7".to_owned()))), "{rows:?}");
+    assert_eq!(rows.iter().filter(|row| row.0 == "portal.signed_out" && row.1 == api).count(), 2);
+}
+
 #[test]
 fn an_invitation_made_by_the_api_opens_the_portal_once_and_is_listed_until_then() {
     let scene = Scene::new();
