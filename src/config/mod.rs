@@ -376,7 +376,10 @@ impl Config {
         let tls = proxy.chain(admin).chain(&self.listen.portal_tls);
         let upstreams = self.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref());
         let files = tls.flat_map(|tls| &tls.files).chain(upstreams.flat_map(|tls| &tls.files));
-        files.map(PathBuf::as_path)
+        let told = self.webhooks.iter().map(|webhook| &webhook.outlet);
+        let told = told.chain(self.traces.iter().map(|traces| &traces.outlet));
+        let vouchers = told.filter_map(|outlet| Some(&outlet.ca_file.as_ref()?.path));
+        files.chain(vouchers).map(PathBuf::as_path)
     }
 
     /// Returns when the successor of a key ends that its holder rotates at `now`. A key that lives as long as its

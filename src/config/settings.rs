@@ -376,7 +376,7 @@ settings! {
         "secret_file" "path" required "The file with the secret events are signed with: HMAC-SHA-256. 32 random bytes or more.";
         "events" "list of texts" r#"["key.revoked", "key.leaked", "key.expiring", "key.used_after_end", "quota.reached", "audit.head"]"# "What it is told of.";
         "networks" "list of networks" "[]" "Networks that are not of the public internet in which its host may be: `[\"10.1.2.0/24\"]`.";
-        "ca_file" "path" none "PEM certificates of the authorities that vouch for it, instead of the machine's.";
+        "ca_file" "path" none "PEM certificates of the authorities that vouch for it, instead of the machine's. Another file in its place is taken up when it is noticed.";
         "timeout" "duration" "10s" "How long a request to it may take.";
         "retry_for" "duration" "3d" "How long an event is tried before it is given up, with pauses from 5 seconds to an hour.";
     }
@@ -385,7 +385,7 @@ settings! {
         "one_in" "number" "1" "One in so many requests is traced; 0 is none but those a trusted proxy traces already.";
         "service" "text" "kgate" "The `service.name` of the spans.";
         "networks" "list of networks" r#"["127.0.0.0/8", "::1"]"# "Networks that are not of the public internet in which the collector may be.";
-        "ca_file" "path" none "PEM certificates of the authorities that vouch for it, instead of the machine's.";
+        "ca_file" "path" none "PEM certificates of the authorities that vouch for it, instead of the machine's. Another file in its place is taken up when it is noticed.";
         "timeout" "duration" "10s" "How long a request to it may take.";
     }
     "usage" {

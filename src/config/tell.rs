@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::reader::Section;
 use super::report::did_you_mean;
 use super::{Secret, build};
-use crate::key::Networks;
+use crate::key::{Digest, Networks};
 
 /// Somebody who is told of events.
 #[derive(Clone, Debug)]
@@ -56,9 +56,18 @@ pub struct Outlet {
     /// of them.
     pub networks: Networks,
     /// A file with the certificates of authorities that vouch for it, instead of the machine's.
-    pub ca_file: Option<PathBuf>,
+    pub ca_file: Option<NamedFile>,
     /// How long a request to it may take.
     pub timeout: Duration,
+}
+
+/// A file that was named, and what was in it: another in its place is not the same.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NamedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The digest of what was in it.
+    pub content: Digest,
 }
 
 /// What happened.
@@ -165,11 +174,15 @@ pub(super) fn traces(builder: &build::Builder<'_>, section: &Section<'_>) -> Opt
 
 fn outlet(builder: &build::Builder<'_>, section: &Section<'_>, what: &str) -> Option<Outlet> {
     let networks = networks(section);
-    let ca_file = builder.path_of(section, "ca_file");
-    if let Some(path) = ca_file.as_deref().filter(|path| !path.is_file()) {
-        let hint = "the path is relative to the configuration file".to_owned();
-        section.error(section.span_of("ca_file"), format!("there is no file {}", path.display()), Some(hint));
-    }
+    let ca_file = builder.path_of(section, "ca_file").and_then(|path| {
+        let content = path.is_file().then(|| std::fs::read(&path).ok()).flatten();
+        if content.is_none() {
+            let hint = "the path is relative to the configuration file".to_owned();
+            let message = format!("there is no file {}, or it cannot be read", path.display());
+            section.error(section.span_of("ca_file"), message, Some(hint));
+        }
+        Some(NamedFile { content: Digest::sha256(&content?), path })
+    });
     let timeout = section.duration("timeout", Duration::from_millis(100)..=Duration::from_mins(1));
     let url = section.text("url")?;
     let fault = |message: String, hint: &str| {

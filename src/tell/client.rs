@@ -42,7 +42,7 @@ impl Client {
             .max_response_header_size(16 << 10);
         if is_tls {
             let authorities = match &outlet.ca_file {
-                Some(path) => Authorities::read(path)?,
+                Some(file) => Authorities::read(&file.path)?,
                 None => Authorities::of_system()?,
             };
             let roots: Vec<_> =

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use kgate::key::{Peppers, RevokeReason};
@@ -12,6 +12,7 @@ use rustix::process::Signal;
 
 use super::receiver::{Heard, Receiver};
 use super::tool;
+use crate::downstream::Office;
 use crate::harness::{act, is_quick, new_key, now, until};
 use crate::process::{CONFIG, Site};
 
@@ -191,7 +192,67 @@ fn check_finds_what_is_wrong_with_a_webhook() {
     }
 }
 
-/// A receiver with TLS.
+/// The authority that vouches for a receiver is another one, in the same file: from then on its word counts, and the
+/// first one's no more. Nobody has to say that the file changed.
+#[test]
+fn another_authority_in_the_same_file_takes_the_place_of_the_first() {
+    if is_quick() {
+        return;
+    }
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for dir in [&dir, &other] {
+        Office::open(dir.path()).issue("server", "server", &["localhost"], 2100);
+    }
+    let put = |from: &str, to: &str| {
+        // As a whole, as tools that renew certificates do.
+        std::fs::copy(other.path().join(from), dir.path().join("new")).unwrap();
+        std::fs::rename(dir.path().join("new"), dir.path().join(to)).unwrap();
+    };
+    std::fs::rename(dir.path().join("server.pem"), dir.path().join("cert.pem")).unwrap();
+    std::fs::rename(dir.path().join("server.key"), dir.path().join("key.pem")).unwrap();
+    let (mut server, port) = tls_receiver(dir.path());
+    let heard = || std::fs::read_to_string(dir.path().join("heard")).unwrap_or_default();
+    let ca = format!("{LOOPBACK}\nca_file = \"{}\"", dir.path().join("ca.pem").display());
+    let site = site(CONFIG, &format!("https://localhost:{port}/"), &ca);
+    let keys = [Site::issue(&site.store()), Site::issue(&site.store())];
+    let revoke = |at: usize| {
+        let key: &kgate::store::Issued = &keys[at];
+        site.store().revoke(key.record.id, RevokeReason::Abuse, &act()).unwrap();
+        key.record.id.to_string()
+    };
+    let process = site.serve(&[]);
+    until("it is told", || heard().contains("audit.head"));
+    // The receiver still shows what the first one signed.
+    put("ca.pem", "ca.pem");
+    until("the file is noticed", || process.said().contains("configuration reloaded"));
+    let untold = revoke(0);
+    process.until_it_says("does not take what it is told");
+    assert!(!heard().contains(&untold));
+    put("server.key", "key.pem");
+    put("server.pem", "cert.pem");
+    until("what was kept is told", || heard().contains(&untold));
+    let told = revoke(1);
+    until("and what comes after", || heard().contains(&told));
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
+/// Starts a receiver with TLS that writes what it is told into `heard`. Returns its port.
+fn tls_receiver(dir: &Path) -> (Child, String) {
+    let mut server = Command::new("python3")
+        .args(["-c", SERVER])
+        .current_dir(dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut port = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(server.stdout.take().unwrap()), &mut port)
+        .unwrap();
+    (server, port.trim().to_owned())
+}
+
+/// A receiver with TLS, which shows the certificate that is there when somebody comes.
 const SERVER: &str = "
 import http.server, ssl, sys
 class Hook(http.server.BaseHTTPRequestHandler):
@@ -200,7 +261,11 @@ class Hook(http.server.BaseHTTPRequestHandler):
         open('heard', 'ab').write(body + b'\\n')
         self.send_response(200); self.end_headers()
     def log_message(self, *args): pass
-server = http.server.HTTPServer(('127.0.0.1', 0), Hook)
+class Server(http.server.HTTPServer):
+    def get_request(self):
+        context.load_cert_chain('cert.pem', 'key.pem')
+        return super().get_request()
+server = Server(('127.0.0.1', 0), Hook)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain('cert.pem', 'key.pem')
 server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -229,17 +294,8 @@ fn over_tls_only_a_receiver_that_is_vouched_for_is_told() {
     let leaf = ["-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost", "-CA", "ca.pem"];
     let names = ["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"];
     openssl(&[&leaf[..], &["-CAkey", "ca-key.pem"], &names].concat());
-    let mut server = Command::new("python3")
-        .args(["-c", SERVER])
-        .current_dir(dir.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut port = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(server.stdout.take().unwrap()), &mut port)
-        .unwrap();
-    let url = format!("https://localhost:{}/", port.trim());
+    let (mut server, port) = tls_receiver(dir.path());
+    let url = format!("https://localhost:{port}/");
     let heard = |dir: &Path| std::fs::read_to_string(dir.join("heard")).unwrap_or_default();
     let stranger = site(CONFIG, &url, LOOPBACK);
     let process = stranger.serve(&[]);
