@@ -23,6 +23,20 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     .collect()
 }
 
+/// The doors that spoke TLS and no longer do, from their next connection on.
+pub(super) fn drops_tls(old: &Config, new: &Config) -> Vec<&'static str> {
+    let (before, now) = (&old.listen, &new.listen);
+    let clear = |address: &Address| now.proxy.iter().any(|one| one.address == *address && one.tls.is_none());
+    [
+        ("listen.proxy", before.proxy.iter().any(|one| one.tls.is_some() && clear(&one.address))),
+        ("listen.admin", before.admin_tls.is_some() && now.admin_tls.is_none()),
+        ("listen.portal", before.portal_tls.is_some() && now.portal_tls.is_none()),
+    ]
+    .into_iter()
+    .filter_map(|(name, is_dropped)| is_dropped.then_some(name))
+    .collect()
+}
+
 /// Says whether lines go elsewhere than before: all of the access log but how many lines are written.
 pub(super) fn moves_log(old: &Config, new: &Config) -> bool {
     let place = |config: &Config| AccessLog { sample: Sample::default(), ..config.access_log.clone() };

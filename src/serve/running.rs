@@ -476,6 +476,11 @@ impl Core {
             (self.notify)(&Notice::Warning(text));
         }
         self.log.export_to(self.tellers.exporter());
+        let clear = reload::drops_tls(&held, &config);
+        if !clear.is_empty() {
+            let text = format!("in clear text from now on, as the configuration says: {}", clear.join(", "));
+            (self.notify)(&Notice::Warning(text));
+        }
         *held = Arc::clone(&config);
         Notice::Reloaded { routes: config.route_names.len(), needs_restart }
     }

@@ -71,6 +71,50 @@ fn the_portal_speaks_tls_itself_and_takes_up_another_certificate() {
     assert!(curl(dir, &scene.process, "/sign-in", &[]).is_err(), "the first one is shown no more");
 }
 
+/// What the configuration says is done, and said: from the next connection on it is clear text. What was opened over
+/// TLS opens nothing then, and is there again with it.
+#[test]
+fn tls_that_is_taken_away_at_a_reload_is_gone_and_said_to_be() {
+    if is_quick() {
+        return;
+    }
+    let with = format!("{}{}", config("title = \"Acme\""), TLS.replace("hsts = \"365d\"\n", ""));
+    let site = Site::with(&with);
+    Office::open(site.dir.path()).issue("server", "server", &["localhost"], 2100);
+    let process = site.serve(&[]);
+    let scene = Scene { site, process };
+    let dir = scene.site.dir.path();
+    let acme = scene.consumer("Acme");
+    let link = || {
+        let output = scene.site.command(&["portal", "invite", &acme.to_string()]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let code = format!("code={}", link().trim().split_once('#').unwrap().1);
+    let port = scene.process.portal.unwrap().port();
+    let origin = format!("Origin: https://localhost:{port}");
+    let ask = |path: &str, more: &[&str]| curl(dir, &scene.process, path, more);
+    assert!(ask("/invite", &["-H", &origin, "-d", &code]).unwrap().starts_with("HTTP/1.1 303"));
+    assert!(ask("/keys", &[]).unwrap().contains("You have no keys yet"));
+    let jar = std::fs::read_to_string(dir.join("jar")).unwrap();
+    let cookie = jar.lines().find_map(|line| line.split_once("__Host-kgate\t")).expect("a cookie").1.trim();
+    // Nothing that asks for it, and it is said.
+    scene.site.configure(&config("title = \"Acme\""));
+    scene.process.until_it_says("in clear text from now on, as the configuration says: listen.portal");
+    assert!(!scene.process.said().contains("only after a restart"), "{}", scene.process.said());
+    assert!(String::from_utf8_lossy(&plain(&scene)).contains("Acme"));
+    assert!(ask("/keys", &[]).is_err());
+    assert!(link().starts_with("http://"));
+    for name in ["__Host-kgate", "kgate_portal"] {
+        let mut browser = scene.nobody();
+        browser.cookie = Some(format!("{name}={cookie}"));
+        let status = browser.get("/keys").status;
+        assert_eq!(status, if name == "kgate_portal" { 200 } else { 303 }, "{name}");
+    }
+    scene.site.configure(&with);
+    until("TLS is back", || ask("/keys", &[]).is_ok_and(|page| page.contains("You have no keys yet")));
+    assert!(plain(&scene).is_empty() || !String::from_utf8_lossy(&plain(&scene)).contains("Acme"));
+}
+
 fn plain(scene: &Scene) -> Vec<u8> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(scene.process.portal.unwrap()).unwrap();
