@@ -73,12 +73,7 @@ impl Item for KeyView<'_> {
 
     fn cells(&self) -> Vec<Cell> {
         let key = self.key;
-        let expires = match key.expires_at {
-            // It no longer matters.
-            _ if key.status.0 == Status::Revoked => Cell::none(),
-            Some(at) => Cell::plain(relative(at.0, self.now)),
-            None => Cell::plain("never"),
-        };
+        let expires = expiry_cell(key.status.0, key.expires_at.map(|at| at.0), self.now);
         vec![
             Cell::plain(key.id.0.to_string()),
             Cell::or_none(shorten(&key.name)),
@@ -219,6 +214,16 @@ pub(super) fn time(at: Timestamp) -> Value {
 /// A time in JSON, or null.
 pub(super) fn maybe_time(at: Option<Timestamp>) -> Value {
     at.map_or(Value::Null, time)
+}
+
+/// Says when something ends.
+pub(super) fn expiry_cell(status: Status, expires_at: Option<Timestamp>, now: Timestamp) -> Cell {
+    match expires_at {
+        // It no longer matters.
+        _ if status == Status::Revoked => Cell::none(),
+        Some(at) => Cell::plain(relative(at, now)),
+        None => Cell::plain("never"),
+    }
 }
 
 /// A status in its colour.

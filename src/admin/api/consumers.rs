@@ -102,6 +102,31 @@ pub struct ConsumerEditBody {
     pub note: Note,
 }
 
+impl From<&NewConsumerBody> for NewConsumer {
+    fn from(body: &NewConsumerBody) -> Self {
+        let NewConsumerBody { name, external_id, contact, plan, metadata, tags, note: _ } = body.clone();
+        Self { name, external_id, contact, plan, metadata, tags }
+    }
+}
+
+impl ConsumerEditBody {
+    /// Returns what is changed, of the version that `if_tag` names or of any.
+    pub fn edit(&self, if_tag: Option<String>) -> ConsumerEdit {
+        let body = self.clone();
+        ConsumerEdit {
+            name: body.name,
+            external_id: body.external_id.into_edit(),
+            contact: body.contact.into_edit(),
+            plan: body.plan.into_edit(),
+            set_metadata: body.set_metadata,
+            unset_metadata: body.unset_metadata,
+            add_tags: body.add_tags,
+            remove_tags: body.remove_tags,
+            if_tag,
+        }
+    }
+}
+
 /// How a consumer is deleted.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -148,14 +173,7 @@ pub(super) fn create(call: &Call<'_>) -> Result<Reply, Problem> {
     let body: NewConsumerBody = call.body()?;
     check_plan(&call.desk.config(), body.plan.as_deref())?;
     let store = call.desk.store()?;
-    let new = NewConsumer {
-        name: body.name,
-        external_id: body.external_id,
-        contact: body.contact,
-        plan: body.plan,
-        metadata: body.metadata,
-        tags: body.tags,
-    };
+    let new = NewConsumer::from(&body);
     let made = |record: &ConsumerRecord| {
         let reply = Reply::created(&ConsumerShape::from(record));
         location(etag(reply, RecordTag::of_consumer(record)), format!("/v1/consumers/{}", record.id))
@@ -192,17 +210,7 @@ pub(super) fn update(call: &Call<'_>) -> Result<Reply, Problem> {
     }
     let store = call.desk.store()?;
     let id = consumer(&store, call.param("consumer"))?.id;
-    let edit = ConsumerEdit {
-        name: body.name,
-        external_id: body.external_id.into_edit(),
-        contact: body.contact.into_edit(),
-        plan: body.plan.into_edit(),
-        set_metadata: body.set_metadata,
-        unset_metadata: body.unset_metadata,
-        add_tags: body.add_tags,
-        remove_tags: body.remove_tags,
-        if_tag: call.if_match.clone(),
-    };
+    let edit = body.edit(call.if_match.clone());
     Ok(shown(&store.update_consumer(id, &edit, &call.act(body.note))?.record))
 }
 

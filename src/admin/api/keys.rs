@@ -145,6 +145,41 @@ pub struct KeyEditBody {
     pub note: Note,
 }
 
+impl NewKeyBody {
+    /// Returns what a key of a type for a consumer is made from, at `now`; when it ends is not said.
+    pub fn key(&self, consumer: ConsumerId, key_type: &KeyType, now: Timestamp) -> NewKey {
+        NewKey {
+            consumer,
+            name: self.name.clone(),
+            key_type: key_type.name.clone(),
+            prefix: key_type.prefix.clone(),
+            scopes: self.scopes.iter().map(|scope| scope.0.clone()).collect(),
+            plan: self.plan.clone(),
+            networks: self.networks.iter().map(|network| network.0).collect(),
+            metadata: self.metadata.clone(),
+            not_before: self.not_before.and_then(|moment| moment.0.resolve(now)),
+            expires_at: None,
+        }
+    }
+}
+
+impl KeyEditBody {
+    /// Returns what is changed, at `now`, of any version of the key; of its end nothing.
+    pub fn edit(&self, now: Timestamp) -> KeyEdit {
+        let body = self.clone();
+        KeyEdit {
+            name: body.name,
+            plan: body.plan.into_edit(),
+            networks: body.networks.map(|list| list.into_iter().map(|network| network.0).collect()),
+            set_metadata: body.set_metadata,
+            unset_metadata: body.unset_metadata,
+            not_before: body.not_before.map(|moment| moment.0.resolve(now)),
+            expires_at: None,
+            if_tag: None,
+        }
+    }
+}
+
 /// How a key is rotated.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -470,19 +505,8 @@ fn new_key(
     let key_type = key_type(config, body.key_type.as_deref())?;
     check_plan(config, body.plan.as_deref())?;
     let holder = named_consumer(store, &body.consumer, "/consumer")?;
-    let new = NewKey {
-        consumer: holder.id,
-        name: body.name.clone(),
-        key_type: key_type.name.clone(),
-        prefix: key_type.prefix.clone(),
-        scopes: body.scopes.iter().map(|scope| scope.0.clone()).collect(),
-        plan: body.plan.clone(),
-        networks: body.networks.iter().map(|network| network.0).collect(),
-        metadata: body.metadata.clone(),
-        not_before: body.not_before.as_ref().and_then(|moment| moment.0.resolve(now)),
-        expires_at: expiry(body.expires.as_ref(), key_type, now),
-    };
-    Ok((new, holder.name))
+    let expires_at = expiry(body.expires.as_ref(), key_type, now);
+    Ok((NewKey { expires_at, ..body.key(holder.id, key_type, now) }, holder.name))
 }
 
 fn expiry(said: Option<&Spelled<Moment>>, key_type: &KeyType, now: Timestamp) -> Option<Timestamp> {
@@ -513,16 +537,7 @@ pub(super) fn update(call: &Call<'_>) -> Result<Reply, Problem> {
     {
         return Err(StoreError::ExpiryInPast { expires_at }.into());
     }
-    let edit = KeyEdit {
-        name: body.name,
-        plan: body.plan.into_edit(),
-        networks: body.networks.map(|list| list.into_iter().map(|network| network.0).collect()),
-        set_metadata: body.set_metadata,
-        unset_metadata: body.unset_metadata,
-        not_before: body.not_before.map(|moment| moment.0.resolve(call.now)),
-        expires_at,
-        if_tag: call.if_match.clone(),
-    };
+    let edit = KeyEdit { expires_at, if_tag: call.if_match.clone(), ..body.edit(call.now) };
     let store = call.desk.store()?;
     let outcome = store.update_key(id(call)?, &edit, &call.act(body.note))?;
     Ok(changed(show_one(call, store, &outcome.record), outcome.changed))

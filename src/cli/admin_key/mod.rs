@@ -9,13 +9,13 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::admin::shape::{AdminKeyShape, NewAdminKeyShape, TokenText};
-use crate::key::{AdminKeyId, Status, Timestamp};
+use crate::key::{AdminKeyId, Timestamp};
 
 use super::failure::{Answer, Failure, Outcome};
 use super::session::Session;
 use super::ui::{Cell, Format, Item, Object, Ui};
 use super::values::relative;
-use super::view::{Field, maybe_time, named, status_cell, time};
+use super::view::{Field, expiry_cell, maybe_time, named, status_cell, time};
 
 /// What every `admin-key` command prints.
 pub(super) const ADMIN_KEY: &[Field] = &[
@@ -130,12 +130,7 @@ impl Item for Shown<'_> {
 
     fn cells(&self) -> Vec<Cell> {
         let key = self.key;
-        let expires = match key.expires_at {
-            // It no longer matters.
-            _ if key.status.0 == Status::Revoked => Cell::none(),
-            Some(at) => Cell::plain(relative(at.0, self.now)),
-            None => Cell::plain("never"),
-        };
+        let expires = expiry_cell(key.status.0, key.expires_at.map(|at| at.0), self.now);
         vec![
             Cell::plain(key.id.0.to_string()),
             Cell::plain(key.name.as_str()),

@@ -16,8 +16,7 @@ use crate::cli::session::Session;
 use crate::cli::{consumer, key, lookup, values};
 use crate::key::{AdminKeyId, ConsumerId, KeyId, KeyRecord, KeyType, Moment, Span, State, Timestamp};
 use crate::store::{
-    ConsumerEdit, ConsumerFilter, Issued, KeyEdit, KeyFilter, NewAdminKey, NewConsumer, NewKey, Rotation,
-    Store, StoreError,
+    ConsumerFilter, Issued, KeyEdit, KeyFilter, NewAdminKey, NewConsumer, NewKey, Rotation, Store, StoreError,
 };
 
 use super::{Books, Changed, ConsumersWanted, Each, KeysWanted, Switch};
@@ -106,16 +105,8 @@ impl Books for Local<'_> {
             namesake = consumer.ok().filter(|consumer| consumer.name == new.name).map(|consumer| consumer.id);
             namesake.is_none()
         })?;
-        let made = NewConsumer {
-            name: new.name.clone(),
-            external_id: new.external_id.clone(),
-            contact: new.contact.clone(),
-            plan: new.plan.clone(),
-            metadata: new.metadata.clone(),
-            tags: new.tags.clone(),
-        };
         let act = self.session.act(new.note.as_deref());
-        let made = store.create_consumer(&made, &act, &mut rand::rng())?;
+        let made = store.create_consumer(&NewConsumer::from(new), &act, &mut rand::rng())?;
         Ok((ConsumerShape::from(&made), namesake))
     }
 
@@ -130,19 +121,7 @@ impl Books for Local<'_> {
         let store = self.session.store_mut()?;
         let id = lookup::consumer(&store, named)?.id;
         let act = self.session.act(edit.note.as_deref());
-        let edit = edit.clone();
-        let edit = ConsumerEdit {
-            name: edit.name,
-            external_id: edit.external_id.into_edit(),
-            contact: edit.contact.into_edit(),
-            plan: edit.plan.into_edit(),
-            set_metadata: edit.set_metadata,
-            unset_metadata: edit.unset_metadata,
-            add_tags: edit.add_tags,
-            remove_tags: edit.remove_tags,
-            if_tag: None,
-        };
-        let outcome = store.update_consumer(id, &edit, &act)?;
+        let outcome = store.update_consumer(id, &edit.edit(None), &act)?;
         Ok((ConsumerShape::from(&outcome.record), outcome.changed))
     }
 
@@ -230,18 +209,7 @@ impl Books for Local<'_> {
         let expires_at = expiry(new.expires.map(|moment| moment.0), key_type, act.at)?;
         let store = self.session.store_mut()?;
         let holder = lookup::consumer(&store, &new.consumer)?;
-        let record = NewKey {
-            consumer: holder.id,
-            name: new.name.clone(),
-            key_type: key_type.name.clone(),
-            prefix: key_type.prefix.clone(),
-            scopes: new.scopes.iter().map(|scope| scope.0.clone()).collect(),
-            plan: new.plan.clone(),
-            networks: new.networks.iter().map(|network| network.0).collect(),
-            metadata: new.metadata.clone(),
-            not_before: new.not_before.and_then(|moment| moment.0.resolve(act.at)),
-            expires_at,
-        };
+        let record = NewKey { expires_at, ..new.key(holder.id, key_type, act.at) };
         let count = usize::try_from(new.count.unwrap_or(1)).unwrap_or(usize::MAX);
         let mut failed = None;
         let shape = |issued: &Issued| NewKeyShape {
@@ -263,17 +231,7 @@ impl Books for Local<'_> {
         let expires_at = edit.expires.map(|moment| values::resolve_expiry(moment.0, act.at)).transpose()?;
         let store = self.session.store_mut()?;
         let id = lookup::key(&store, named)?.id;
-        let edit = edit.clone();
-        let edit = KeyEdit {
-            name: edit.name,
-            plan: edit.plan.into_edit(),
-            networks: edit.networks.map(|list| list.into_iter().map(|network| network.0).collect()),
-            set_metadata: edit.set_metadata,
-            unset_metadata: edit.unset_metadata,
-            not_before: edit.not_before.map(|moment| moment.0.resolve(act.at)),
-            expires_at,
-            if_tag: None,
-        };
+        let edit = KeyEdit { expires_at, ..edit.edit(act.at) };
         let outcome = store.update_key(id, &edit, &act)?;
         Ok((self.show(&store, &outcome.record)?, outcome.changed))
     }
