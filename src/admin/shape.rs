@@ -497,6 +497,30 @@ impl TokenText {
     }
 }
 
+/// What is asked about as a token, whatever it is. It prints itself as `[redacted]`.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Presented(String);
+
+impl Presented {
+    /// Takes a text as it came.
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Returns it in the clear. Never log it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
 impl TryFrom<String> for TokenText {
     type Error = &'static str;
 

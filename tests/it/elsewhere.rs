@@ -169,6 +169,7 @@ fn what_can_be_seen_from_elsewhere_is_what_can_be_seen_there() {
     let more = format!("{}:{hash}", count.parse::<u64>().unwrap() + 1);
     let other = format!("{count}:{}", "0".repeat(64));
     let missing = "key_01jq0000000000000000000000";
+    let long = "x".repeat(1025);
     for (args, input) in [
         (&["audit"][..], ""),
         (&["audit", "-n", "0"], ""),
@@ -210,6 +211,9 @@ fn what_can_be_seen_from_elsewhere_is_what_can_be_seen_there() {
         (&["key", "verify", "--path", "/x"], token),
         (&["key", "verify", "--path", "/x", "--method", "PUT", "--ip", "192.0.2.7"], gone.token.expose()),
         (&["key", "verify"], "acme_live_nonsense"),
+        (&["key", "verify"], "acme_live_ünsinn"),
+        (&["key", "verify", "--path", "/x"], "two\nlines"),
+        (&["key", "verify"], &long),
         (&["key", "verify"], ""),
         (&["key", "export", "--digests"], ""),
         (&["key", "export", "--digests", "--details"], ""),

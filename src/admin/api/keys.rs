@@ -21,7 +21,7 @@ use crate::store::{
 
 use super::super::endpoint::{Call, Reply};
 use super::super::problem::Problem;
-use super::super::shape::{Change, KeyShape, NewKeyShape, Note, Pairs, Spelled, TokenText};
+use super::super::shape::{Change, KeyShape, NewKeyShape, Note, Pairs, Presented, Spelled, TokenText};
 use super::consumers::{changed, not_made};
 use super::{Gather, NoteBody, action_of, check_plan, etag, limit, location, named_consumer, once, selected};
 
@@ -251,9 +251,9 @@ pub struct KeysPruned {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "VerifyKey")]
 pub struct VerifyBody {
-    /// The key itself: one line of ASCII.
-    #[schemars(length(min = 1, max = 1024), regex(pattern = "^[ -~]+$"))]
-    pub token: TokenText,
+    /// What is asked about: the key itself. Whatever cannot be one is refused like any other wrong key.
+    #[schemars(length(min = 1, max = 1024))]
+    pub token: Presented,
     /// Of the request it would come with; without, only the key itself is looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^/"), length(max = 4096))]

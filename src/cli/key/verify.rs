@@ -6,11 +6,10 @@ use std::net::IpAddr;
 use clap::Args;
 
 use crate::admin::api::VerifyBody;
-use crate::admin::shape::{Spelled, TokenText};
+use crate::admin::shape::{Presented, Spelled};
 use crate::cli::explain;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::session::Session;
-use crate::key::Token;
 
 /// Say what the gateway would answer to a key, and why, spending nothing
 ///
@@ -42,7 +41,7 @@ pub(in crate::cli) struct Verify {
 pub(super) fn run(args: &Verify, session: &Session) -> Outcome {
     let books = session.books()?;
     let question = VerifyBody {
-        token: TokenText::of(&read_token(session)?),
+        token: read_token(session)?,
         path: Some(args.path.clone()),
         method: Some(args.method.clone()),
         host: Some(args.host.clone()),
@@ -54,31 +53,32 @@ pub(super) fn run(args: &Verify, session: &Session) -> Outcome {
 }
 
 /// Reads the token from standard input: all of it, without the line's end.
-fn read_token(session: &Session) -> Result<Token, Failure> {
+fn read_token(session: &Session) -> Result<Presented, Failure> {
     if session.ui.can_ask() {
         session.ui.status("paste the key, then press Enter and Ctrl-D");
     }
     let mut bytes = Vec::new();
     io::stdin()
         .lock()
-        .take(LONGEST_INPUT + 1)
+        // One more than with the longest line's end, so that it is seen to be too long.
+        .take(LONGEST as u64 + 3)
         .read_to_end(&mut bytes)
         .map_err(|e| Failure::cannot("cannot read standard input").because(&e))?;
-    if bytes.len() as u64 > LONGEST_INPUT {
-        return Err(Failure::cannot(format!(
-            "standard input has more than {LONGEST_INPUT} bytes; no key is that long"
-        )));
-    }
     let text = String::from_utf8(bytes)
         .map_err(|_| Failure::cannot("standard input is not text, so it is no key"))?;
     let text = text.strip_suffix('\n').map_or(text.as_str(), |rest| rest.strip_suffix('\r').unwrap_or(rest));
+    if text.len() > LONGEST {
+        return Err(Failure::cannot(format!(
+            "standard input has more than {LONGEST} bytes; no key is that long"
+        )));
+    }
     if text.is_empty() {
         return Err(
             Failure::cannot("standard input is empty").help("pipe the key in: kgate key verify < FILE")
         );
     }
-    Ok(Token::from_presented(text))
+    Ok(Presented::new(text.to_owned()))
 }
 
-/// Far more than any key has; a bound, because standard input may be anything.
-const LONGEST_INPUT: u64 = 64 * 1024;
+/// Far more than any key has, and what a gateway elsewhere takes; standard input may be anything.
+const LONGEST: usize = 1024;
