@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use kgate::store::{Access, Options, Store};
 use serde_json::Value;
 
 /// A directory with a configuration and a store, and the program that works in it.
@@ -590,10 +591,30 @@ fn a_backup_comes_back_without_reviving_what_was_revoked() {
         ("revoked".into(), "active".into(), "active".into())
     );
 
-    let said = home.run(&["restore", "kgate.backup", "--yes", "--data-dir", "other"]);
+    let said = home.run(&["restore", "kgate.backup", "--yes", "--data-dir", "other", "--note", "ticket 7"]);
     assert_eq!(said.code, 0, "{}", said.stderr);
     assert!(said.stderr.contains("revocations made after it are lost"), "{}", said.stderr);
     assert_eq!(ids(&home.json(&["key", "list", "--data-dir", "other"])), [gone, kept]);
+    let row = &home.json(&["audit", "--action", "store.restored", "--data-dir", "other"])[0];
+    assert_eq!((&row["note"], &row["via"]), (&"ticket 7".into(), &"cli".into()));
+}
+
+#[test]
+fn why_an_older_store_is_accepted_is_in_the_audit_log() {
+    let home = Home::new();
+    home.key(&[]);
+    home.ok(&["backup", "older"]);
+    home.key(&[]);
+    let dir = home.path("kgate-data");
+    // As a gateway does that serves it.
+    let store = Store::open(&dir, Access::Read, &Options::default()).unwrap();
+    store.seen_now().unwrap().write(&dir).unwrap();
+    drop(store);
+    fs::copy(home.path("older"), dir.join("kgate.redb")).unwrap();
+    home.ok(&["doctor", "--accept-older-store", "--yes", "--note", "ticket 8"]);
+    let row = &home.json(&["audit", "--action", "store.older_accepted"])[0];
+    assert_eq!((&row["note"], &row["via"]), (&"ticket 8".into(), &"cli".into()));
+    assert_eq!(home.json(&["key", "list"]).as_array().unwrap().len(), 1);
 }
 
 #[test]

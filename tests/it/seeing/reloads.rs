@@ -94,6 +94,50 @@ fn log_events_and_traces_go_where_a_reload_says_and_nothing_is_lost_or_told_twic
     assert!(!said.contains("only after a restart"), "{said}");
 }
 
+/// What was counted against a limit, for usage and for the metrics is not begun anew with another configuration.
+#[test]
+fn what_was_counted_stays_counted_across_reloads() {
+    let limited = |more: &str| {
+        let few = format!(
+            "limits = [{{ name = \"few\", quota = \"{more}/day\" }}, {{ name = \"rate\", rate = \"6/h\", burst = 6 }}, "
+        );
+        CONFIG.replace("limits = [", &few)
+    };
+    let site = Site::with(&limited("3"));
+    let key = Site::issue(&site.store());
+    let process = site.serve(&[]);
+    let put = |config: &str| {
+        let before = process.said().matches("configuration reloaded").count();
+        site.configure(config);
+        until("it is reloaded", || process.said().matches("configuration reloaded").count() > before);
+    };
+    let ask = |times: usize| (0..times).map(|_| process.status(&key)).collect::<Vec<_>>();
+    assert_eq!(ask(2), [200, 200]);
+    put(&format!("{}\n[usage]\nkeep_minutes = \"3h\"\n", limited("3")));
+    assert_eq!(ask(2), [200, 429], "the third is the last");
+    // A limit that was raised knows what was used of it.
+    put(&limited("5"));
+    assert_eq!(ask(3), [200, 200, 429]);
+    // And one beside it, that stayed as it was.
+    put(&limited("9"));
+    assert_eq!(ask(2), [200, 429], "six of six in an hour");
+    let metrics = process.ask_admin("/metrics").1;
+    let count = |verdict: &str| {
+        let of = |line: &&str| line.starts_with("kgate_requests_total{") && line.contains(verdict);
+        metrics
+            .lines()
+            .filter(of)
+            .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
+            .sum::<u64>()
+    };
+    assert_eq!((count("verdict=\"allowed\""), count("verdict=\"limited\"")), (6, 3), "{metrics}");
+    process.signal(Signal::TERM);
+    assert!(process.wait().0.success());
+    let usage = site.command(&["usage", "--since", "1h", "--json"]).output().unwrap().stdout;
+    let usage: Value = serde_json::from_slice(&usage).unwrap();
+    assert_eq!((&usage[0]["allowed"], &usage[0]["limited"]), (&6.into(), &3.into()), "{usage}");
+}
+
 /// A file that cannot be opened, an authority that cannot be read: all of the old configuration stays in force, and
 /// what waits for a restart is named.
 #[test]
