@@ -247,7 +247,9 @@ impl Door {
         }
         if session.req_header().version == Version::HTTP_10 {
             // RFC 9112 §6.1: chunks are not for HTTP/1.0 clients; the end of the connection ends the body.
-            parts.headers.remove(TRANSFER_ENCODING);
+            if parts.headers.remove(TRANSFER_ENCODING).is_some() {
+                session.set_keepalive(None);
+            }
         }
         exchange.setup.route(forwarding.permit().route().0).response.apply(&mut parts.headers);
         if let Some(id) = &exchange.id {
@@ -715,6 +717,7 @@ impl ProxyHttp for Door {
         let parts = Parts::from(std::mem::replace(head, blank()));
         if reply::is_interim(parts.status) {
             self.in_time(session, exchange)?;
+        reply::check_coding(head)?;
             *head = ResponseHeader::from(Self::interim_head(exchange, parts));
             return Ok(());
         }

@@ -119,6 +119,7 @@ impl Door {
         }
         let is_over = backend.http.is_body_done();
         let Some(head) = backend.http.resp_header() else { return Err(Self::unpermitted()) };
+        reply::check_coding(head)?;
         self.note_answer(exchange, head.status);
         let parts = self.answer_head(session, exchange, answered(session, head, is_over))?;
         let head = Box::new(ResponseHeader::from(parts));

@@ -5,7 +5,8 @@
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{StatusCode, Version, response};
-use pingora::{Error, ErrorType};
+use pingora::http::ResponseHeader;
+use pingora::{Error, ErrorType, Result};
 
 use super::door::{KEEP_ALIVE, PROXY_CONNECTION};
 use crate::edge::X_REQUEST_ID;
@@ -20,6 +21,17 @@ pub(super) fn is_interim(status: StatusCode) -> bool {
 #[allow(clippy::unnecessary_box_returns, reason = "as Pingora's errors are")]
 pub(super) fn unasked_upgrade() -> Box<Error> {
     Error::explain(ErrorType::InvalidHTTPHeader, "nobody asked for an upgrade").into_up()
+}
+
+/// Refuses an answer in a coding that nobody asked for (RFC 9112 §7.4), or in chunks said twice: whoever is between us
+/// and the client may see its end where we do not.
+pub(super) fn check_coding(head: &ResponseHeader) -> Result<()> {
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    let is_known = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if is_known && codings.next().is_none() {
+        return Ok(());
+    }
+    Err(Error::explain(ErrorType::InvalidHTTPHeader, "nobody asked for this coding").into_up())
 }
 
 /// Returns an interim answer as the client gets it. It has no body whatever it says, and the request's id is ours
@@ -40,6 +52,10 @@ pub(super) fn settle_framing(parts: &mut response::Parts) {
         parts.headers.remove(CONTENT_LENGTH);
         parts.headers.remove(TRANSFER_ENCODING);
         return;
+    }
+    if parts.status == StatusCode::NOT_MODIFIED {
+        // There are no chunks, whatever there would have been.
+        parts.headers.remove(TRANSFER_ENCODING);
     }
     let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
     let Some(first) = lengths.next() else { return };

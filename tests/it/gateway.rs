@@ -575,6 +575,18 @@ fn head_is_answered_without_a_body_and_http_1_0_without_chunks() {
     assert_eq!(answer.header("transfer-encoding"), None);
     assert!(old.is_closed());
 
+    // Its end is that of the connection, so nothing else is promised.
+    for path in ["/public/1?bytes=1000&chunked", "/v1/products/1?bytes=1000&chunked"] {
+        let mut asking = gate.connect();
+        let key = format!("Authorization: Bearer {}", gate.issue(&["products:read"]).expose());
+        asking.send(format!("GET {path} HTTP/1.0\r\n{key}\r\nConnection: keep-alive\r\n\r\n"));
+        let answer = asking.answer();
+        assert_eq!(
+            (answer.status, answer.body.len(), answer.header("connection")),
+            (200, 1000, Some("close"))
+        );
+    }
+
     let mut keeping = gate.connect();
     for _ in 0..2 {
         keeping.send("GET /public/1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");

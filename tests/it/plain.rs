@@ -284,6 +284,7 @@ fn what_frames_no_message_or_another_one_is_not_passed_on() {
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", 200, Some("2")),
         ("HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nevil", 204, None),
         ("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nevil\r\n0\r\n\r\n", 204, None),
+        ("HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", 304, None),
     ] {
         let gate = Gate::start(&CONFIG.replace("{echo}", &answering(answer, "").to_string()));
         for way in ["", LONG_WAY] {
@@ -299,6 +300,28 @@ fn what_frames_no_message_or_another_one_is_not_passed_on() {
                 assert_eq!((first.header("connection"), first.header("x-request-id")), (None, None), "{way}");
                 assert_eq!(client.answer().body, b"ok");
             }
+        }
+    }
+}
+
+/// A coding nobody asked for, or chunks said twice, end somewhere else for somebody else.
+#[test]
+fn an_answer_in_a_coding_nobody_asked_for_is_no_answer() {
+    for coding in [
+        "gzip",
+        "gzip, chunked",
+        "chunked, chunked",
+        "chunked, identity",
+        "xchunked",
+        "",
+        "chunked\r\nTransfer-Encoding: chunked",
+        "chunked\r\nTransfer-Encoding: identity",
+    ] {
+        let answer = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n2\r\nok\r\n0\r\n\r\n");
+        let gate = Gate::start(&CONFIG.replace("{echo}", &answering(answer.leak(), "").to_string()));
+        for way in ["", LONG_WAY] {
+            let answer = gate.send(format!("GET /public/1 HTTP/1.1\r\nHost: a\r\n{way}\r\n"));
+            assert_eq!((answer.status, answer.code().as_str()), (502, "bad_gateway"), "{way}{coding:?}");
         }
     }
 }
