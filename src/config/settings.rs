@@ -512,7 +512,7 @@ settings! {
         "cost" "number" "1" "How much a request is charged to rates and quotas; 0 is nothing.";
         "client_certificates" "list of texts" "[]" "Names of client certificates it takes, of which the client's must have one: `cn:NAME`, `dns:NAME`, `email:NAME`, `uri:NAME`, or `subject:CN=…, O=…` whole; anybody else gets 403, before any key is looked at, also on a `public` route. Needs `client_certificates` on the listener.";
         "cors" "table" none "Which pages of other origins may ask and read, see `cors` below; without it that is the backend's business.";
-        "compress" "true | false" "false" "Whether its answers are compressed for clients that take it (`gzip`, `br`, `zstd`). Not events, partial answers, calls of gRPC, or what the backend compressed. Leave it off where answers repeat what a client sent beside secrets.";
+        "compress" "true | false" "false" "Whether its answers are compressed for clients that take it (`gzip`, `br`, `zstd`). Not events, lines of JSON, partial answers, calls of gRPC, or what the backend compressed. Leave it off where answers repeat what a client sent beside secrets.";
         "strict_path" "true | false" "true" "`false` lets ambiguous spellings of a path through, as they are. Dot segments never pass.";
         "rewrite_prefix" "path" none "What the backend sees in the place of what stands before the first wildcard of `path`: with `path = \"/v1/products/**\"` and `rewrite_prefix = \"/catalog\"`, `/v1/products/7` becomes `/catalog/7`.";
         "rewrite_host" "host" none "The `Host` the backend gets; without it, the client's. `X-Forwarded-Host` has the client's in any case.";

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    ORIGIN, RANGE, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
+    ORIGIN, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
 };
 use http::response::Parts;
 use http::{Method, StatusCode, Version, request};
@@ -22,6 +22,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::sync::watch;
 
 use super::Gateway;
+use super::compress;
 use super::exchange::{Exchange, Forwarding, InFlight, OwnWork, Stage};
 use super::forward;
 use super::framing::Framing;
@@ -580,12 +581,8 @@ impl ProxyHttp for Door {
                     });
                 }
                 let head = session.req_header();
-                if exchange.setup.compresses(forwarding.permit().route().0)
-                    && head.method != Method::HEAD
-                    && !head.headers.contains_key(RANGE)
-                    && !is_grpc(head)
-                {
-                    session.upstream_compression.adjust_level(COMPRESSION);
+                if exchange.setup.compresses(forwarding.permit().route().0) && compress::is_welcome(head) {
+                    session.upstream_compression.adjust_level(compress::LEVEL);
                 }
                 session.set_read_timeout(Some(exchange.setup.caps.body_timeout));
                 if session.req_header().version == Version::HTTP_10 {
@@ -684,7 +681,7 @@ impl ProxyHttp for Door {
         _is_end: bool,
         _exchange: &mut Exchange,
     ) -> Result<()> {
-        if session.upstream_compression.is_enabled() && !may_compress(head) {
+        if session.upstream_compression.is_enabled() && !compress::is_fit(head) {
             session.upstream_compression.adjust_level(0);
         }
         Ok(())
@@ -1000,18 +997,6 @@ fn redirection(head: &RequestHeader, target: &[u8], port: u16, id: &RequestId) -
     Some(Answer { status: StatusCode::PERMANENT_REDIRECT, headers, body: Vec::new() })
 }
 
-/// Says whether an answer may be compressed on its way: not one of which each piece matters when it comes, nor a
-/// part of a whole.
-fn may_compress(head: &ResponseHeader) -> bool {
-    let has = |name: HeaderName, word: &str| {
-        let value = head.headers.get(name).and_then(|value| value.to_str().ok());
-        value.is_some_and(|value| value.to_ascii_lowercase().contains(word))
-    };
-    head.status != StatusCode::PARTIAL_CONTENT
-        && !has(CONTENT_TYPE, "text/event-stream")
-        && !has(CACHE_CONTROL, "no-transform")
-}
-
 /// Returns what body a head says will follow. Where that is in doubt the request is refused and nothing
 /// after it is read, so that none is as good as any.
 fn framing_of(head: &RequestHeader) -> Framing {
@@ -1048,9 +1033,6 @@ fn is_host(host: &[u8]) -> bool {
 fn blank() -> ResponseHeader {
     ResponseHeader::from(http::Response::new(()).into_parts().0)
 }
-
-/// Of each coding: halfway between quick and small.
-const COMPRESSION: u32 = 5;
 
 /// What the types of gRPC's messages begin with.
 const GRPC: &[u8] = b"application/grpc";

@@ -7,6 +7,7 @@
 
 mod alarm;
 mod announced;
+mod compress;
 mod connection;
 mod door;
 pub mod echo;

@@ -138,6 +138,8 @@ fn what_comes_piece_by_piece_or_is_to_stay_as_it_is_is_not_compressed() {
     for (status, field, coding) in [
         ("200 OK", "Content-Type: text/plain", Some("gzip")),
         ("200 OK", "Content-Type: text/event-stream; charset=utf-8", None),
+        ("200 OK", "Content-Type: application/x-ndjson", None),
+        ("200 OK", "Content-Type: application/json;stream=watch", None),
         ("200 OK", "Cache-Control: public, no-transform", None),
         ("206 Partial Content", "Content-Range: bytes 0-1799/5000", None),
     ] {
@@ -148,5 +150,12 @@ fn what_comes_piece_by_piece_or_is_to_stay_as_it_is_is_not_compressed() {
         let answer = gate.send(asks.replace("\r\n\r\n", "\r\nAccept-Encoding: gzip\r\n\r\n"));
         assert_eq!(answer.header("content-encoding"), coding, "{status} {field}");
         assert_eq!(answer.body == body.as_bytes(), coding.is_none(), "{status} {field}");
+        // Nor is anything for who says that he does not want it.
+        for unwanted in ["gzip;q=0", "br;q=0.0, gzip", "identity, zstd; q=0"] {
+            let with = format!("\r\nAccept-Encoding: {unwanted}\r\n\r\n");
+            let answer = gate.send(asks.replace("\r\n\r\n", &with));
+            assert_eq!(answer.header("content-encoding"), None, "{status} {field} {unwanted}");
+            assert_eq!(answer.body, body.as_bytes(), "{status} {field} {unwanted}");
+        }
     }
 }
