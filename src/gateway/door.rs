@@ -498,6 +498,22 @@ impl Door {
             session.write_response_body(Some(Bytes::from(body)), true).await
         }
     }
+
+    /// Reads what is left of a short body over HTTP/2. Without it the stream is reset, and what the client had sent of it
+    /// breaks rules when it comes: who is refused often would lose the connection, and whoever shares it.
+    async fn read_out(session: &mut Session) {
+        if session.is_body_done() {
+            return;
+        }
+        let all = async {
+            let mut left = DRAIN;
+            while let Ok(Some(piece)) = session.read_request_body().await {
+                left = left.checked_sub(piece.len() as u64)?;
+            }
+            Some(())
+        };
+        let _ = tokio::time::timeout(READ_OUT_TIME, all).await;
+    }
 }
 
 #[async_trait]
@@ -851,6 +867,9 @@ impl ProxyHttp for Door {
             one_in: 1,
         };
         self.gateway.sink.record(&line);
+        if exchange.caller.is_some() && status > 0 && exchange.failure != Some(Failure::RequestTimeout) {
+            Self::read_out(session).await;
+        }
     }
 
     /// Pingora would log the path, the query and the host.
@@ -1042,6 +1061,9 @@ pub(super) const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-c
 
 /// A refused body up to this long is read, to keep the connection; a longer one ends it.
 const DRAIN: u64 = 64 * 1024;
+
+/// How long such a body may take over HTTP/2, where nothing but its own stream is won by waiting.
+const READ_OUT_TIME: Duration = Duration::from_secs(1);
 
 /// How long such a body may take.
 const DRAIN_TIME: Duration = Duration::from_secs(5);

@@ -47,7 +47,7 @@ impl H2Limits {
             .max_header_list_size(self.head_bytes)
             .max_concurrent_streams(self.streams)
             .max_concurrent_reset_streams(RESETS_KEPT)
-            .max_pending_accept_reset_streams(RESETS_KEPT)
+            .max_pending_accept_reset_streams(PENDING_RESETS)
             .max_local_error_reset_streams(Some(FAULTS))
             .max_send_buffer_size(SEND_BUFFER);
         options
@@ -286,11 +286,16 @@ fn as_http1(head: &mut pingora::http::RequestHeader) {
     }
 }
 
-/// Streams that were reset, and are remembered for frames of theirs still on the way.
-const RESETS_KEPT: usize = 32;
+/// Streams that were reset within a second, and are remembered for frames of theirs still on the way: some half a
+/// kilobyte each. What comes on others is a fault.
+const RESETS_KEPT: usize = 128;
 
-/// Faults of a client's that cost a stream each, before they cost the connection.
-const FAULTS: usize = 256;
+/// Streams that their client gave up before they were looked at, before they cost the connection.
+const PENDING_RESETS: usize = 32;
+
+/// Faults of a client's that cost a stream each, over the life of a connection, before they cost the connection. As many
+/// as the library itself would take: each waits as a frame for a client that may not read.
+const FAULTS: usize = 1024;
 
 /// Requests that cannot be served as HTTP, before they cost the connection.
 const MALFORMED: u32 = 32;

@@ -56,6 +56,16 @@ fn commands(what: &str, key: &str, times: usize) -> Vec<Value> {
                 json!({ "do": "headers", "stream": 2 * n + 1, "headers": asked, "end": true })
             })
             .collect(),
+        // With windows without bounds, and nothing is read.
+        "unread answers" => {
+            let mut asked = head(&[]);
+            asked[0] = json!([":method", "GET"]);
+            asked[3] = json!([":path", "/x?bytes=4000000"]);
+            let all = (0..100)
+                .map(|n| json!({ "do": "headers", "stream": 2 * n + 1, "headers": asked, "end": true }));
+            let window = json!({ "do": "frame", "type": 8, "hex": "7fff0000" });
+            std::iter::once(window).chain(all).chain([json!({ "do": "rest", "seconds": 3 })]).collect()
+        }
         _ => unreachable!("a flood of nothing"),
     }
 }
@@ -107,8 +117,13 @@ fn a_flood_costs_kgate_no_more_than_a_hundred_times_what_it_costs_the_attacker()
         "empty DATA",
         "unknown frames",
         "zero windows",
+        "unread answers",
     ] {
-        let settings = if what == "zero windows" { json!([[4, 0]]) } else { json!([]) };
+        let settings = match what {
+            "zero windows" => json!([[4, 0]]),
+            "unread answers" => json!([[4, 0x7fff_ffff]]),
+            _ => json!([]),
+        };
         let mut peer = Peer::open_with(&arguments, &settings);
         // The most that is held begins anew.
         std::fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
@@ -120,7 +135,7 @@ fn a_flood_costs_kgate_no_more_than_a_hundred_times_what_it_costs_the_attacker()
                 break;
             }
         }
-        let report = if report["closed"] == true {
+        let report = if report["closed"] == true || what == "unread answers" {
             report
         } else {
             peer.run(&json!({ "do": "listen", "seconds": 0.5 }))
@@ -134,7 +149,8 @@ fn a_flood_costs_kgate_no_more_than_a_hundred_times_what_it_costs_the_attacker()
         assert!(cpu <= (attacker * 100).max(Duration::from_secs(1)), "{what}: {cpu:?} for {attacker:?}");
         // Whoever asks for large answers and takes none of them holds what is on its way to each stream, of which
         // there are a hundred here: not by what was sent, but by the cap on streams.
-        let bar = if what == "zero windows" { 100 << 20 } else { (sent * 100).max(4 << 20) };
+        let is_by_streams = ["zero windows", "unread answers"].contains(&what);
+        let bar = if is_by_streams { 100 << 20 } else { (sent * 100).max(4 << 20) };
         assert!(memory <= bar, "{what}: {memory} bytes for {sent}");
     }
 }

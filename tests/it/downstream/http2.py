@@ -156,6 +156,8 @@ class Peer:
                     self.take(time.monotonic())
         elif what == "raw":
             self.send(bytes.fromhex(command["hex"]))
+        elif what == "rest":
+            time.sleep(seconds)
         elif what == "hold":
             self.replenish = False
         elif what == "resets":
@@ -171,6 +173,9 @@ class Peer:
         elif what == "wait":
             over = lambda: self.stream(number)["end"] or self.stream(number)["reset"] is not None
             while not (over() or self.closed) and self.take(deadline):
+                pass
+        elif what == "until-reset":
+            while self.stream(number)["reset"] is None and not self.closed and self.take(deadline):
                 pass
         elif what == "head":
             while self.stream(number)["status"] is None and self.stream(number)["reset"] is None:

@@ -457,6 +457,8 @@ fn caps_hold_over_http2() {
     let stream = peer.begin(&upload, false);
     for _ in 0..5 {
         peer.run(&json!({ "do": "data", "stream": stream, "text": "x".repeat(16000) }));
+        // A connection's window is 64 KiB.
+        peer.run(&json!({ "do": "listen", "seconds": 0.05 }));
     }
     let answer = peer.wait(stream);
     assert!(answer["status"] == 413 || answer["reset"].is_number(), "{answer}");
@@ -802,6 +804,89 @@ fn who_grants_no_window_over_http2_is_given_up_in_time() {
     assert!(answer["reset"].is_number() || answer["closed"] == true, "{answer}");
     assert!(now() - began < Duration::from_secs(5));
     assert_eq!(gate.gateway.in_flight(), 0);
+}
+
+/// What was on its way when a stream was refused is no fault of the client's: others may share the connection.
+#[test]
+fn who_is_refused_while_sending_bodies_keeps_the_connection() {
+    if is_quick() {
+        return;
+    }
+    let gate = tls_gate(TLS, "");
+    let upload = [&HEAD[1..], &[(":method", "POST"), ("authorization", "Bearer x")]].concat();
+    let mut peer = Peer::tls(&gate);
+    for round in 0..400 {
+        let stream = peer.begin(&upload, false);
+        let answer = peer.run(&json!({ "do": "head", "stream": stream }));
+        assert_eq!(answer["status"], 401, "round {round}: {answer}");
+        for end in [false, false, true] {
+            peer.run(&json!({ "do": "data", "stream": stream, "text": "late", "end": end }));
+        }
+        let answer = peer.wait(stream);
+        assert_eq!(
+            (&answer["reset"], &answer["goaway"]),
+            (&Value::Null, &Value::Null),
+            "round {round}: {answer}"
+        );
+    }
+    // A long one is not worth reading, and one that does not come is not waited for.
+    for pieces in [8, 1] {
+        let stream = peer.begin(&upload, false);
+        assert_eq!(peer.run(&json!({ "do": "head", "stream": stream }))["status"], 401);
+        let began = now();
+        for _ in 0..pieces {
+            peer.run(&json!({ "do": "data", "stream": stream, "text": "x".repeat(10_000) }));
+        }
+        let answer = peer.run(&json!({ "do": "until-reset", "stream": stream }));
+        assert!(answer["reset"].is_number(), "{pieces}: {answer}");
+        assert!(now() - began < Duration::from_secs(10));
+    }
+    let key = bearer(&gate.issue(&["products:read"]));
+    assert_eq!(peer.ask(&head(&key, &[]))["status"], 200);
+}
+
+#[test]
+fn who_breaks_the_rules_of_streams_again_and_again_is_let_go() {
+    if is_quick() {
+        return;
+    }
+    let gate = tls_gate(TLS, "");
+    let key = bearer(&gate.issue(&["products:read"]));
+    let bad = head(&key, &[("connection", "close")]);
+    let mut peer = Peer::tls(&gate);
+    let ended = (1..=1200).find(|_| {
+        let answer = peer.ask(&bad);
+        answer["closed"] == true || answer["goaway"].is_number()
+    });
+    assert!(ended.is_some_and(|count| count > 1000), "a fault now and then is no attack: {ended:?}");
+    assert_eq!(gate.echo.requests(), 0);
+}
+
+/// A window without bounds, and a client that reads nothing: what is written for it waits for so long and no longer.
+#[test]
+fn who_reads_nothing_over_http2_is_let_go_in_time() {
+    if is_quick() {
+        return;
+    }
+    let gate = capped_gate();
+    let key = bearer(&gate.issue(&["products:read"]));
+    let ca = gate.dir.path().join("ca.pem");
+    let arguments = ["tls", "localhost", &gate.address.port().to_string(), ca.to_str().unwrap()];
+    let open = || gate.gateway.connections().map(|(_, open)| open).sum::<u64>();
+    for what in ["answers", "PING"] {
+        let mut peer = Peer::open_with(&arguments, &json!([[4, 0x7fff_ffff]]));
+        let began = now();
+        if what == "answers" {
+            peer.run(&json!({ "do": "frame", "type": 8, "hex": "7fff0000" }));
+            let asks =
+                [&HEAD[..3], &[(":path", "/v1/products?bytes=40000000"), ("authorization", key.as_str())]];
+            peer.begin(&asks.concat(), true);
+        } else {
+            peer.run(&json!({ "do": "frame", "type": 6, "hex": "0000000000000000", "times": 2_000_000 }));
+        }
+        until("it is let go", || open() == 0);
+        assert!(now() - began < Duration::from_secs(15), "{what}: long before it is idle");
+    }
 }
 
 #[test]
