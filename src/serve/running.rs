@@ -48,7 +48,8 @@ pub struct Running {
     log_thread: Option<JoinHandle<()>>,
     usage: Arc<UsageBook>,
     usage_thread: Option<JoinHandle<()>>,
-    lock: ServeLock,
+    /// `None` once it is another process's alone.
+    lock: Option<ServeLock>,
     /// From before it said that it serves: a change right after that is none to miss.
     looking: Option<Watches>,
 }
@@ -186,7 +187,7 @@ impl Running {
             log_thread: Some(log_thread),
             usage,
             usage_thread: Some(usage_thread),
-            lock,
+            lock: Some(lock),
             looking,
             core: Arc::clone(&core),
         };
@@ -197,7 +198,7 @@ impl Running {
         if let Some(taken) = taken {
             // From here on it is gone, and what it leaves is ours.
             running.posts.each().for_each(Bound::own);
-            running.lock.sign();
+            running.lock.iter_mut().for_each(ServeLock::sign);
             taken.serving(&core, estate);
         }
         Ok(running)
@@ -329,6 +330,12 @@ impl Running {
     /// Says whether this server stops because another process takes its place.
     pub(super) fn is_handing_over(&self) -> bool {
         self.estate.as_ref().is_some_and(|estate| estate.is_spent())
+    }
+
+    /// Lets go of the data directory, which another process serves: should that one end before this one has, the next
+    /// need not wait.
+    pub(super) fn unlock(&mut self) {
+        self.lock = None;
     }
 
     pub(super) fn notify(&self, notice: &Notice) {

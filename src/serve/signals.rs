@@ -67,6 +67,9 @@ impl Signals {
                 }
             }
             running.shutdown();
+            if *handed.borrow() {
+                running.unlock();
+            }
             if !running.is_handing_over() {
                 running.notify(&Notice::Draining(running.drain_timeout()));
             }

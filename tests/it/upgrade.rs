@@ -352,12 +352,14 @@ fn a_new_process_that_dies_before_it_serves_leaves_the_old_one_serving() {
         assert!(counts.iter().any(|line| line.starts_with("secrets failures ")), "{counts:?}");
         if end == "hangs" {
             // It says nothing for longer than it may take, and then comes too late.
+            std::fs::write(site.data().join("serve.lock"), "1\n").unwrap();
             assert_eq!(heir.line(), "back\n");
             heir.say("serving 1\n");
         }
         drop(heir);
         until("the old one serves", || old.said().matches("came to nothing").count() > round);
         assert_eq!((old.status(&key), old.readiness().as_str()), (200, "ready"));
+        assert_eq!(holder(&site), old.pid(), "whoever serves has its name there");
         assert_eq!(asks("proxy.sock", &request(&key)), 200);
         assert_eq!(asks("admin.sock", "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"), 200);
         let mut front = Client::tcp(old.sidecar.unwrap());
@@ -373,8 +375,48 @@ fn a_new_process_that_dies_before_it_serves_leaves_the_old_one_serving() {
         "{}",
         new.said()
     );
+    assert_eq!(holder(&site), new.pid());
+}
+
+/// Whose name is in the lock of the data directory.
+fn holder(site: &Site) -> rustix::process::Pid {
     let lock = std::fs::read_to_string(site.data().join("serve.lock")).unwrap();
-    assert_eq!(lock.trim(), new.pid().as_raw_nonzero().to_string());
+    rustix::process::Pid::from_raw(lock.trim().parse().unwrap()).unwrap()
+}
+
+/// A process that only finishes what it was asked has nothing left that another one needs: neither the data directory nor
+/// sockets on which connections would wait for nobody.
+#[test]
+fn an_old_process_that_finishes_is_in_nobodys_way() {
+    let site = Site::with(&config());
+    let key = Site::issue(&site.store());
+    let old = site.serve(&[]);
+    until("the key is known", || old.status(&key) == 200);
+    let (address, asked) = (old.address, site.echo.requests());
+    let slow = thread::spawn({
+        let asked = request(&key).replace("/x", "/x?delay=8000");
+        move || {
+            let mut client = Client::tcp(address);
+            client.send(asked);
+            client.answer().status
+        }
+    });
+    until("it is in work", || site.echo.requests() > asked);
+    let new = site.serve(&["--upgrade"]);
+    old.until_it_says("serves now");
+    // The lock went along: nobody serves beside it unasked.
+    let refused = site.command(&["serve"]).stdout(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains(&new.pid().as_raw_nonzero().to_string()), "{said}");
+    // Killed.
+    drop(new);
+    until("nobody listens there", || Client::try_tcp(address).is_none());
+    let third = site.serve(&[]);
+    assert_eq!((third.status(&key), third.readiness().as_str()), (200, "ready"));
+    assert!(!slow.is_finished(), "the first one still works: nothing was proven");
+    assert_eq!(slow.join().unwrap(), 200);
+    assert!(old.wait().0.success());
+    assert_eq!((third.status(&key), holder(&site)), (200, third.pid()));
 }
 
 /// The real thing: killed when the old process has just stopped accepting.
