@@ -8,6 +8,7 @@ use clap::Args;
 use crate::config::Config;
 use crate::gateway::BindError;
 use crate::serve::{self, AccessFormat, Notice, ServeError, ServeOptions};
+use crate::store::StoreError;
 use crate::verify::{OpenError, Unready};
 
 use super::advice::{config_failure, store_failure};
@@ -95,6 +96,9 @@ fn failure(error: &ServeError) -> Failure {
             .help("set `file` in [access_log] to one that this user may write, or leave it out for stdout"),
         ServeError::Sign(error) => sign_failure(error),
         ServeError::NoSigningKey(missing) => no_signing_key(missing),
+        ServeError::Lock { path, source } if source.kind() == io::ErrorKind::NotFound => {
+            store_failure(&StoreError::NoStore { dir: path.parent().unwrap_or(path).to_owned() })
+        }
         ServeError::Lock { source, .. } => Failure::cannot(error.to_string()).because(source),
         other => Failure::cannot(other.to_string()),
     }

@@ -77,6 +77,75 @@ fn manifests_are_what_kubernetes_and_kgate_take() {
     assert_eq!(of(&documents, "Service")["spec"]["ports"][0]["port"], provider["envoyExtAuthzGrpc"]["port"]);
 }
 
+/// On a new volume, and on one that has a store: what the init container does, then what the container does, until the
+/// kubelet would find it ready. Directories and ports are the test's.
+#[test]
+fn what_the_manifests_start_becomes_ready_on_an_empty_volume_and_again() {
+    if is_quick() {
+        return;
+    }
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/deploy");
+    let program = Path::new(env!("CARGO_BIN_EXE_kgate"));
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    for name in ["gateway", "istio", "linkerd"] {
+        let documents = checked(&dir.join(format!("{name}.yaml"))).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let home = tempfile::tempdir().unwrap();
+        let volume = home.path().join("volume");
+        fs::create_dir(&volume).unwrap();
+        let admin = free_port();
+        let here = |text: &str| {
+            text.replace("/var/lib/kgate", volume.to_str().unwrap())
+                .replace("0.0.0.0:8081", &admin.to_string())
+                .replace("0.0.0.0:8080", "127.0.0.1:0")
+                .replace("0.0.0.0:8082", "127.0.0.1:0")
+        };
+        let config = home.path().join("kgate.toml");
+        let text = of(&documents, "ConfigMap")["data"]["kgate.toml"].as_str().unwrap();
+        fs::write(&config, here(text)).unwrap();
+        let pod = &of(&documents, "Deployment")["spec"]["template"]["spec"];
+        let words = |container: &Value, of: &str| -> Vec<String> {
+            let words = container[of].as_array().into_iter().flatten();
+            words.map(|word| here(word.as_str().unwrap())).collect()
+        };
+        let command = |words: &[String]| {
+            let mut command = Command::new(&words[0]);
+            command.args(&words[1..]).env("PATH", &path).env("KGATE_CONFIG", &config).stdin(Stdio::null());
+            command.env_remove("KGATE_DATA_DIR");
+            command
+        };
+        // The image's entry point.
+        let serve = [vec!["kgate".to_owned()], words(&pod["containers"][0], "args")].concat();
+        let early = command(&serve).output().unwrap();
+        let said = String::from_utf8_lossy(&early.stderr).into_owned();
+        assert!(early.status.code() == Some(2) && said.contains("kgate init"), "{name}: {said}");
+        let store = || fs::read(volume.join("data/kgate.redb")).ok();
+        for start in 0..2 {
+            let before = store();
+            for init in pod["initContainers"].as_array().unwrap() {
+                let all = [words(init, "command"), words(init, "args")].concat();
+                let done = command(&all).output().unwrap();
+                let said = String::from_utf8_lossy(&done.stderr).into_owned();
+                assert!(done.status.success(), "{name}, start {start}: {said}");
+            }
+            assert!(before.is_none_or(|before| store() == Some(before)), "{name}: a store is left alone");
+            let mut serving = command(&serve).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            let is_ready = || {
+                let mut client = Client::try_tcp(admin)?;
+                client.send("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+                (client.try_answer()?.status == 200).then_some(())
+            };
+            until("it is ready", || {
+                assert!(serving.try_wait().unwrap().is_none(), "{name}, start {start}: it ended");
+                is_ready().is_some()
+            });
+            serving.kill().unwrap();
+            serving.wait().unwrap();
+        }
+        let kept = pod["securityContext"]["fsGroupChangePolicy"].as_str();
+        assert_eq!(kept, Some("OnRootMismatch"), "{name}: else the kubelet opens what is its owner's alone");
+    }
+}
+
 #[test]
 fn a_mistake_in_a_manifest_is_found() {
     if is_quick() {
