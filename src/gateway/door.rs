@@ -717,6 +717,7 @@ impl ProxyHttp for Door {
         if head.status == StatusCode::SWITCHING_PROTOCOLS && !can_upgrade {
             return Err(reply::unasked_upgrade());
         }
+        reply::check_coding(head)?;
         self.note_answer(exchange, head.status);
         Ok(())
     }
@@ -730,7 +731,6 @@ impl ProxyHttp for Door {
         let parts = Parts::from(std::mem::replace(head, blank()));
         if reply::is_interim(parts.status) {
             self.in_time(session, exchange)?;
-        reply::check_coding(head)?;
             *head = ResponseHeader::from(Self::interim_head(exchange, parts));
             return Ok(());
         }

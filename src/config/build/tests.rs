@@ -710,7 +710,11 @@ fn a_mistake_is_told_once() {
 #[test]
 fn secrets_that_can_be_guessed_and_audiences_of_two_are_warned_of() {
     let directory = tempfile::tempdir().unwrap();
-    for (name, text) in [("short", "s3cret"), ("long", "0123456789abcdef0123456789abcdef")] {
+    for (name, text) in [
+        ("short", "s3cret"),
+        ("near", "0123456789abcdef0123456789abcde"),
+        ("long", "0123456789abcdef0123456789abcdef"),
+    ] {
         fs::write(directory.path().join(name), text).unwrap();
         fs::set_permissions(directory.path().join(name), fs::Permissions::from_mode(0o600)).unwrap();
     }
@@ -721,6 +725,7 @@ fn secrets_that_can_be_guessed_and_audiences_of_two_are_warned_of() {
     for (more, wanted) in [
         ("shared_secret_file = \"short\"\n".to_owned(), &["12:22 the secret has only 6 bytes"][..]),
         ("hmac_secret_file = \"short\"\n".to_owned(), &["12:20 the secret has only 6 bytes"]),
+        ("hmac_secret_file = \"near\"\n".to_owned(), &["12:20 the secret has only 31 bytes"]),
         ("shared_secret_file = \"long\"\nhmac_secret_file = \"long\"\n".to_owned(), &[]),
         (format!("{}\n{}", jwt(""), other(&jwt(same))), &["16:7 `catalog` takes tokens for `catalog`, too"]),
         (format!("{}\n{}", jwt(""), other(&jwt(""))), &[]),
@@ -732,6 +737,10 @@ fn secrets_that_can_be_guessed_and_audiences_of_two_are_warned_of() {
         assert_eq!(told.len(), wanted.len(), "{more}: {told:?}");
         assert!(told.iter().zip(wanted).all(|(told, wanted)| told.starts_with(wanted)), "{more}: {told:?}");
     }
+    // One that signs tokens must be as long.
+    let short = format!("{HEAD}{}\n", jwt("").replace("long", "near"));
+    let error = Config::parse(&directory.path().join("kgate.toml"), &short).unwrap_err().to_string();
+    assert!(error.contains("the secret has only 31 bytes"), "{error}");
 }
 
 #[test]

@@ -252,13 +252,11 @@ fn check_finds_what_is_wrong_with_certificates() {
     let office = Office::open(dir.path());
     office.issue("good", "good", &["localhost"], 2100);
     office.issue("old", "old", &["localhost"], 2021);
-    let try_with = |tls: &str| {
+    let parse = |text: &str| Config::parse(&dir.path().join("kgate.toml"), text);
+    let base = CONFIG.replace("shared_secret_file = \"secret\"", "").replace("{echo}", "127.0.0.1:9");
+    let listener = |tls: &str| {
         let listen = format!("proxy = [{{ address = \"127.0.0.1:0\", tls = {{ {tls} }} }}]");
-        let text = CONFIG
-            .replace("proxy = [\"127.0.0.1:0\"]", &listen)
-            .replace("shared_secret_file = \"secret\"", "")
-            .replace("{echo}", "127.0.0.1:9");
-        Config::parse(&dir.path().join("kgate.toml"), &text)
+        base.replace("proxy = [\"127.0.0.1:0\"]", &listen)
     };
     for (tls, wanted) in [
         ("certificate = \"good.pem\", key = \"old.key\"", "is not that of the certificate"),
@@ -276,16 +274,45 @@ fn check_finds_what_is_wrong_with_certificates() {
         ),
         ("certificate = \"good.pem\", key = \"good.key\", hsts_subdomains = true", "belongs to `hsts`"),
     ] {
-        let error = try_with(tls).err().unwrap_or_else(|| panic!("{tls}: taken")).to_string();
+        let error = parse(&listener(tls)).err().unwrap_or_else(|| panic!("{tls}: taken")).to_string();
         assert!(error.contains(wanted), "{tls}: {error}");
         assert!(error.contains("kgate.toml:"), "{tls}: {error}");
     }
-    let mut loaded = try_with("certificate = \"old.pem\", key = \"old.key\"").unwrap();
-    assert!(!loaded.warnings.has_errors());
-    loaded.note_dates("2020-12-25".parse().unwrap());
-    assert!(!loaded.warnings.has_errors() && loaded.warnings.to_string().contains("expires at"));
-    loaded.note_dates(kgate::verify::wall());
-    assert!(loaded.warnings.has_errors() && loaded.warnings.to_string().contains("expired at"));
+    // Wherever one is named, it is told of while there is time, and when there is none.
+    let good = "certificate = \"good.pem\", key = \"good.key\"";
+    let old = "certificate = \"old.pem\", key = \"old.key\"";
+    let door = |name: &str| {
+        let tls = format!("{name} = \"127.0.0.1:0\"\n{name}_tls = {{ {old} }}\n\n[server]\n");
+        base.replace("[server]\n", &tls)
+    };
+    let upstream = |tls: &str| {
+        let servers = "servers = [\"127.0.0.1:9\"]";
+        base.replace(servers, &format!("{servers}\ntls = {{ server_name = \"localhost\", {tls} }}"))
+    };
+    let clients = "client_certificates = \"required\", client_ca = \"old.pem\"";
+    for (what, text) in [
+        ("a listener", listener(old)),
+        ("its clients' authority", listener(&format!("{good}, {clients}"))),
+        ("the admin listener", door("admin")),
+        ("the portal", door("portal")),
+        ("a backend's authority", upstream("ca = \"old.pem\"")),
+        ("what a backend is shown", upstream(&format!("ca = \"good.pem\", {old}"))),
+    ] {
+        for (now, is_error, wanted) in [
+            ("2019-12-31", true, Some("does not hold before")),
+            ("2020-06-01", false, None),
+            ("2020-12-25", false, Some("expires at")),
+            ("2021-01-01", true, Some("expired at")),
+        ] {
+            let mut loaded = parse(&text).unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert!(!loaded.warnings.has_errors(), "{what}");
+            loaded.note_dates(now.parse().unwrap());
+            let told = loaded.warnings.to_string();
+            let said =
+                ["does not hold before", "expires at", "expired at"].into_iter().find(|w| told.contains(w));
+            assert_eq!((loaded.warnings.has_errors(), said), (is_error, wanted), "{what}, {now}: {told}");
+        }
+    }
 }
 
 #[test]
