@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{AlertError, Alerts, Source};
 use crate::config::{Config, OnAlert};
-use crate::key::{Digest, KeyId, Kind, RevokeReason, Status, Timestamp, Token, redact_tokens};
+use crate::key::{Digest, KeyId, KeyRecord, Kind, RevokeReason, Status, Timestamp, Token, redact_tokens};
 use crate::store::{Access, Act, Actor, End, Options, Store, StoreError, Via};
 
 /// What we say of a token.
@@ -78,12 +78,13 @@ impl Reported {
         let mut acted = Acted::default();
         let mut live: Vec<(KeyId, String)> = Vec::new();
         let store = Store::open(&config.data_dir, Access::Read, &Options::default())?;
-        for one in &self.0 {
-            let found = one.look_up(config, &store, now)?;
+        for (one, found) in self.0.iter().zip(self.look_up(config, &store, now)?) {
             let label = if found.is_some() { Label::TruePositive } else { Label::FalsePositive };
-            if let Some(Found { id, is_secret: true, works }) = found {
+            if let Some(Found { id, is_secret: true, works, is_replaced }) = found {
                 // Also of a key that ended before: whoever found it may have rotated it.
-                acted.successors.extend(store.successors(id, now)?.iter().map(|key| key.id));
+                if is_replaced {
+                    acted.successors.extend(store.successors(id, now)?.iter().map(|key| key.id));
+                }
                 live.extend(works.then(|| (id, one.note(source))));
             }
             acted.verdicts.push(Verdict { digest: one.digest(), token_type: one.token_type.clone(), label });
@@ -121,6 +122,37 @@ impl Reported {
     }
 }
 
+impl Reported {
+    /// Looks the tokens up, in their order.
+    fn look_up(
+        &self,
+        config: &Config,
+        store: &Store,
+        now: Timestamp,
+    ) -> Result<Vec<Option<Found>>, StoreError> {
+        // The checksum spares the store most of what is not ours.
+        let is_one = |one: &One| config.key_types.parse(one.token.expose().as_bytes()).is_ok();
+        let may_be: Vec<bool> = self.0.iter().map(is_one).collect();
+        let tokens = self.0.iter().zip(&may_be).filter(|(_, may_be)| **may_be).map(|(one, _)| &one.token);
+        let mut keys = store.keys_by_tokens(tokens, &config.peppers)?.into_iter();
+        let mut next = |may_be: bool| if may_be { keys.next().flatten() } else { None };
+        Ok(may_be.into_iter().map(|may_be| next(may_be).map(|key| Found::of(&key, config, now))).collect())
+    }
+}
+
+impl Found {
+    fn of(key: &KeyRecord, config: &Config, now: Timestamp) -> Self {
+        // A type that is no longer declared is taken for secret: its prefix said so before.
+        let kind = config.key_types.by_name(&key.key_type).map_or(Kind::Secret, |(_, t)| t.kind);
+        Self {
+            id: key.id,
+            is_secret: kind == Kind::Secret,
+            works: matches!(key.status(now), Status::Active | Status::Scheduled),
+            is_replaced: key.rotated_to.is_some(),
+        }
+    }
+}
+
 /// What came of the tokens of an alert.
 #[derive(Default)]
 pub(super) struct Acted {
@@ -140,29 +172,12 @@ struct Found {
     is_secret: bool,
     /// It does now, or will.
     works: bool,
+    is_replaced: bool,
 }
 
 impl One {
     fn digest(&self) -> Digest {
         Digest::sha256(self.token.expose().as_bytes())
-    }
-
-    fn look_up(&self, config: &Config, store: &Store, now: Timestamp) -> Result<Option<Found>, StoreError> {
-        let bytes = self.token.expose().as_bytes();
-        // The checksum spares the store most of what is not ours.
-        if config.key_types.parse(bytes).is_err() {
-            return Ok(None);
-        }
-        let mut digests = Vec::new();
-        config.peppers.each_digest(bytes, |digest| digests.push(digest));
-        for digest in digests {
-            let Some(key) = store.key_by_digest(&digest)? else { continue };
-            // A type that is no longer declared is taken for secret: its prefix said so above.
-            let kind = config.key_types.by_name(&key.key_type).map_or(Kind::Secret, |(_, t)| t.kind);
-            let works = matches!(key.status(now), Status::Active | Status::Scheduled);
-            return Ok(Some(Found { id: key.id, is_secret: kind == Kind::Secret, works }));
-        }
-        Ok(None)
     }
 
     /// `reported by github: content https://…`, without the token and without control characters.

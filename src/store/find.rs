@@ -200,14 +200,24 @@ impl Store {
     /// # Errors
     /// Those of reading, also of the record.
     pub fn key_by_token(&self, token: &Token, peppers: &Peppers) -> Result<Option<KeyRecord>, StoreError> {
-        let mut digests = Vec::new();
-        peppers.each_digest(token.expose().as_bytes(), |digest| digests.push(digest));
-        for digest in digests {
-            if let Some(key) = self.key_by_digest(&digest)? {
-                return Ok(Some(key));
-            }
-        }
-        Ok(None)
+        Ok(self.keys_by_tokens([token], peppers)?.pop().flatten())
+    }
+
+    /// Finds the records of tokens, in their order, as [`Store::key_by_token`] does that of each: all at one moment.
+    ///
+    /// # Errors
+    /// Those of reading, also of a record.
+    pub fn keys_by_tokens<'a>(
+        &self,
+        tokens: impl IntoIterator<Item = &'a Token>,
+        peppers: &Peppers,
+    ) -> Result<Vec<Option<KeyRecord>>, StoreError> {
+        let digests = |token: &Token| {
+            let mut digests = Vec::new();
+            peppers.each_digest(token.expose().as_bytes(), |digest| digests.push(digest));
+            digests
+        };
+        self.keys_by_digests(tokens.into_iter().map(digests).collect())
     }
 
     /// Returns replaced keys that have not ended at `now`, of one consumer or all, the first to end first; of the

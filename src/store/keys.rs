@@ -630,6 +630,13 @@ mod tests {
         let digest = Digest::sha256(issued.token.expose().as_bytes());
         assert_eq!(store.key_by_digest(&digest).unwrap(), Some(issued.record.clone()));
         assert_eq!(store.key_by_digest(&Digest::sha256(b"another")).unwrap(), None);
+        let (unknown, other) = (Token::from_presented("another"), key(&store, acme.id));
+        let asked = [&issued.token, &unknown, &other.token, &issued.token];
+        assert_eq!(
+            store.keys_by_tokens(asked, &Peppers::default()).unwrap(),
+            [Some(issued.record.clone()), None, Some(other.record), Some(issued.record.clone())],
+            "each in its place"
+        );
         store.close().unwrap();
         let secret = &issued.token.expose().as_bytes()[..30];
         for file in std::fs::read_dir(dir.path()).unwrap() {

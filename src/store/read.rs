@@ -158,15 +158,41 @@ impl Store {
 
     /// Returns the key with a digest, if there is one.
     pub fn key_by_digest(&self, digest: &Digest) -> Result<Option<KeyRecord>, StoreError> {
-        let digest = *digest;
-        self.read(move |snapshot| {
+        Ok(self.keys_by_digests(vec![vec![*digest]])?.pop().flatten())
+    }
+
+    /// Returns for each of `wanted`, in their order, the key that the first of its digests with one leads to: in one
+    /// reading, since each is a thread under the watchdog, and thousands of them are seconds on a busy machine.
+    pub(super) fn keys_by_digests(
+        &self,
+        wanted: Vec<Vec<Digest>>,
+    ) -> Result<Vec<Option<KeyRecord>>, StoreError> {
+        let mut found = Vec::with_capacity(wanted.len());
+        let job = move |snapshot: &Snapshot, out: &mut Out<'_, _>| {
             let table = snapshot.open(DIGESTS)?;
-            let Some(id) = table.get(digest.as_bytes()).map_err(snapshot.fail())? else { return Ok(None) };
-            let id = KeyId::from_bytes(*id.value());
-            let missing = || damaged(id, "a digest leads to it and it is missing");
-            let key = snapshot.key(id)?.ok_or_else(missing)?;
-            if key.digest == digest { Ok(Some(key)) } else { Err(damaged(id, "another digest leads to it")) }
-        })
+            let lead = |digest: &Digest| -> Result<Option<KeyRecord>, StoreError> {
+                let Some(id) = table.get(digest.as_bytes()).map_err(snapshot.fail())? else {
+                    return Ok(None);
+                };
+                let id = KeyId::from_bytes(*id.value());
+                let missing = || damaged(id, "a digest leads to it and it is missing");
+                let key = snapshot.key(id)?.ok_or_else(missing)?;
+                let is_it = key.digest == *digest;
+                if is_it { Ok(Some(key)) } else { Err(damaged(id, "another digest leads to it")) }
+            };
+            for digests in wanted {
+                let key = digests.iter().find_map(|digest| lead(digest).transpose()).transpose()?;
+                if !out.push(key) {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        self.reading(job, &mut |key| {
+            found.push(key);
+            true
+        })?;
+        Ok(found)
     }
 
     /// Returns a consumer.

@@ -115,8 +115,8 @@ impl KeysRevoked {
         progress: &mut dyn FnMut(usize),
     ) -> Result<(), StoreError> {
         let mut wanted = Vec::new();
-        for text in &body.keys {
-            match key_named(text, store, peppers)? {
+        for (text, named) in body.keys.iter().zip(keys_named(&body.keys, store, peppers)?) {
+            match named {
                 Some(id) => wanted.push(id),
                 None => self.failed.push(RevokeFailure {
                     // It may be a key of another store, and is not repeated.
@@ -161,12 +161,14 @@ impl KeysRevoked {
     }
 }
 
-/// Finds the key that an identifier, or the key itself, names.
-fn key_named(text: &str, store: &Store, peppers: &Peppers) -> Result<Option<KeyId>, StoreError> {
-    match text.parse() {
-        Ok(id) => Ok(Some(id)),
-        Err(_) => Ok(store.key_by_token(&Token::from_presented(text), peppers)?.map(|key| key.id)),
-    }
+/// Finds the keys that identifiers, or the keys themselves, name.
+fn keys_named(texts: &[String], store: &Store, peppers: &Peppers) -> Result<Vec<Option<KeyId>>, StoreError> {
+    let ids: Vec<Option<KeyId>> = texts.iter().map(|text| text.parse().ok()).collect();
+    let others = texts.iter().zip(&ids).filter(|(_, id)| id.is_none());
+    let tokens: Vec<Token> = others.map(|(text, _)| Token::from_presented(text)).collect();
+    let mut found = store.keys_by_tokens(&tokens, peppers)?.into_iter();
+    let mut next = || found.next().flatten().map(|key| key.id);
+    Ok(ids.into_iter().map(|id| id.or_else(&mut next)).collect())
 }
 
 const MOST_REVOKED: usize = 10_000;
