@@ -641,6 +641,7 @@ fn server(section: &Section<'_>, plans: &Names) -> Server {
         min_body_rate: section.size("min_body_rate", 0..=1 << 30),
         upgrade_idle_timeout: section.duration("upgrade_idle_timeout", TIMEOUTS),
         cut_within: section.duration("cut_within", CUT_WITHIN),
+        fresh_within: section.duration("fresh_within", FRESH_WITHIN),
         keepalive_pool: count("keepalive_pool", 0..=1_000_000),
         drain_timeout: section.duration("drain_timeout", Duration::ZERO..=*TIMEOUTS.end()),
         trust_request_id: section.choice(
@@ -1406,6 +1407,9 @@ const SECRET_LEN: usize = 32;
 
 /// Half of it passes between two looks, and what lasts is dropped half a second later.
 const CUT_WITHIN: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_hours(1);
+
+/// Whoever waits holds a place among the requests in work.
+const FRESH_WITHIN: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests;

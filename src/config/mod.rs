@@ -213,6 +213,8 @@ pub struct Server {
     pub upgrade_idle_timeout: Duration,
     /// How soon after its key stops working a request under way is cut.
     pub cut_within: Duration,
+    /// How long a request waits until a changed store is read, before it fails closed.
+    pub fresh_within: Duration,
     /// Idle connections kept to backends, in all.
     pub keepalive_pool: usize,
     /// How long requests in work may go on after SIGTERM.

@@ -64,7 +64,7 @@ pub struct ServeOptions {
     pub access_out: Option<Box<dyn Write + Send>>,
     /// Takes what there is to say. Called from several threads.
     pub notify: Box<dyn Fn(&Notice) + Send + Sync>,
-    /// How the verifier behaves.
+    /// How the verifier behaves; its budget is the configuration's, `fresh_within`.
     pub verify: verify::Options,
 }
 

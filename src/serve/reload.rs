@@ -15,6 +15,7 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("listen.portal", old.listen.portal != new.listen.portal),
         ("sidecar.listen", listens(old) != listens(new)),
         ("server.workers", old.server.workers != new.server.workers),
+        ("server.fresh_within", old.server.fresh_within != new.server.fresh_within),
         ("server.max_connections", old.server.max_connections != new.server.max_connections),
         ("server.keepalive_pool", old.server.keepalive_pool != new.server.keepalive_pool),
     ]

@@ -118,7 +118,8 @@ impl Running {
             (options.notify)(&Notice::Warning(warning));
         }
         let signing = Signing::open(&config)?;
-        let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), options.verify.clone())?;
+        options.verify.budget = config.server.fresh_within;
+        let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), options.verify)?;
         if !verifier.is_proven() {
             (options.notify)(&Notice::Warning(
                 "the store cannot be written from here, so every request reads it: this is slow".to_owned(),

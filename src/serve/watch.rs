@@ -550,8 +550,9 @@ secret_file = "secret"
         let newest = third.record.id;
         drop(store);
 
-        let verifier =
-            Verifier::open(&data, Arc::clone(&config.rules), crate::verify::Options::default()).unwrap();
+        let patient =
+            crate::verify::Options { budget: Duration::from_mins(1), ..crate::verify::Options::default() };
+        let verifier = Verifier::open(&data, Arc::clone(&config.rules), patient).unwrap();
         let watch = Watch::new(&data, &verifier, &config.webhooks, Vec::new(), Arc::new(|_: &Notice| {}));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let spend = |times: usize| {

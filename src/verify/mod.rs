@@ -653,7 +653,7 @@ mod tests {
         }
 
         fn open(&self) -> Arc<Verifier> {
-            Verifier::open(self.dir.path(), rules("/**"), Options::default()).unwrap()
+            Verifier::open(self.dir.path(), rules("/**"), patient()).unwrap()
         }
 
         fn issue(&self) -> Issued {
@@ -683,6 +683,11 @@ mod tests {
         }
     }
 
+    /// Options under which a busy machine makes nothing fail closed.
+    fn patient() -> Options {
+        Options { budget: Duration::from_mins(1), ..Options::default() }
+    }
+
     fn allows(verifier: &Verifier, key: &Issued) -> Result<bool, Unavailable> {
         let fields = Bearer(format!("Bearer {}", key.token.expose()));
         let attributes = Attributes {
@@ -699,7 +704,7 @@ mod tests {
     fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         let clock = Clock::start();
         while !is_so() {
-            assert!(clock.elapsed() < Duration::from_secs(20), "waited in vain until {what}");
+            assert!(clock.elapsed() < Duration::from_mins(1), "waited in vain until {what}");
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -829,7 +834,7 @@ mod tests {
     #[test]
     fn without_a_proven_signal_every_check_reads_the_store() {
         let world = World::new();
-        let shared = Arc::new(Shared::new(world.dir.path(), rules("/**"), Options::default(), false));
+        let shared = Arc::new(Shared::new(world.dir.path(), rules("/**"), patient(), false));
         let threads = vec![refresh::spawn(&shared).unwrap(), patrol::spawn(&shared).unwrap()];
         let grants = Arc::new(Grants::new(world.dir.path(), shared.clock));
         let verifier = Verifier { shared, grants, threads: Mutex::new(threads) };
@@ -854,7 +859,7 @@ mod tests {
         let took = verifier.clock().elapsed().saturating_sub(began);
         assert_eq!(refused, Some(Unavailable::Late(Duration::from_millis(50))));
         assert!(took >= Duration::from_millis(50), "{took:?}");
-        assert!(took < Duration::from_secs(5), "{took:?}");
+        assert!(took < Duration::from_secs(20), "{took:?}");
     }
 
     #[test]

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use kgate::key::{Peppers, Token};
 use kgate::layer::{ClientAddress, KeyLayer};
 use kgate::store::{NewKey, Store};
-use kgate::verify::{Options, Verifier};
+use kgate::verify::Verifier;
 use serde_json::{Value, json};
 use tower::{Layer as _, Service as _, ServiceExt as _};
 
 use crate::fronts;
-use crate::harness::{self, Answer, Client, Gate, act, new_key};
+use crate::harness::{self, Answer, Client, Gate, act, new_key, patient};
 use crate::layer::{inside, parsed};
 use crate::process::Site;
 
@@ -75,7 +75,7 @@ fn every_door_treats_callers_without_a_key_and_publishable_keys_alike() {
     drop(store);
     let served = site.serve(&[]);
     let config = site.config().config;
-    let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), Options::default()).unwrap();
+    let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), patient()).unwrap();
     let mut service = KeyLayer::new(&config, verifier).layer(tower::service_fn(inside));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 

@@ -14,14 +14,14 @@ use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use kgate::layer::KeyLayer;
-use kgate::verify::{Options, Verifier};
+use kgate::verify::Verifier;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use tower::{Layer as _, Service as _, ServiceExt as _};
 
 use crate::fronts::{CONFIG, Keys};
-use crate::harness::{Answer, Client, full_or};
+use crate::harness::{Answer, Client, full_or, patient};
 use crate::layer::{inside, outside, parsed};
 use crate::process::Site;
 
@@ -316,7 +316,7 @@ fn every_door_gives_one_verdict_on_requests_made_up_by_chance() {
     fs::write(&alone, config.replace("trusted_proxies", "# trusted_proxies")).unwrap();
     let gateway = site.serve(&["--shared", "--config", alone.to_str().unwrap()]);
     let config = kgate::config::Config::read(&alone).unwrap().config;
-    let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), Options::default()).unwrap();
+    let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), patient()).unwrap();
     let mut service = KeyLayer::new(&config, verifier).layer(tower::service_fn(inside));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let envoy = format!("http://{}", sidecar.sidecar.unwrap());
@@ -501,7 +501,7 @@ fn an_address_that_sends_bad_keys_is_stopped_at_every_door() {
     let good = Site::issue(&site.store()).token;
     let served = site.serve(&[]);
     let config = site.config().config;
-    let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), Options::default()).unwrap();
+    let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), patient()).unwrap();
     let mut service = KeyLayer::new(&config, verifier).layer(tower::service_fn(inside));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // Each door with an address of its own: the gateway and the sidecar are one process and one count.

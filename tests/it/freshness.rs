@@ -14,7 +14,7 @@ use kgate::serve::{AccessFormat, Running, ServeOptions};
 use kgate::store::{ConsumerEdit, Issued, KeyEdit, Rotation, Store};
 
 use crate::harness::{Client, act, full_or, new_key, until};
-use crate::process::{Process, Site, request};
+use crate::process::{CONFIG, Process, Site, request};
 
 /// What the last command made true: this key is answered with this status.
 #[derive(Clone)]
@@ -31,7 +31,6 @@ struct Detector {
     /// For each thread: the number of the last truth it asked for and got an answer to.
     checked: Vec<Arc<AtomicU64>>,
     checks: Arc<AtomicU64>,
-    unavailable: Arc<AtomicU64>,
     stale: Arc<Mutex<Vec<String>>>,
     stop: Arc<AtomicBool>,
     threads: Vec<thread::JoinHandle<()>>,
@@ -45,7 +44,6 @@ impl Detector {
             truth: Arc::new(RwLock::new(truth)),
             checked: Vec::new(),
             checks: Arc::default(),
-            unavailable: Arc::default(),
             stale: Arc::default(),
             stop: Arc::default(),
             threads: Vec::new(),
@@ -63,7 +61,6 @@ impl Detector {
         self.checked.push(Arc::clone(&checked));
         let (truth, stop) = (Arc::clone(&self.truth), Arc::clone(&self.stop));
         let (checks, stale) = (Arc::clone(&self.checks), Arc::clone(&self.stale));
-        let unavailable = Arc::clone(&self.unavailable);
         self.threads.push(thread::spawn(move || {
             let mut client = Client::tcp(address);
             while !stop.load(Ordering::Relaxed) {
@@ -83,10 +80,7 @@ impl Detector {
                 // before a command begins and again after it returned.
                 if before.number == after && before.number % 2 == 0 {
                     checks.fetch_add(1, Ordering::Relaxed);
-                    if status == 503 {
-                        // Failing closed is no old verdict; on a crowded machine it happens.
-                        unavailable.fetch_add(1, Ordering::Relaxed);
-                    } else if status != before.status {
+                    if status != before.status {
                         let what = before.what;
                         stale.lock().unwrap().push(format!("{what}: {status}, not {}", before.status));
                     }
@@ -113,10 +107,7 @@ impl Detector {
         for thread in self.threads.drain(..) {
             thread.join().unwrap();
         }
-        let (checks, unavailable) =
-            (self.checks.load(Ordering::Relaxed), self.unavailable.load(Ordering::Relaxed));
-        assert!(unavailable * 20 <= checks, "{unavailable} of {checks} requests waited in vain");
-        (checks, std::mem::take(&mut self.stale.lock().unwrap()))
+        (self.checks.load(Ordering::Relaxed), std::mem::take(&mut self.stale.lock().unwrap()))
     }
 }
 
@@ -243,4 +234,29 @@ fn tcp(running: &Running) -> SocketAddr {
         ListenAddress::Tcp(address) => address,
         ListenAddress::Unix(_) => unreachable!("the site listens on TCP"),
     }
+}
+
+/// Who cannot be told within that time what holds now is refused, and served again as soon as it is known.
+#[test]
+fn a_request_waits_for_a_changed_store_no_longer_than_the_configuration_says() {
+    let site = Site::with(&CONFIG.replace("fresh_within = \"1min\"", "fresh_within = \"1ms\""));
+    let store = site.store();
+    let key = Site::issue(&store);
+    let gateway = site.serve(&[]);
+    let change_much = || {
+        let new = new_key(key.record.consumer);
+        let mut goes_on = |_| std::ops::ControlFlow::Continue(());
+        store.issue_many(&new, 500, &Peppers::default(), &act(), &mut rand::rng(), &mut goes_on).unwrap();
+    };
+    until("one is refused", || {
+        change_much();
+        let mut client = Client::tcp(gateway.address);
+        client.send(request(&key));
+        let answer = client.answer();
+        if answer.status == 503 {
+            assert_eq!((answer.code().as_str(), answer.header("retry-after")), ("unavailable", Some("1")));
+        }
+        answer.status == 503
+    });
+    until("it is served again", || gateway.status(&key) == 200);
 }

@@ -13,11 +13,11 @@ use axum::routing::put;
 use kgate::config::{IdentityHeaders, Secret};
 use kgate::layer::{Caller, ClientAddress, KeyLayer, OriginLayer};
 use kgate::store::{NewConsumer, NewKey};
-use kgate::verify::{Options, Verifier};
+use kgate::verify::Verifier;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::fronts::{CASES, CONFIG, Keys, request};
-use crate::harness::{Answer, Client, Gate, SECRET, acme, scopes_of};
+use crate::harness::{Answer, Client, Gate, SECRET, acme, patient, scopes_of};
 use crate::process::Site;
 
 /// What a request inside looks like, as the service behind the layer answers.
@@ -88,7 +88,7 @@ fn the_layer_gives_the_gateways_verdict_identity_and_words() {
     let keys = Keys::make(&site.store());
     let gate = site.serve(&[]);
     let config = site.config().config;
-    let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), Options::default()).unwrap();
+    let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), patient()).unwrap();
     let mut service = KeyLayer::new(&config, verifier).layer(tower::service_fn(inside));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut faults = Vec::new();
@@ -123,7 +123,7 @@ fn a_revoked_key_is_refused_in_the_process_once_the_command_returned() {
     let site = Site::new();
     let key = Site::issue(&site.store());
     let config = site.config().config;
-    let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), Options::default()).unwrap();
+    let verifier = Verifier::open(&config.data_dir, Arc::clone(&config.rules), patient()).unwrap();
     let mut service = KeyLayer::new(&config, verifier).layer(tower::service_fn(inside));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut status = || {

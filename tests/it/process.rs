@@ -14,7 +14,7 @@ use kgate::gateway::echo::Echo;
 use kgate::key::{ConsumerId, Peppers};
 use kgate::store::{Access, Issued, NewConsumer, Options, Store};
 
-use crate::harness::{Client, act, new_key, now, until};
+use crate::harness::{Client, PATIENCE, act, new_key, now, until};
 
 /// A directory with a configuration, a store and a backend.
 pub struct Site {
@@ -37,6 +37,8 @@ realm = "acme"
 default_plan = "free"
 failed_auth = { exempt = ["127.0.0.0/8"] }
 drain_timeout = "10s"
+# However busy the machine is.
+fresh_within = "1min"
 
 [[key_type]]
 name = "live"
@@ -203,9 +205,15 @@ impl Process {
 
     /// Waits until it ends.
     pub fn wait(mut self) -> (ExitStatus, String) {
-        let mut status = None;
+        let (mut status, began) = (None, now());
         until("it ends", || {
             status = self.child.try_wait().unwrap();
+            // What it waits for is in its words, if anywhere.
+            assert!(
+                status.is_some() || now() - began < PATIENCE * 9 / 10,
+                "it does not end: {}",
+                self.said()
+            );
             status.is_some()
         });
         let _ = self.reader.take().unwrap().join();

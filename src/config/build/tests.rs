@@ -903,6 +903,8 @@ fn mistakes_at_the_edge() {
         ("upgrade_idle_timeout = \"0s\"", "from 1ms to 1d"),
         ("min_body_rate = \"2GiB\"", "from 0 to 1073741824 bytes"),
         ("cut_within = \"1s\"", "from 2s to"),
+        ("fresh_within = \"0s\"", "from 1ms to 1m"),
+        ("fresh_within = \"2min\"", "from 1ms to 1m"),
         ("drain_timeout = \"2d\"", "to 1d"),
         ("keepalive_pool = 1000001", "from 0 to 1000000"),
     ] {
