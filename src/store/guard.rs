@@ -287,7 +287,8 @@ mod tests {
     #[test]
     fn a_commit_that_takes_too_long_has_an_unknown_outcome() {
         let (_keep, wait) = channel::<()>();
-        let error = watched(&call(SHORT), move |gate| {
+        // Long enough to begin it.
+        let error = watched(&call(Duration::from_secs(2)), move |gate| {
             assert!(gate.enter_commit());
             wait.recv().ok();
             Ok(())
@@ -300,9 +301,9 @@ mod tests {
     #[test]
     fn a_panic_is_an_error_and_items_come_in_order_until_enough() {
         let error =
-            watched::<()>(&call(Duration::from_secs(5)), |_| panic!("page {} is torn", 7)).unwrap_err();
+            watched::<()>(&call(Duration::from_mins(1)), |_| panic!("page {} is torn", 7)).unwrap_err();
         assert!(error.to_string().contains("page 7 is torn"));
-        for patience in [Some(Duration::from_secs(5)), None] {
+        for patience in [Some(Duration::from_mins(1)), None] {
             let call = Call { patience, ..call(SHORT) };
             let mut seen = Vec::new();
             let count =
@@ -357,10 +358,10 @@ mod tests {
         let mut child = spawn_child(dir.path(), true);
         let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(lines.by_ref().map_while(Result::ok).any(|line| line.ends_with("holding")));
-        let options = Options { patience: Some(Duration::from_millis(300)), ..testing::options() };
         // Reading goes on beside a writer.
-        let reader = Store::open(dir.path(), Access::Read, &options).unwrap();
+        let reader = Store::open(dir.path(), Access::Read, &testing::options()).unwrap();
         assert!(reader.revision().is_ok());
+        let options = Options { patience: Some(Duration::from_millis(300)), ..testing::options() };
         let error = Store::open(dir.path(), Access::Write, &options).unwrap_err();
         let StoreError::Held { holders, .. } = error else { panic!("{error}") };
         assert_eq!((holders[0].pid, holders[0].is_writing), (child.id(), true), "{holders:?}");

@@ -248,24 +248,22 @@ pub(crate) fn is_stopped(pid: Pid) -> bool {
 
 #[test]
 fn sigterm_lets_requests_finish_and_exits_as_soon_as_it_is_idle() {
-    let site = Site::new();
+    // More than anybody waits here: the idle connection must not use it up.
+    let site = Site::with(&CONFIG.replace("drain_timeout = \"10s\"", "drain_timeout = \"10m\""));
     let key = Site::issue(&site.store());
     let gateway = site.serve(&[]);
     let mut idle = Client::tcp(gateway.address);
     idle.send(crate::process::request(&key));
     assert_eq!(idle.answer().status, 200);
     let mut slow = Client::tcp(gateway.address);
-    slow.send(crate::harness::request("GET", "/x?delay=700", &key.token));
+    slow.send(crate::harness::request("GET", "/x?delay=2000", &key.token));
     until("the backend has it", || site.echo.requests() == 2);
-    let began = crate::harness::now();
     gateway.signal(Signal::TERM);
     gateway.until_it_says("stopping");
     assert_eq!(slow.answer().status, 200, "what was being asked is answered");
     let (address, (status, said)) = (gateway.address, gateway.wait());
     assert!(status.success(), "{status}: {said}");
     assert!(said.contains("stopped") && !said.contains("cut"), "{said}");
-    // The time allowed is 10 s; the idle connection must not use it up.
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     assert!(idle.is_closed());
     assert!(std::net::TcpStream::connect(address).is_err());
 }

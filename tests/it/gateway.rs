@@ -11,6 +11,7 @@ use kgate::gateway::Stop;
 use kgate::key::Token;
 use kgate::store::NewKey;
 
+use crate::fronts::free_port;
 use crate::harness::{CONFIG, Client, Gate, PATIENCE, SECRET, acme, new_key, now, request, scopes_of, until};
 
 /// [`CONFIG`] with more lines in `[server]`.
@@ -388,7 +389,7 @@ fn a_head_that_comes_too_slowly_is_408_however_steadily_it_drips() {
     let mut answer = [0; 12];
     raw.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 408");
-    assert!(started.elapsed() < PATIENCE / 2, "it came only when the dripping ended");
+    assert!(started.elapsed() < Duration::from_secs(9), "it came at another's time");
     let _ = raw.shutdown(std::net::Shutdown::Both);
     dripper.join().unwrap();
     assert_eq!(gate.count("kgate_connection_faults_total{fault=\"head_timeout\"}"), 1.0);
@@ -406,18 +407,18 @@ fn a_body_that_stops_is_408_in_its_time() {
     let answer = client.answer();
     assert_eq!((answer.status, answer.code().as_str()), (408, "request_timeout"));
     assert!(client.is_closed());
-    assert!((Duration::from_millis(250)..Duration::from_secs(5)).contains(&began.elapsed()));
+    assert!((Duration::from_millis(250)..Duration::from_secs(20)).contains(&began.elapsed()));
 }
 
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
     let gate = Gate::start(&with_server("idle_timeout = \"200ms\""));
+    let started = now();
     let mut client = gate.connect();
     client.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(client.answer().status, 200);
-    let started = now();
     assert!(client.is_closed());
-    assert!(started.elapsed() >= Duration::from_millis(150), "not before its time");
+    assert!(started.elapsed() >= Duration::from_millis(200), "not before its time");
 }
 
 #[test]
@@ -505,7 +506,7 @@ fn a_body_over_the_cap_is_413_declared_or_not() {
     assert_eq!((declared.status, declared.code().as_str()), (413, "body_too_large"));
     let (asked, began) = (gate.echo.requests(), now());
     assert_eq!(post("Content-Length: 1025", "").status, 413, "before a byte of it has come");
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(20), "in less than a body may take");
     assert_eq!(gate.echo.requests(), asked);
     let counted = post("Transfer-Encoding: chunked", &chunked(1025));
     assert_eq!((counted.status, counted.code().as_str()), (413, "body_too_large"));
@@ -602,9 +603,7 @@ fn head_is_answered_without_a_body_and_http_1_0_without_chunks() {
 
 #[test]
 fn an_unreachable_backend_is_502_and_costs_one_more_attempt() {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = gone.local_addr().unwrap();
-    drop(gone);
+    let address = free_port();
     let gate = Gate::start(&with_servers(&format!("servers = [\"{address}\"]")));
     let answer = gate.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!((answer.status, answer.code().as_str()), (502, "bad_gateway"));
@@ -622,6 +621,7 @@ fn a_backend_that_does_not_answer_in_time_is_504() {
     let answer = gate.send("GET /public/1?delay=5000 HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!((answer.status, answer.code().as_str()), (504, "gateway_timeout"));
     assert_eq!(gate.count("kgate_upstream_errors_total{fault=\"timeout\",upstream=\"echo\"}"), 1.0);
+    until("it came", || gate.echo.requests() > 0);
     assert_eq!(gate.echo.requests(), 1, "it was not sent twice");
 }
 
@@ -642,7 +642,7 @@ fn a_backend_that_takes_no_connection_in_time_is_504() {
         let answer = gate.send(format!("{line}\r\nHost: a\r\n\r\n"));
         assert_eq!((answer.status, answer.code().as_str()), (504, "gateway_timeout"), "{line}");
     }
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(8), "in less than four attempts of the usual time");
 }
 
 #[test]
@@ -667,9 +667,7 @@ fn a_backend_that_breaks_off_or_talks_nonsense_is_502() {
 
 #[test]
 fn servers_take_turns_and_a_dead_one_is_passed_over() {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = gone.local_addr().unwrap();
-    drop(gone);
+    let address = free_port();
     let gate = Gate::start(&with_servers(&format!("servers = [\"{{echo}}\", \"{address}\"]")));
     for i in 0..20 {
         // Not idempotent: nothing was sent to the dead one, so it goes to the other all the same.
@@ -759,7 +757,7 @@ fn connections_to_the_backend_are_kept() {
 fn requests_over_the_cap_in_flight_are_503_and_spend_nothing() {
     let gate = Gate::start(&with_server("max_in_flight = 1"));
     let mut slow = gate.connect();
-    slow.send("GET /public/1?delay=700 HTTP/1.1\r\nHost: a\r\n\r\n");
+    slow.send("GET /public/1?delay=2000 HTTP/1.1\r\nHost: a\r\n\r\n");
     until("it is in flight", || gate.gateway.in_flight() == 1);
     let answer = gate.send("GET /public/2 HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!((answer.status, answer.code().as_str()), (503, "overloaded"));
@@ -832,13 +830,13 @@ fn a_unix_socket_serves_too() {
 
 #[test]
 fn draining_answers_what_was_asked_and_closes_the_rest() {
-    let mut gate = Gate::start(CONFIG);
+    let mut gate = Gate::start(&with_server("idle_timeout = \"10m\""));
     let mut idle = gate.connect();
     idle.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(idle.answer().status, 200);
     until("it is done", || gate.gateway.in_flight() == 0);
     let mut busy = gate.connect();
-    busy.send("GET /public/2?delay=300 HTTP/1.1\r\nHost: a\r\n\r\n");
+    busy.send("GET /public/2?delay=1500 HTTP/1.1\r\nHost: a\r\n\r\n");
     until("it is in flight", || gate.gateway.in_flight() == 1);
     gate.stop(Stop::Draining);
     assert!(idle.is_closed(), "an idle connection is closed at once");
@@ -846,12 +844,8 @@ fn draining_answers_what_was_asked_and_closes_the_rest() {
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert!(busy.is_closed());
     drop(busy);
-    let started = now();
+    // An idle client that keeps its end open is not waited for: it could be for longer than this waits.
     gate.wait();
-    assert!(
-        started.elapsed() < Duration::from_secs(1),
-        "an idle client that keeps its end open is not waited for"
-    );
     drop(idle);
     assert!(std::net::TcpStream::connect(gate.address).is_err(), "nobody listens any more");
 }
@@ -903,7 +897,7 @@ fn stopping_now_cuts_what_is_left() {
     let started = now();
     gate.stop(Stop::Now);
     gate.wait();
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < PATIENCE / 2, "in less than the answer takes");
     assert!(busy.is_closed());
     assert_eq!(gate.gateway.in_flight(), 0);
 }
@@ -965,15 +959,15 @@ fn upgraded(gate: &Gate) -> std::net::TcpStream {
 /// A pause is what is tested here: there is nothing to wait for but the clock.
 #[test]
 fn an_upgraded_connection_outlasts_the_time_outs_of_requests_and_has_its_own() {
-    let times = "response_timeout = \"50ms\"";
+    let times = "response_timeout = \"1s\"";
     let config = with_servers(&format!("servers = [\"{}\"]\n{times}", parrot())).replace(
         "realm = \"acme\"",
-        "realm = \"acme\"\nbody_timeout = \"50ms\"\nupgrade_idle_timeout = \"400ms\"",
+        "realm = \"acme\"\nbody_timeout = \"1s\"\nupgrade_idle_timeout = \"4s\"",
     );
     let gate = Gate::start(&config);
     let mut raw = upgraded(&gate);
     for message in ["first", "second"] {
-        thread::sleep(Duration::from_millis(150));
+        thread::sleep(Duration::from_millis(1_500));
         raw.write_all(message.as_bytes()).unwrap();
         let mut back = vec![0; message.len()];
         raw.read_exact(&mut back).unwrap();
@@ -981,7 +975,7 @@ fn an_upgraded_connection_outlasts_the_time_outs_of_requests_and_has_its_own() {
     }
     let began = now();
     assert_eq!(raw.read(&mut [0]).unwrap_or(0), 0, "silent for longer, it is closed");
-    assert!(began.elapsed() < Duration::from_secs(5), "by the gateway, and in its time");
+    assert!(began.elapsed() < PATIENCE / 2, "by the gateway, and in its time");
 }
 
 #[test]

@@ -191,9 +191,10 @@ fn whatever_would_refuse_the_request_now_cuts_it() {
         let edit = KeyEdit { networks, ..KeyEdit::default() };
         gate.store.update_key(moved.record.id, &edit, &act()).unwrap();
     });
-    let soon = Some(Timestamp::from_millis(wall().as_millis() + 2500));
-    let brief = gate.issue_key(&NewKey { expires_at: soon, ..new_key(gate.consumer(&acme())) });
-    cut_by(&gate, &brief, "cut_expired", 2, || {});
+    // Long enough for both to begin.
+    let soon = Timestamp::from_millis(wall().as_millis() + 6_000);
+    let brief = gate.issue_key(&NewKey { expires_at: Some(soon), ..new_key(gate.consumer(&acme())) });
+    cut_by(&gate, &brief, "cut_expired", 2, || until("it has expired", || wall() >= soon));
 }
 
 /// An edit that does not concern the request, a limit that is used up, and a public route cut nothing.

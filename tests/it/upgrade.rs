@@ -49,11 +49,8 @@ fn an_upgrade_under_load_drops_nothing_and_nothing_is_stale() {
                 while !ends.load(Ordering::SeqCst) {
                     client.send(request(key));
                     let answer = client.answer();
-                    // On a busy machine the first request after a change of the store may have to be refused.
-                    if !(answer.status == 503 && answer.code() == "unavailable") {
-                        assert_eq!(answer.status, 200, "{}", answer.head);
-                        count.fetch_add(1, Ordering::SeqCst);
-                    }
+                    assert_eq!(answer.status, 200, "{}", answer.head);
+                    count.fetch_add(1, Ordering::SeqCst);
                     if !is_kept || answer.header("connection") == Some("close") {
                         client = Client::tcp(address);
                     }
@@ -117,16 +114,19 @@ fn wrk_loses_no_request_to_upgrades_reloads_and_other_certificates() {
     let key = Site::issue(&site.store());
     let mut serving = site.serve(&[]);
     until("the key is known", || status(plain, &key) == 200);
-    let seconds = full_or(60, 8);
+    let seconds = full_or(60, 6);
     let loads = [format!("http://{plain}/x"), format!("https://{secure}/x")].map(|url| {
         let mut command = Command::new("wrk");
-        command.args(["-t1", "-c4", &format!("-d{seconds}s"), "-H"]);
+        // Until it is told to end, in any case. One that is slow on a slow machine has not failed.
+        command.args(["-t1", "-c4", "-d5m", "--timeout", "1m", "-H"]);
         command.arg(format!("Authorization: Bearer {}", key.token.expose())).arg(url);
         command.stdout(Stdio::piped()).spawn().expect("`tests/setup.sh test` installs it")
     });
     let started = now();
     let (mut days, mut upgrades) = (31, 0);
-    while now() - started < Duration::from_secs(seconds as u64 - 2) {
+    while now() - started < Duration::from_secs(seconds as u64) || upgrades < 3 {
+        let served = site.echo.requests();
+        until("requests go on", || site.echo.requests() > served + 50);
         renew(days);
         // One change is found by looking, the other is told of.
         site.configure(&text.replace("realm = \"acme\"", &format!("realm = \"acme {days}\"")));
@@ -137,13 +137,14 @@ fn wrk_loses_no_request_to_upgrades_reloads_and_other_certificates() {
         assert!(ended.success() && said.contains("serves now"), "{said}");
         (days, upgrades) = (days + 1, upgrades + 1);
     }
-    assert!(upgrades >= 2, "{upgrades} upgrades under load");
     for load in loads {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&load), rustix::process::Signal::INT)
+            .unwrap();
         let said = String::from_utf8(load.wait_with_output().unwrap().stdout).unwrap();
         let requests = said.lines().find_map(|line| line.trim().split_once(" requests in"));
         let requests: u64 = requests.expect("wrk says how many").0.parse().unwrap();
         println!("{requests} requests, {upgrades} upgrades");
-        assert!(requests > 100, "{said}");
+        assert!(requests > 50, "{said}");
         assert!(!said.contains("Socket errors") && !said.contains("Non-2xx"), "{said}");
     }
 }
@@ -480,8 +481,18 @@ name = "open"
 path = "/open/**"
 anonymous = "near"
 upstream = "echo"
+[[upstream]]
+name = "held"
+servers = ["{held}"]
+[[route]]
+name = "held"
+path = "/held/**"
+upstream = "held"
 "#;
-    let site = Site::with(&text);
+    let text = text.replace("drain_timeout = \"10s\"", "drain_timeout = \"10m\"");
+    // It answers when it is told to: requests last as long as it takes to look at what they do meanwhile.
+    let holding = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let site = Site::with(&text.replace("{held}", &holding.local_addr().unwrap().to_string()));
     let store = site.store();
     let new = NewKey { plan: Some("work".to_owned()), ..new_key(Site::consumer(&store)) };
     let busy = store.issue(&new, &kgate::key::Peppers::default(), &act(), &mut rand::rng()).unwrap();
@@ -509,18 +520,23 @@ upstream = "echo"
     assert_eq!([guesses(other), guesses(other), guesses(other)], [401; 3]);
     assert_eq!([open(one), open(one)], [200; 2]);
     assert_eq!([fails(other), fails(other), fails(other)], [401; 3]);
-    let asked = site.echo.requests();
-    let held: Vec<_> = [4_000, 7_000]
-        .map(|millis| {
-            let asked = request(&busy).replace("/x", &format!("/x?delay={millis}"));
-            thread::spawn(move || {
-                let mut client = Client::tcp(address);
-                client.send(asked);
-                client.answer().status
-            })
-        })
-        .into();
-    until("both are in work", || site.echo.requests() == asked + 2);
+    let mut held = [(); 2].map(|()| {
+        let mut client = Client::tcp(address);
+        client.send(request(&busy).replace("/x", "/held/x"));
+        let (mut stream, _) = holding.accept().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            std::io::Read::read_exact(&mut stream, &mut byte).unwrap();
+            head.extend(byte);
+        }
+        (client, stream)
+    });
+    let mut answered = |number: usize| {
+        let (client, stream) = &mut held[number];
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        client.answer().status
+    };
     assert_eq!(serving.status(&busy), 429);
     let mut ending = Vec::new();
     for _ in 0..2 {
@@ -528,9 +544,7 @@ upstream = "echo"
         let before = std::mem::replace(&mut serving, next);
         before.until_it_says("serves now");
         ending.push(before);
-        if held.iter().all(|held| !held.is_finished()) {
-            assert_eq!(serving.status(&busy), 429, "two are in work, whoever does it");
-        }
+        assert_eq!(serving.status(&busy), 429, "two are in work, whoever does it");
     }
     assert_eq!([open(one), open(one), open(one), open(one)], [200, 200, 200, 429]);
     assert_eq!([fails(other), fails(other), fails(other)], [401, 429, 429]);
@@ -540,8 +554,9 @@ upstream = "echo"
         [401, 429, 401],
         "and so are those at the admin API"
     );
+    assert_eq!(answered(0), 200);
     until("the first has ended", || serving.status(&busy) == 200);
-    assert!(held.into_iter().all(|held| held.join().unwrap() == 200));
+    assert_eq!(answered(1), 200);
     // Whatever was counted for the other processes was given back: two at once pass again.
     until("two pass again", || {
         let both: Vec<_> = (0..2)

@@ -210,10 +210,10 @@ fn a_backend_that_asks_for_our_certificate_refuses_others_and_http2_is_spoken() 
     let gate = Gate::start(&config(dir.path(), &ports[0], &lines));
     assert_eq!(said(&ask(&gate))[0], "HTTP/1.1", "what the server takes");
     // Without TLS, from the first byte; its health is asked the same way.
-    let lines = "protocol = \"http/2\"\nhealth = { path = \"/\", interval = \"200ms\", timeout = \"200ms\", unhealthy = 1 }";
+    let lines = "protocol = \"http/2\"\nhealth = { path = \"/\", interval = \"2s\", timeout = \"2s\", unhealthy = 1 }";
     let gate = Gate::start(&config(dir.path(), &ports[2], lines));
     assert_eq!(said(&ask(&gate))[0], "HTTP/2.0");
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
     assert_eq!(gate.count("kgate_upstream_servers_down{upstream=\"echo\"}"), 0.0);
 }
 

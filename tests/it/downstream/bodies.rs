@@ -209,8 +209,8 @@ fn who_sends_a_body_byte_by_byte_is_refused_and_who_waits_for_a_backend_is_not()
     let mut client = gate.connect();
     let head =
         request("POST", "/v1/products", &token).replace("\r\n\r\n", "\r\nContent-Length: 100000\r\n\r\n");
-    client.send(head);
     let began = now();
+    client.send(head);
     // Never a pause that is too long, and never fast enough.
     while now() - began < PATIENCE && client.try_send("x") {
         if gate.lines.all().iter().any(|line| line["status"] == 408) {

@@ -27,7 +27,7 @@ class Peer:
         else:
             raw = socket.create_connection((where[0], int(where[1])))
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        raw.settimeout(20)
+        raw.settimeout(60)
         if kind == "tls":
             context = ssl.create_default_context(cafile=where[2])
             context.set_alpn_protocols(["h2"])
@@ -75,7 +75,7 @@ class Peer:
             except (OSError, ssl.SSLError):
                 more = b""
             finally:
-                self.socket.settimeout(20)
+                self.socket.settimeout(60)
             if not more:
                 self.closed = True
                 return False
@@ -132,7 +132,7 @@ class Peer:
     def run(self, command):
         what = command["do"]
         number = command.get("stream", 0)
-        seconds = command.get("seconds", 20)
+        seconds = command.get("seconds", 60)
         deadline = time.monotonic() + seconds
         if what == "greet":
             self.greet(command.get("settings", []))

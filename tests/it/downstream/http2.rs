@@ -432,7 +432,7 @@ fn caps_hold_over_http2() {
     peer.run(&json!({ "do": "data", "stream": stream, "text": "half a bo" }));
     let answer = peer.wait(stream);
     assert!(answer["reset"].is_number() || answer["status"] == 408, "{answer}");
-    assert!(now() - began < Duration::from_secs(5));
+    assert!(now() - began < Duration::from_secs(20), "it is less than is usual");
     assert_eq!(peer.ask(&head(&key, &[]))["status"], 200);
     until("it is logged", || {
         gate.lines
@@ -448,7 +448,7 @@ fn caps_hold_over_http2() {
     peer.run(&json!({ "do": "data", "stream": stream, "text": "half a bo" }));
     let answer = peer.wait(stream);
     assert!(answer["reset"].is_number() || header(&answer, "grpc-status").is_some(), "{answer}");
-    assert!(now() - before < Duration::from_secs(5));
+    assert!(now() - before < Duration::from_secs(20));
 
     // A body over the cap, declared and not.
     let stream = peer.begin(&[&upload[..], &[("content-length", "65537")]].concat(), false);
@@ -534,7 +534,7 @@ fn floods_cost_their_connection_and_others_are_served() {
     let served = |what: &str| {
         let began = now();
         assert_eq!(Peer::tls(&gate).ask(&good)["status"], 200, "{what}");
-        assert!(now() - began < Duration::from_secs(10), "{what}");
+        assert!(now() - began < PATIENCE / 2, "{what}");
     };
     // Rapid reset (CVE-2023-44487), by somebody with a good key.
     let mut peer = Peer::tls(&gate);
@@ -717,7 +717,7 @@ fn who_asks_nothing_over_http2_is_let_go_in_time() {
         return;
     }
     let listen = format!("proxy = [{{ address = \"127.0.0.1:0\", tls = {{ {TLS} }} }}]");
-    let times = "realm = \"acme\"\nheader_timeout = \"300ms\"\nidle_timeout = \"600ms\"";
+    let times = "realm = \"acme\"\nheader_timeout = \"300ms\"\nidle_timeout = \"3s\"";
     let config = crate::harness::CONFIG
         .replace("proxy = [\"127.0.0.1:0\"]", &listen)
         .replace("realm = \"acme\"", times);
@@ -729,17 +729,18 @@ fn who_asks_nothing_over_http2_is_let_go_in_time() {
     let began = now();
     let silent = super::tls_client_of(&gate, "localhost", None, &[b"h2"]).unwrap();
     silent.rest();
-    assert!(now() - began < Duration::from_secs(5));
+    assert!(now() - began < Duration::from_secs(9), "it is less than is usual");
     // Greeted, and no more; or one request, and no more.
     for requests in [0, 1] {
         let mut peer = Peer::tls(&gate);
+        let began = now();
         for _ in 0..requests {
             assert_eq!(peer.ask(&head(&key, &[]))["status"], 200);
         }
-        let began = now();
-        let outcome = peer.run(&json!({ "do": "gone", "seconds": 10 }));
+        let outcome = peer.run(&json!({ "do": "gone", "seconds": 30 }));
         assert!(outcome["closed"] == true || outcome["goaway"] == 0, "{outcome}");
-        assert!(now() - began > Duration::from_millis(400), "not before its time");
+        // It began when the peer had greeted, a moment before.
+        assert!(now() - began > Duration::from_secs(1), "not before its time");
     }
 }
 
@@ -753,7 +754,7 @@ fn draining_answers_what_was_asked_over_http2_and_says_that_it_was_the_last() {
     let mut idle = Peer::tls(&gate);
     assert_eq!(idle.ask(&head(&key, &[]))["status"], 200);
     let mut busy = Peer::tls(&gate);
-    let asks = [&HEAD[..3], &[(":path", "/v1/products?delay=500"), ("authorization", &key)]].concat();
+    let asks = [&HEAD[..3], &[(":path", "/v1/products?delay=2000"), ("authorization", &key)]].concat();
     let stream = busy.begin(&asks, true);
     until("it is in flight", || gate.gateway.in_flight() == 1);
     gate.stop(Stop::Draining);
@@ -765,7 +766,7 @@ fn draining_answers_what_was_asked_over_http2_and_says_that_it_was_the_last() {
     assert_eq!((answer["status"].as_u64(), answer["goaway"].as_u64()), (Some(200), Some(0)), "{answer}");
     assert_eq!(busy.run(&json!({ "do": "listen", "seconds": 10 }))["closed"], true);
     gate.wait();
-    assert!(now() - began < Duration::from_secs(8), "nobody is waited for");
+    assert!(now() - began < PATIENCE / 2, "nobody is waited for");
 }
 
 #[test]
@@ -777,8 +778,8 @@ fn who_sends_a_body_byte_by_byte_over_http2_is_refused() {
     let key = bearer(&gate.issue(&["products:read"]));
     let mut peer = Peer::tls(&gate);
     let upload = [&HEAD[1..], &[(":method", "POST"), ("authorization", &key)]].concat();
-    let stream = peer.begin(&upload, false);
     let (began, mut answer) = (now(), json!({}));
+    let stream = peer.begin(&upload, false);
     // Never a pause that is too long, and never fast enough.
     while now() - began < PATIENCE && !(answer["status"] == 408 || answer["reset"].is_number()) {
         peer.run(&json!({ "do": "data", "stream": stream, "text": "x" }));
@@ -802,8 +803,8 @@ fn who_grants_no_window_over_http2_is_given_up_in_time() {
     let stream = peer.begin(&head(&key, &[]), true);
     let answer = peer.wait(stream);
     assert!(answer["reset"].is_number() || answer["closed"] == true, "{answer}");
-    assert!(now() - began < Duration::from_secs(5));
-    assert_eq!(gate.gateway.in_flight(), 0);
+    assert!(now() - began < Duration::from_secs(20), "it is less than is usual");
+    until("it is done with", || gate.gateway.in_flight() == 0);
 }
 
 /// What was on its way when a stream was refused is no fault of the client's: others may share the connection.

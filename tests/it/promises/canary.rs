@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use crate::cli::said;
+use crate::fronts::free_port;
 use crate::harness::{Client, until};
 use crate::process::{CONFIG, Process, Site};
 
@@ -211,9 +212,7 @@ fn ask(process: &Process, bytes: &str) -> Vec<u8> {
 
 #[test]
 fn a_token_exists_in_one_place() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = gone.local_addr().unwrap();
-    drop(gone);
+    let nobody = free_port();
     let config = CONFIG
         .replace(
             "realm = \"acme\"",

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::receiver::Receiver;
 use super::{lines, tool};
+use crate::fronts::free_port;
 use crate::harness::{Client, is_quick, until};
 use crate::process::{CONFIG, Site};
 
@@ -109,7 +110,7 @@ fn of_sampled_requests_only_those_are_sent_and_the_backend_is_told() {
 #[test]
 fn a_dead_collector_costs_spans_that_are_counted_and_no_request() {
     // Nobody listens there.
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = free_port();
     let site = site(&format!("http://{gone}/"), "");
     let key = Site::issue(&site.store());
     let process = site.serve(&[]);
