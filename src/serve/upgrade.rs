@@ -196,18 +196,15 @@ pub(super) async fn answer(mut listener: UnixListener, core: Arc<Core>, estate: 
         let Ok(stream) = stream.into_std() else { continue };
         let (theirs, kept) = (Arc::clone(&core), Arc::clone(&estate));
         // One after the other: there is one estate. Off this thread, which looks after backends.
-        let done = tokio::task::spawn_blocking(move || {
-            let outcome = hand_over(&stream, &theirs, &kept);
-            if let Err(error) = &outcome {
-                theirs.notify(&Notice::Warning(format!("an upgrade came to nothing: {error}")));
-            }
-            outcome.is_ok()
-        });
-        let is_handed = done.await.unwrap_or(true);
+        let done = tokio::task::spawn_blocking(move || hand_over(&stream, &theirs, &kept));
+        // One that panicked said so on stderr.
+        let Ok(Err(error)) = done.await else { continue };
         // The other one may have begun to listen in this one's place.
-        if !is_handed && let Some(again) = listen(&core) {
+        if let Some(again) = listen(&core) {
             listener = again;
         }
+        // Said when the next one can ask: who asked the listener before would not be heard.
+        core.notify(&Notice::Warning(format!("an upgrade came to nothing: {error}")));
     }
 }
 

@@ -136,6 +136,30 @@ impl Site {
         command.args(args);
         Process::start(command).unwrap_or_else(|said| panic!("it did not start: {said}"))
     }
+
+    /// Has a new process take over from `serving`, and returns the one before, which ends.
+    ///
+    /// Where the machine does so much besides that the new one is not ready in the time the one before waits for it,
+    /// that one says so and serves on. Then, and for no other reason, another one is started.
+    pub fn upgrade(&self, serving: &mut Process) -> Process {
+        const TOO_LATE: &str = "an upgrade came to nothing: Resource temporarily unavailable";
+        let late = |said: &str| said.matches(TOO_LATE).count();
+        for before in late(&serving.said()).. {
+            let mut command = self.command(&["serve"]);
+            command.arg("--upgrade");
+            let next = Process::start(command);
+            until("it hands over or serves on", || {
+                let said = serving.said();
+                said.contains("serves now") || late(&said) > before || next.is_err()
+            });
+            match next {
+                Ok(next) if late(&serving.said()) == before => return std::mem::replace(serving, next),
+                Err(said) if late(&serving.said()) == before => panic!("it did not start: {said}"),
+                _ => assert!(before < 5, "{}", serving.said()),
+            }
+        }
+        unreachable!("it ends before numbers do")
+    }
 }
 
 /// A running `kgate serve`. Dropping it kills it.

@@ -47,8 +47,7 @@ fn consumers_and_operators_keep_keys_in_a_real_browser_and_no_page_has_a_serious
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();
     while line == "upgrade\n" {
-        let next = scene.site.serve(&["--upgrade"]);
-        assert!(std::mem::replace(&mut scene.process, next).wait().0.success());
+        assert!(scene.site.upgrade(&mut scene.process).wait().0.success());
         writeln!(stdin).unwrap();
         line.clear();
         stdout.read_line(&mut line).unwrap();
