@@ -191,9 +191,11 @@ impl Engine {
                         limiter.go_on(meter, row, ticks, (*ahead, *interval));
                     }
                 }
-                Counted::Failed { .. } | Counted::Address { .. } => {}
-                // Kept by whoever keeps that door.
-                Counted::Secrets { table: SourceTable::Attempts, .. } | Counted::Attempt { .. } => {}
+                // Under secrets that are not known, or, of attempts, kept by whoever keeps that door.
+                Counted::Failed { .. }
+                | Counted::Address { .. }
+                | Counted::Secrets { table: SourceTable::Attempts, .. }
+                | Counted::Attempt { .. } => {}
             }
         }
         for meter in self.combos().rates() {
