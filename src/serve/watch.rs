@@ -267,7 +267,7 @@ impl Watch {
             }
             let cursor = match seen.cursor {
                 Some(cursor) if cursor <= head.count => cursor,
-                _ => self.tidy(head.count, now)?,
+                _ => self.tidy(&store, now)?,
             };
             seen.cursor = Some(cursor);
             let mut rows = Vec::new();
@@ -285,9 +285,14 @@ impl Watch {
         }
     }
 
-    fn tidy(&self, head: u64, now: Timestamp) -> Result<u64, StoreError> {
+    /// Returns the row of the audit log told last, as all processes know it.
+    fn tidy(&self, store: &Store, now: Timestamp) -> Result<u64, StoreError> {
         let names = self.webhooks.iter().map(|webhook| webhook.name.clone()).collect();
-        Usage::open(&self.dir, Access::Write, &Options::default())?.tidy_outbox(names, head, now)
+        let usage = Usage::open(&self.dir, Access::Write, &Options::default())?;
+        // In this order: another process goes on telling.
+        let before = usage.told()?;
+        let head = store.audit_head()?.count;
+        usage.tidy_outbox(names, before, head, now)
     }
 
     fn tell_head(&self, seen: &mut Seen, now: Timestamp) -> Result<(), StoreError> {

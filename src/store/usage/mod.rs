@@ -254,16 +254,36 @@ impl Usage {
         })
     }
 
+    /// Returns the row of the audit log that was told last, by any process; `None` before the first.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn told(&self) -> Result<Option<u64>, StoreError> {
+        self.read(None, move |rows| match rows.table(EVENT_PLACES)? {
+            Some(table) => outbox::told(&table).map_err(rows.fail()),
+            None => Ok(None),
+        })
+    }
+
     /// Forgets events for others than `receivers` and marks whose time is over. Returns the row of the audit
-    /// log that was told last: the first time, and if the log has become shorter, that is `head`.
+    /// log that was told last: the first time, and if the log has become shorter, that is its `head`.
+    ///
+    /// `before` is what [`Usage::told`] said before `head` was read. A log that is shorter than that was replaced;
+    /// one that is only shorter than what was told since is not, but was looked at too early.
     ///
     /// # Errors
     /// Those of writing.
-    pub fn tidy_outbox(&self, receivers: Vec<String>, head: u64, now: Timestamp) -> Result<u64, StoreError> {
+    pub fn tidy_outbox(
+        &self,
+        receivers: Vec<String>,
+        before: Option<u64>,
+        head: u64,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         self.write("tidying events", move |txn| {
             let (mut events, mut marks, mut places) =
                 (txn.open_table(EVENTS)?, txn.open_table(EVENT_MARKS)?, txn.open_table(EVENT_PLACES)?);
-            outbox::tidy((&mut events, &mut marks, &mut places), &receivers, head, now)
+            outbox::tidy((&mut events, &mut marks, &mut places), &receivers, (before, head), now)
         })
     }
 

@@ -124,18 +124,27 @@ pub(super) fn post(
     Ok(posted)
 }
 
+/// Returns the row told last.
+pub(super) fn told(
+    places: &impl ReadableTable<&'static str, u64>,
+) -> Result<Option<u64>, redb::StorageError> {
+    Ok(places.get(CURSOR)?.map(|row| row.value()))
+}
+
 /// Sets how far the audit log was told, and forgets marks whose time is over and events for receivers
-/// that are no more.
+/// that are no more. `before` was told before `head` was read.
 pub(super) fn tidy(
     (events, marks, places): (&mut Events<'_>, &mut Marks<'_>, &mut Places<'_>),
     receivers: &[String],
-    head: u64,
+    (before, head): (Option<u64>, u64),
     now: Timestamp,
 ) -> Result<u64, redb::Error> {
     marks.retain(|_, until| until > now.as_millis())?;
     events.retain(|_, row| decode(row).is_some_and(|event| receivers.contains(&event.receiver)))?;
-    // The first time there is no history to tell; and a log that became shorter was replaced.
-    let cursor = places.get(CURSOR)?.map(|row| row.value()).filter(|cursor| *cursor <= head).unwrap_or(head);
+    // The first time there is no history to tell; and a log that is shorter than what was told of it before it was
+    // looked at was replaced. What was told meanwhile, by another process, may be beyond the head seen here.
+    let told = told(places)?;
+    let cursor = told.filter(|cursor| *cursor <= head || told != before).unwrap_or(head);
     places.insert(CURSOR, cursor)?;
     Ok(cursor)
 }
@@ -239,7 +248,7 @@ mod tests {
         usage.settle(vec![due[0].number], Vec::new()).unwrap();
         assert_eq!(ids(&usage, "a", 50), ["4"]);
         // A mark is forgotten in time, and what is for nobody goes.
-        usage.tidy_outbox(vec!["a".into()], 0, Timestamp::from_secs(101)).unwrap();
+        usage.tidy_outbox(vec!["a".into()], None, 0, Timestamp::from_secs(101)).unwrap();
         assert_eq!((ids(&usage, "a", 50).len(), ids(&usage, "b", 50).len()), (1, 0));
         usage.post(vec![parcel("a", "5", Some("m"))], None).unwrap();
         assert_eq!(ids(&usage, "a", 50), ["4", "5"]);
@@ -250,14 +259,31 @@ mod tests {
         let (dir, _store) = testing::store();
         let usage = Usage::open(dir.path(), Access::Write, &testing::options()).unwrap();
         let now = Timestamp::from_secs(1);
-        assert_eq!(usage.tidy_outbox(vec!["a".into()], 7, now).unwrap(), 7, "no history is told");
+        let tidy = |before, head| usage.tidy_outbox(vec!["a".into()], before, head, now).unwrap();
+        assert_eq!((usage.told().unwrap(), tidy(None, 7)), (None, 7), "no history is told");
         let told = Some(Told { from: 7, to: 9 });
         let post = |id| usage.post(vec![parcel("a", id, None)], told).unwrap();
         assert!(!post("1").is_late);
         assert!(post("2").is_late);
         assert_eq!(ids(&usage, "a", 1), ["1"]);
-        assert_eq!(usage.tidy_outbox(vec!["a".into()], 20, now).unwrap(), 9, "and it goes on from there");
-        assert_eq!(usage.tidy_outbox(vec!["a".into()], 3, now).unwrap(), 3, "an older store was put back");
+        assert_eq!((usage.told().unwrap(), tidy(Some(9), 20)), (Some(9), 9), "and it goes on from there");
+        assert_eq!(tidy(Some(9), 3), 3, "an older store was put back");
+    }
+
+    /// One that looked at the log before another told more of it: what was told is not told again.
+    #[test]
+    fn a_head_that_was_read_too_early_takes_nothing_back() {
+        let (dir, _store) = testing::store();
+        let usage = Usage::open(dir.path(), Access::Write, &testing::options()).unwrap();
+        let now = Timestamp::from_secs(1);
+        let tidy = |before, head| usage.tidy_outbox(vec!["a".into()], before, head, now).unwrap();
+        assert_eq!(tidy(None, 7), 7);
+        let (before, head) = (usage.told().unwrap(), 8);
+        let post = |id, from, to| usage.post(vec![parcel("a", id, None)], Some(Told { from, to })).unwrap();
+        assert!(!post("1", 7, 9).is_late);
+        assert_eq!(tidy(before, head), 9);
+        assert!(post("2", 8, 9).is_late);
+        assert_eq!(ids(&usage, "a", 1), ["1"]);
     }
 
     #[test]
