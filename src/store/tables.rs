@@ -58,9 +58,11 @@ pub(super) const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new(
 pub(super) const EVENT_MARKS: TableDefinition<'_, &str, i64> = TableDefinition::new("event_marks");
 /// The next number of an event, and how far the audit log was told, in `usage.redb`.
 pub(super) const EVENT_PLACES: TableDefinition<'_, &str, u64> = TableDefinition::new("event_places");
-/// Digest of a one-time link of the portal to whom it is for: see `usage::portal`, in `usage.redb`.
-pub(super) const PORTAL_INVITES: TableDefinition<'_, &[u8; 32], &[u8]> =
-    TableDefinition::new("portal_invites");
+/// For whom a one-time link of the portal is and its digest, to when: see `usage::portal`, in `usage.redb`.
+pub(super) const PORTAL_INVITES: TableDefinition<'_, &[u8], &[u8]> =
+    TableDefinition::new("portal_invitations");
+/// Digest of a one-time link to the consumer it is for, in `usage.redb`.
+pub(super) const PORTAL_LINKS: TableDefinition<'_, &[u8; 32], &Id> = TableDefinition::new("portal_links");
 /// Who is signed in at the portal and the digest of a secret to their session, in `usage.redb`.
 pub(super) const PORTAL_SESSIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("portal_sessions");
 /// How far the removal of old rows has come, in `usage.redb`.

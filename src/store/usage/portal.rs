@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::{AdminKeyId, ConsumerId, Digest, Timestamp};
 
-use super::super::tables::{PORTAL_INVITES, PORTAL_SESSIONS};
+use super::super::tables::{PORTAL_INVITES, PORTAL_LINKS, PORTAL_SESSIONS, USAGE_TRIMMED};
 use super::super::{StoreError, Subject};
 use super::Usage;
 
@@ -98,6 +98,12 @@ impl Visitor {
         row
     }
 
+    /// The first and the last key that rows of theirs may have.
+    fn range(self) -> (Vec<u8>, Vec<u8>) {
+        let key = |byte| self.row(&Digest::from_bytes([byte; 32])).to_vec();
+        (key(0), key(0xff))
+    }
+
     fn of_row(row: &[u8]) -> Option<Self> {
         let (kind, rest) = row.split_first()?;
         let id = *rest.first_chunk()?;
@@ -119,25 +125,27 @@ impl From<Visitor> for Subject {
 }
 
 impl Usage {
-    /// Keeps an invitation. Those whose time is over go.
+    /// Keeps an invitation, and so many others of its consumer. Some whose time is over go.
     ///
     /// # Errors
     /// Those of writing; it opens nothing then.
     pub fn invite(&self, digest: Digest, invite: Invite, now: Timestamp) -> Result<(), StoreError> {
         self.write("noting an invitation", move |txn| {
-            let mut table = txn.open_table(PORTAL_INVITES)?;
-            table.retain(|_, row| decode::<Invite>(row).is_some_and(|invite| invite.expires_at > now))?;
-            let mut same = Vec::new();
-            for row in table.iter()? {
-                let (digest, row) = row?;
-                let old = decode::<Invite>(row.value()).filter(|old| old.consumer == invite.consumer);
-                same.extend(old.map(|old| (old.created_at, *digest.value())));
+            let (mut invites, mut links) = (txn.open_table(PORTAL_INVITES)?, txn.open_table(PORTAL_LINKS)?);
+            let visitor = Visitor::Consumer(invite.consumer);
+            let mut others = of::<Invite>(&invites, visitor)?;
+            others.sort_by_key(|(_, other)| std::cmp::Reverse(other.created_at));
+            for (row, _) in others.iter().skip(INVITES_EACH - 1) {
+                invites.remove(row.as_slice())?;
+                links.remove(&digest_of(row))?;
             }
-            same.sort_unstable();
-            for (_, digest) in same.iter().rev().skip(INVITES_EACH - 1) {
-                table.remove(digest)?;
+            invites.insert(visitor.row(&digest).as_slice(), encode(&invite).as_slice())?;
+            links.insert(digest.as_bytes(), invite.consumer.as_bytes())?;
+            let mut trimmed = txn.open_table(USAGE_TRIMMED)?;
+            let is_over = |row: &[u8]| decode::<Invite>(row).is_none_or(|invite| invite.expires_at <= now);
+            for row in sweep(&mut invites, &mut trimmed, "portal_invitations", is_over)? {
+                links.remove(&digest_of(&row))?;
             }
-            table.insert(digest.as_bytes(), encode(&invite).as_slice())?;
             Ok(())
         })
     }
@@ -152,16 +160,16 @@ impl Usage {
         of: Option<ConsumerId>,
         now: Timestamp,
     ) -> Result<Vec<(String, Invite)>, StoreError> {
+        let (from, to) = of.map_or((vec![0], vec![1]), |id| Visitor::Consumer(id).range());
         self.read(Vec::new(), move |rows| {
             let Some(table) = rows.table(PORTAL_INVITES)? else { return Ok(Vec::new()) };
             let mut all = Vec::new();
-            for row in table.iter().map_err(rows.fail())?.take(LOOKED_AT) {
-                let (digest, row) = row.map_err(rows.fail())?;
-                let is_meant = |invite: &Invite| {
-                    invite.expires_at > now && of.is_none_or(|consumer| consumer == invite.consumer)
-                };
-                let name = Invite::name(&Digest::from_bytes(*digest.value()));
-                all.extend(decode::<Invite>(row.value()).filter(is_meant).map(|invite| (name, invite)));
+            let invites = table.range::<&[u8]>(&from[..]..=&to[..]).map_err(rows.fail())?;
+            for row in invites.take(LOOKED_AT) {
+                let (key, row) = row.map_err(rows.fail())?;
+                let name = Invite::name(&Digest::from_bytes(digest_of(key.value())));
+                let open = decode::<Invite>(row.value()).filter(|invite| invite.expires_at > now);
+                all.extend(open.map(|invite| (name, invite)));
             }
             all.sort_by_key(|(_, invite)| std::cmp::Reverse(invite.created_at));
             Ok(all)
@@ -175,17 +183,15 @@ impl Usage {
     pub fn withdraw_invite(&self, name: &str) -> Result<Option<ConsumerId>, StoreError> {
         let Some(first) = start_of(name) else { return Ok(None) };
         self.write("withdrawing an invitation", move |txn| {
-            let mut table = txn.open_table(PORTAL_INVITES)?;
             let (mut from, mut to) = ([0; 32], [0xff; 32]);
             from[..NAME].copy_from_slice(&first);
             to[..NAME].copy_from_slice(&first);
-            let Some(digest) =
-                table.range::<&[u8; 32]>(&from..=&to)?.next().transpose()?.map(|(digest, _)| *digest.value())
-            else {
+            let mut links = txn.open_table(PORTAL_LINKS)?;
+            let found = links.range::<&[u8; 32]>(&from..=&to)?.next().transpose()?;
+            let Some(digest) = found.map(|(digest, _)| Digest::from_bytes(*digest.value())) else {
                 return Ok(None);
             };
-            let gone = table.remove(&digest)?.and_then(|row| decode::<Invite>(row.value()));
-            Ok(gone.map(|invite| invite.consumer))
+            Ok(take(txn, &mut links, &digest)?.map(|invite| invite.consumer))
         })
     }
 
@@ -201,8 +207,7 @@ impl Usage {
         session: PortalSession,
     ) -> Result<Option<ConsumerId>, StoreError> {
         self.write("using an invitation up", move |txn| {
-            let mut table = txn.open_table(PORTAL_INVITES)?;
-            let found = table.remove(invite.as_bytes())?.and_then(|row| decode::<Invite>(row.value()));
+            let found = take(txn, &mut txn.open_table(PORTAL_LINKS)?, &invite)?;
             let Some(invite) = found.filter(|invite| invite.expires_at > session.created_at) else {
                 return Ok(None);
             };
@@ -261,12 +266,8 @@ impl Usage {
     pub fn sessions_of(&self, visitor: Visitor) -> Result<Vec<PortalSession>, StoreError> {
         self.read(Vec::new(), move |rows| {
             let Some(table) = rows.table(PORTAL_SESSIONS)? else { return Ok(Vec::new()) };
-            let (from, to) =
-                (visitor.row(&Digest::from_bytes([0; 32])), visitor.row(&Digest::from_bytes([0xff; 32])));
-            let mut all = Vec::new();
-            for row in table.range::<&[u8]>(&from[..]..=&to[..]).map_err(rows.fail())? {
-                all.extend(decode::<PortalSession>(row.map_err(rows.fail())?.1.value()));
-            }
+            let all = of(&table, visitor).map_err(rows.fail())?;
+            let mut all: Vec<PortalSession> = all.into_iter().map(|(_, session)| session).collect();
             all.sort_by_key(|session| std::cmp::Reverse(session.seen_at));
             Ok(all)
         })
@@ -296,13 +297,9 @@ impl Usage {
     pub fn end_sessions(&self, visitor: Visitor, id: Option<String>) -> Result<usize, StoreError> {
         self.write("ending sessions", move |txn| {
             let mut table = txn.open_table(PORTAL_SESSIONS)?;
-            let mut ended = Vec::new();
-            for row in of(&table, visitor)? {
-                if id.as_ref().is_none_or(|id| *id == row.1.id) {
-                    ended.push(row.0);
-                }
-            }
-            for row in &ended {
+            let mut ended = of::<PortalSession>(&table, visitor)?;
+            ended.retain(|(_, session)| id.as_ref().is_none_or(|id| *id == session.id));
+            for (row, _) in &ended {
                 table.remove(row.as_slice())?;
             }
             Ok(ended.len())
@@ -315,28 +312,28 @@ impl Usage {
     /// Those of writing.
     pub fn withdraw_invites(&self, consumer: ConsumerId) -> Result<usize, StoreError> {
         self.write("withdrawing invitations", move |txn| {
-            let mut table = txn.open_table(PORTAL_INVITES)?;
-            let mut withdrawn = 0;
-            table.retain(|_, row| {
-                let is_theirs = decode::<Invite>(row).is_none_or(|invite| invite.consumer == consumer);
-                withdrawn += usize::from(is_theirs);
-                !is_theirs
-            })?;
-            Ok(withdrawn)
+            let (mut invites, mut links) = (txn.open_table(PORTAL_INVITES)?, txn.open_table(PORTAL_LINKS)?);
+            let theirs = of::<Invite>(&invites, Visitor::Consumer(consumer))?;
+            for (row, _) in &theirs {
+                invites.remove(row.as_slice())?;
+                links.remove(&digest_of(row))?;
+            }
+            Ok(theirs.len())
         })
     }
 
-    /// Removes sessions that began before `oldest` or were not seen since `unseen`: they open nothing any
-    /// more, and would only take room.
+    /// Removes some of the sessions that began before `oldest` or were not seen since `unseen`: they open nothing
+    /// any more, and would only take room. Called again and again, it comes round to all.
     ///
     /// # Errors
     /// Those of writing.
     pub fn trim_sessions(&self, oldest: Timestamp, unseen: Timestamp) -> Result<(), StoreError> {
         self.write("tidying sessions", move |txn| {
             let mut table = txn.open_table(PORTAL_SESSIONS)?;
-            table.retain(|_, row| {
-                decode::<PortalSession>(row).is_some_and(|s| s.created_at > oldest && s.seen_at > unseen)
-            })?;
+            let is_over = |row: &[u8]| {
+                decode::<PortalSession>(row).is_none_or(|s| s.created_at <= oldest || s.seen_at <= unseen)
+            };
+            sweep(&mut table, &mut txn.open_table(USAGE_TRIMMED)?, "portal_sessions", is_over)?;
             Ok(())
         })
     }
@@ -350,7 +347,7 @@ fn put(
     session: &PortalSession,
 ) -> Result<(), redb::Error> {
     let mut table = txn.open_table(PORTAL_SESSIONS)?;
-    let mut others = of(&table, visitor)?;
+    let mut others = of::<PortalSession>(&table, visitor)?;
     others.sort_by_key(|(_, session)| std::cmp::Reverse(session.seen_at));
     for (row, _) in others.iter().skip(SESSIONS_EACH - 1) {
         table.remove(row.as_slice())?;
@@ -359,18 +356,72 @@ fn put(
     Ok(())
 }
 
-fn of(
-    table: &Table<'_, &'static [u8], &'static [u8]>,
+/// Takes an invitation away by the digest of its code.
+fn take(
+    txn: &WriteTransaction,
+    links: &mut Table<'_, &'static [u8; 32], &'static [u8; 16]>,
+    digest: &Digest,
+) -> Result<Option<Invite>, redb::Error> {
+    let Some(consumer) = links.remove(digest.as_bytes())?.map(|id| ConsumerId::from_bytes(*id.value()))
+    else {
+        return Ok(None);
+    };
+    let row = Visitor::Consumer(consumer).row(digest);
+    let mut invites = txn.open_table(PORTAL_INVITES)?;
+    let found = invites.remove(row.as_slice())?;
+    Ok(found.and_then(|row| decode(row.value())))
+}
+
+/// Returns what is kept of a visitor, with the keys of its rows.
+fn of<T: for<'a> Deserialize<'a>>(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
     visitor: Visitor,
-) -> Result<Vec<(Vec<u8>, PortalSession)>, redb::StorageError> {
-    let from = visitor.row(&Digest::from_bytes([0; 32]));
-    let to = visitor.row(&Digest::from_bytes([0xff; 32]));
+) -> Result<Vec<(Vec<u8>, T)>, redb::StorageError> {
+    let (from, to) = visitor.range();
     let mut all = Vec::new();
     for row in table.range::<&[u8]>(&from[..]..=&to[..])? {
         let (key, row) = row?;
-        all.extend(decode(row.value()).map(|session| (key.value().to_vec(), session)));
+        all.extend(decode(row.value()).map(|value| (key.value().to_vec(), value)));
     }
     Ok(all)
+}
+
+/// Looks at the next rows of a table and removes those that are over; returns their keys. Round and round, and
+/// ever from where the last call stopped: what one call costs does not grow with the table, and what is over goes
+/// faster than more comes.
+fn sweep(
+    table: &mut Table<'_, &'static [u8], &'static [u8]>,
+    trimmed: &mut Table<'_, &'static str, &'static [u8]>,
+    name: &str,
+    is_over: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<Vec<u8>>, redb::Error> {
+    let from = trimmed.get(name)?.map_or_else(Vec::new, |at| at.value().to_vec());
+    let (mut over, mut next) = (Vec::new(), Vec::new());
+    for (at, row) in table.range::<&[u8]>(&from[..]..)?.enumerate() {
+        let (key, row) = row?;
+        if at == SWEPT {
+            next = key.value().to_vec();
+            break;
+        }
+        if is_over(row.value()) {
+            over.push(key.value().to_vec());
+        }
+    }
+    for key in &over {
+        table.remove(key.as_slice())?;
+    }
+    if next != from {
+        trimmed.insert(name, next.as_slice())?;
+    }
+    Ok(over)
+}
+
+/// Rows looked at with each one that comes.
+const SWEPT: usize = 64;
+
+/// Returns the digest that a row's key ends in; what is none opens nothing.
+fn digest_of(key: &[u8]) -> [u8; 32] {
+    key.last_chunk().copied().unwrap_or_default()
 }
 
 /// Reads a name: how a digest begins.
@@ -391,6 +442,8 @@ fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// What cannot be read opens nothing.
 fn decode<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Option<T> {
+    #[cfg(test)]
+    tests::READ.set(tests::READ.get() + 1);
     postcard::from_bytes(bytes).ok()
 }
 
@@ -398,10 +451,15 @@ fn decode<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Option<T> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::super::{Access, testing};
+    use super::super::super::{Access, Options, testing};
     use super::*;
 
     const HOUR: Duration = Duration::from_hours(1);
+
+    thread_local! {
+        /// Rows read on this thread.
+        pub(super) static READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
 
     fn session(id: &str, at: Timestamp) -> PortalSession {
         let (by, agent) = (SignedInBy::Invite, String::new());
@@ -487,5 +545,61 @@ mod tests {
         assert_eq!(ids(other), ["other"]);
         usage.trim_sessions(now, now).unwrap();
         assert!(usage.sessions().unwrap().is_empty());
+    }
+
+    /// With so many sessions and links a sign-in reads and writes as little as with none.
+    #[test]
+    fn what_a_sign_in_costs_does_not_grow_with_those_who_are_signed_in() {
+        let (dir, _store) = testing::store();
+        // Without a watchdog, so that it is done on this thread.
+        let options = Options { patience: None, ..testing::options() };
+        let usage = Usage::open(dir.path(), Access::Write, &options).unwrap();
+        let now = testing::now();
+        let many: usize = if std::env::var_os("KGATE_MEASURE").is_some() { 100_000 } else { 3_000 };
+        let number = |n: usize| u128::try_from(n).unwrap().to_be_bytes();
+        // Half of them are over.
+        let at = move |n: usize| if n % 2 == 0 { now } else { now.minus(HOUR * 24) };
+        usage
+            .write("filling", move |txn| {
+                for n in 0..many {
+                    let digest = Digest::sha256(&n.to_be_bytes());
+                    let visitor = Visitor::Consumer(ConsumerId::from_bytes(number(n)));
+                    put(txn, visitor, &digest, &session("a", at(n)))?;
+                    let consumer = ConsumerId::from_bytes(number(n));
+                    let invite = Invite { consumer, created_at: at(n), expires_at: at(n).plus(HOUR) };
+                    let row = visitor.row(&digest);
+                    txn.open_table(PORTAL_INVITES)?.insert(row.as_slice(), encode(&invite).as_slice())?;
+                    txn.open_table(PORTAL_LINKS)?.insert(digest.as_bytes(), consumer.as_bytes())?;
+                }
+                Ok(())
+            })
+            .unwrap();
+        let sign_in = |n: u8| {
+            let (code, secret) = (Digest::sha256(&[n, 1]), Digest::sha256(&[n, 2]));
+            let invite = Invite { consumer: consumer(n), created_at: now, expires_at: now.plus(HOUR) };
+            usage.invite(code, invite, now).unwrap();
+            assert!(usage.accept_invite(code, secret, session("b", now)).unwrap().is_some());
+            usage.trim_sessions(now.minus(HOUR * 12), now.minus(HOUR * 2)).unwrap();
+        };
+        READ.set(0);
+        #[allow(clippy::disallowed_methods, reason = "shown, and nothing else")]
+        let began = std::time::Instant::now();
+        (0..20).for_each(sign_in);
+        println!("20 sign-ins beside {many} sessions and links: {:?}", began.elapsed());
+        assert!(READ.get() <= 20 * (2 * SWEPT + INVITES_EACH + SESSIONS_EACH), "{}", READ.get());
+        if many > 3_000 {
+            return;
+        }
+        // Round by round all that is over goes, and nothing else.
+        (20..120).for_each(sign_in);
+        let left = usage.sessions().unwrap();
+        assert_eq!(left.len(), many / 2 + 120);
+        assert!(left.iter().all(|(_, session)| session.seen_at == now));
+        let table = |txn: &WriteTransaction| {
+            let (invites, links) = (txn.open_table(PORTAL_INVITES)?, txn.open_table(PORTAL_LINKS)?);
+            Ok((redb::ReadableTableMetadata::len(&invites)?, redb::ReadableTableMetadata::len(&links)?))
+        };
+        let left = usage.write("counting", table).unwrap();
+        assert_eq!(left, (many as u64 / 2, many as u64 / 2));
     }
 }
