@@ -36,6 +36,9 @@ def check(page, name):
             page.set_viewport_size({"width": width, "height": 900})
             if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 faults.append(f"{name} ({theme}, {width_name}): it scrolls sideways")
+            cut = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.ariaLabel)"
+            if width_name != "phone" and (tables := page.evaluate(cut)):
+                faults.append(f"{name} ({theme}, {width_name}): these tables are cut: {tables}")
             if PICTURES:
                 page.screenshot(path=PICTURES / f"{name}-{theme}-{width_name}.png", full_page=True)
             if (theme, width_name) in (("light", "phone"), ("dark", "desktop")):

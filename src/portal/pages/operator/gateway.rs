@@ -176,7 +176,7 @@ fn upstreams(config: &Config) -> Markup {
         section.card.is-flush {
             div.inside { h2 { "How upstreams are called" } }
             div.scroll tabindex="0" role="region" aria-label="How upstreams are called" {
-                table.stack {
+                table.stack.is-wide {
                     caption { "How upstreams are called" }
                     thead { tr { th scope="col" { "Upstream" } th.number scope="col" { "Servers" } th scope="col" { "Told who calls by" } th scope="col" { "Asked if well" } th scope="col" { "Connect within" } th scope="col" { "Answer within" } } }
                     tbody {
