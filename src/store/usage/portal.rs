@@ -558,7 +558,7 @@ mod tests {
         let many: usize = if std::env::var_os("KGATE_MEASURE").is_some() { 100_000 } else { 3_000 };
         let number = |n: usize| u128::try_from(n).unwrap().to_be_bytes();
         // Half of them are over.
-        let at = move |n: usize| if n % 2 == 0 { now } else { now.minus(HOUR * 24) };
+        let at = move |n: usize| if n.is_multiple_of(2) { now } else { now.minus(HOUR * 24) };
         usage
             .write("filling", move |txn| {
                 for n in 0..many {
