@@ -188,8 +188,20 @@ pub(super) fn listen(core: &Core) -> Option<UnixListener> {
 
 /// Answers on the upgrade socket until it is dropped.
 pub(super) async fn answer(mut listener: UnixListener, core: Arc<Core>, estate: Arc<Estate>) {
+    // The file of the socket, once a new process was given up. That one may be late, and begin to listen in this one's
+    // place even then; when it ends, nobody would.
+    let mut ours = None;
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = tokio::time::sleep(LOOK_AFTER), if ours.is_some() => {
+                if socket_file(&core) != ours && let Some(again) = listen(&core) {
+                    (listener, ours) = (again, socket_file(&core));
+                }
+                continue;
+            }
+        };
+        let Ok((stream, _)) = accepted else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
@@ -198,14 +210,24 @@ pub(super) async fn answer(mut listener: UnixListener, core: Arc<Core>, estate: 
         // One after the other: there is one estate. Off this thread, which looks after backends.
         let done = tokio::task::spawn_blocking(move || hand_over(&stream, &theirs, &kept));
         // One that panicked said so on stderr.
-        let Ok(Err(error)) = done.await else { continue };
+        let Ok(Err(error)) = done.await else {
+            ours = None;
+            continue;
+        };
         // The other one may have begun to listen in this one's place.
         if let Some(again) = listen(&core) {
-            listener = again;
+            (listener, ours) = (again, socket_file(&core));
         }
         // Said when the next one can ask: who asked the listener before would not be heard.
         core.notify(&Notice::Warning(format!("an upgrade came to nothing: {error}")));
     }
+}
+
+/// Returns which file the upgrade socket's path leads to.
+fn socket_file(core: &Core) -> Option<(u64, u64)> {
+    let place = Place::of(&core.config().data_dir).ok()?;
+    let file = std::fs::symlink_metadata(place.path()).ok()?;
+    Some((file.dev(), file.ino()))
 }
 
 /// Talks to a new process, up to the end of this one's service if that gets so far.
@@ -593,6 +615,9 @@ const STEP: Duration = Duration::from_secs(5);
 
 /// How often is looked whether requests have ended.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How often is looked whether the path of the socket was taken by a new process that was given up.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// For loading a store.
 const LOADING: Duration = Duration::from_mins(5);

@@ -368,6 +368,15 @@ fn a_new_process_that_dies_before_it_serves_leaves_the_old_one_serving() {
         front.send("GET /nginx HTTP/1.1\r\nHost: a\r\n\r\n");
         assert_eq!(front.answer().status, 403);
     }
+    // One that was given up begins to listen in the place of the one that serves even so, and dies: the next one
+    // is heard again, a moment later.
+    let at = site.data().join("run/upgrade.sock");
+    let file = || std::fs::symlink_metadata(&at).ok().map(|file| std::os::unix::fs::MetadataExt::ino(&file));
+    std::fs::rename(&at, at.with_extension("old")).unwrap();
+    // Kept, so that its number is nobody else's.
+    let _taken = std::os::unix::net::UnixListener::bind(&at).unwrap();
+    let theirs = file();
+    until("it listens again", || file().is_some() && file() != theirs);
     // Two of six are used up, by whomever they are counted.
     let mut new = old;
     assert!(site.upgrade(&mut new).wait().0.success());
