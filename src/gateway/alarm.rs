@@ -27,6 +27,11 @@ impl Alarm {
         self.at = now() + duration;
     }
 
+    /// Returns how long ago it was set to go off after so long.
+    pub(super) fn age(&self, duration: Duration) -> Duration {
+        (now() + duration).saturating_duration_since(self.at)
+    }
+
     /// Ready once it is time.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.at < self.timer.deadline() {

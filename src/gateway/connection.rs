@@ -260,7 +260,7 @@ async fn exchange_all(
             is_heard = wire.hears() => is_heard,
             // What is heard after this is the last: it is not polled again.
             () = &mut closing => {
-                (kept.is_none() || wire.is_asking())
+                (kept.is_none() || wire.is_lively())
                     && tokio::time::timeout(FIRST_WORDS, wire.hears()).await.unwrap_or(false)
             }
         };

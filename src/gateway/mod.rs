@@ -62,8 +62,8 @@ pub enum Stop {
     /// Go on.
     #[default]
     Running,
-    /// Accept nothing new, answer what is being asked, close idle connections now. Who has just connected may
-    /// still ask.
+    /// Accept nothing new, answer what is being asked, close idle connections now. Who has just connected, or was
+    /// answered just now, may still ask.
     Draining,
     /// Cut what is left.
     Now,
@@ -276,6 +276,6 @@ impl Worker {
 /// How long after the word to drain a request that was sent before it may arrive.
 pub const LATECOMERS: Duration = Duration::from_millis(50);
 
-/// How much later than that the first request of a connection may come, if it is one: who has been let in and
-/// never answered cannot know that nobody is there any more.
+/// How much later than that the first request of a connection may come, or the next of one that is in use: who has
+/// been let in cannot know that nobody is there any more.
 pub const FIRST_WORDS: Duration = Duration::from_secs(2);

@@ -371,9 +371,10 @@ impl Wire {
         matches!(poll_fn(|cx| self.poll_whole_head(cx)).await, Ok(true))
     }
 
-    /// Says whether part of a head has come.
-    pub(super) fn is_asking(&self) -> bool {
-        self.phase() == Phase::Head
+    /// Says whether there is probably another request: part of its head has come, or the one before was answered so
+    /// recently that it may be on its way.
+    pub(super) fn is_lively(&self) -> bool {
+        self.phase() == Phase::Head || self.alarm.age(self.limits.idle_timeout) < LIVELY
     }
 
     /// Reads until a whole head is there. Ready with `false` where there will be none.
@@ -529,6 +530,9 @@ impl Wire {
         Poll::Ready(outcome)
     }
 }
+
+/// How recently a client that keeps asking was answered, however far away and busy it is.
+const LIVELY: Duration = Duration::from_secs(5);
 
 impl Drop for Wire {
     fn drop(&mut self) {

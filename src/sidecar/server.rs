@@ -2,12 +2,12 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use envoy_types::ext_authz::v3::pb::AuthorizationServer;
-use http::header::CONTENT_TYPE;
-use http::{Request, Response, StatusCode};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 use tonic::body::Body;
 use tonic::codegen::Service;
 
@@ -30,9 +31,22 @@ pub(super) async fn converse(
     mut draining: watch::Receiver<bool>,
 ) {
     let peer = peer.map(canonical_ip);
-    let service = service_fn(move |request| {
-        let sidecar = Arc::clone(&sidecar);
-        async move { Ok::<_, Infallible>(answer(&sidecar, request, peer).await) }
+    // When a front of HTTP/1.1, which learns from an answer that it is the last, was answered.
+    let answered: Arc<Mutex<Option<Instant>>> = Arc::default();
+    let (noted, is_last) = (Arc::clone(&answered), draining.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (sidecar, noted, is_last) = (Arc::clone(&sidecar), Arc::clone(&noted), is_last.clone());
+        async move {
+            let is_http1 = request.version() != Version::HTTP_2;
+            let mut response = answer(&sidecar, request, peer).await;
+            if is_http1 {
+                *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                if *is_last.borrow() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_BYTES);
@@ -50,9 +64,19 @@ pub(super) async fn converse(
         biased;
         // The peer's trouble, if it breaks off.
         _ = connection.as_mut() => return,
-        _ = draining.wait_for(|draining| *draining) => connection.as_mut().graceful_shutdown(),
+        () = is_told(&mut draining) => {}
     }
+    let is_lively =
+        answered.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < LIVELY);
+    if is_lively && timeout(LAST_QUESTION, connection.as_mut()).await.is_ok() {
+        return;
+    }
+    connection.as_mut().graceful_shutdown();
     let _ = connection.await;
+}
+
+async fn is_told(draining: &mut watch::Receiver<bool>) {
+    let _ = draining.wait_for(|draining| *draining).await;
 }
 
 async fn answer(sidecar: &Arc<Sidecar>, request: Request<Incoming>, peer: Option<IpAddr>) -> Response<Body> {
@@ -91,6 +115,12 @@ async fn answer(sidecar: &Arc<Sidecar>, request: Request<Incoming>, peer: Option
     }
     response.map(|body| Body::new(Full::new(Bytes::from(body))))
 }
+
+/// How recently a front that keeps asking was answered.
+const LIVELY: Duration = Duration::from_secs(5);
+
+/// How long its next question may take when it is time to end.
+const LAST_QUESTION: Duration = Duration::from_secs(2);
 
 /// For a whole head: fronts are near.
 const HEAD_TIME: Duration = Duration::from_secs(10);

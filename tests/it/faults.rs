@@ -269,6 +269,25 @@ fn sigterm_lets_requests_finish_and_exits_as_soon_as_it_is_idle() {
 }
 
 #[test]
+fn a_front_that_keeps_asking_has_one_more_answer_after_sigterm() {
+    let site = Site::with(&CONFIG.replace("[server]", "[sidecar]\nlisten = [\"127.0.0.1:0\"]\n\n[server]"));
+    let gateway = site.serve(&[]);
+    let mut front = Client::tcp(gateway.sidecar.unwrap());
+    let question = "GET /nginx HTTP/1.1\r\nHost: a\r\n\r\n";
+    front.send(question);
+    let answer = front.answer();
+    assert_eq!((answer.status, answer.header("connection")), (403, None));
+    gateway.signal(Signal::TERM);
+    gateway.until_it_says("stopping");
+    std::thread::sleep(Duration::from_millis(200));
+    front.send(question);
+    let answer = front.answer();
+    assert_eq!((answer.status, answer.header("connection")), (403, Some("close")));
+    let (status, said) = gateway.wait();
+    assert!(status.success() && !said.contains("cut"), "{status}: {said}");
+}
+
+#[test]
 fn what_takes_longer_than_the_drain_is_cut_and_said() {
     let site = Site::with(&CONFIG.replace("drain_timeout = \"10s\"", "drain_timeout = \"300ms\""));
     let key = Site::issue(&site.store());
