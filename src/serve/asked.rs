@@ -32,7 +32,11 @@ pub(super) async fn accept_all(sidecar: Arc<Sidecar>, listener: Listener, mut st
     let mut open = JoinSet::new();
     let mut closing = pin!(closes(stop.clone()));
     loop {
-        let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
+        let place = tokio::select! {
+            biased;
+            () = &mut closing => break,
+            place = Arc::clone(&places).acquire_owned() => place.expect("the semaphore is never closed"),
+        };
         let accepted = loop {
             tokio::select! {
                 biased;

@@ -18,6 +18,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use kgate::key::{Networks, Peppers, RevokeReason, Token};
 use kgate::store::{Act, NewConsumer, NewKey, Store};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::harness::{Answer, Client, act, is_quick, new_key, scopes_of, until};
 use crate::process::{Process, Site};
@@ -866,4 +867,26 @@ fn strangers_are_not_answered_and_spellings_stop_where_the_page_says() {
         let passed = answer.seen("X-Consumer-Id").contains(&"root".to_owned());
         assert_eq!(passed, !kind.drops_underscores(), "{kind:?}");
     }
+}
+
+/// All the connections there may be are kept open, and one more waits for room.
+#[test]
+fn fronts_that_keep_every_connection_are_told_to_leave_when_it_is_time_to_drain() {
+    const ALL: usize = 1024;
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    setrlimit(Resource::Nofile, files).unwrap();
+    let text = CONFIG.replace("workers = 1", "workers = 1\ndrain_timeout = \"5s\"");
+    let site = Site::with(&text);
+    let serving = site.serve(&[]);
+    let address = serving.sidecar.unwrap();
+    let mut kept: Vec<_> = (0..ALL).map(|_| Client::tcp(address)).collect();
+    let asked = "GET /nginx HTTP/1.1\r\nHost: a\r\n\r\n";
+    kept.iter_mut().for_each(|client| client.send(asked));
+    assert!(kept.iter_mut().all(|client| client.answer().status == 403));
+    let _waiting = TcpStream::connect(address).unwrap();
+    serving.signal(rustix::process::Signal::TERM);
+    let (ended, said) = serving.wait();
+    assert!(ended.success() && !said.contains("cut"), "{said}");
+    assert!(kept.iter_mut().all(Client::is_closed));
 }
