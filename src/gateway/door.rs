@@ -868,6 +868,8 @@ impl ProxyHttp for Door {
         };
         self.gateway.sink.record(&line);
         if exchange.caller.is_some() && status > 0 && exchange.failure != Some(Failure::RequestTimeout) {
+            // What it held others may have now, its client first: for who got the answer it is over.
+            exchange.stage = Stage::Fresh;
             Self::read_out(session).await;
         }
     }

@@ -6,9 +6,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use kgate::gateway::Stop;
+use kgate::store::NewKey;
 use serde_json::{Value, json};
 
 use super::{TLS, python, tls_gate};
+use crate::fronts::free_port;
 use crate::harness::{Gate, PATIENCE, acme, full_or, is_quick, new_key, now, until};
 
 /// A client of `http2.py`.
@@ -850,6 +852,35 @@ fn who_is_refused_while_sending_bodies_keeps_the_connection() {
     );
     let key = bearer(&gate.issue(&["products:read"]));
     assert_eq!(peer.ask(&head(&key, &[]))["status"], 200);
+}
+/// What was answered is in work no more, though the rest of its body is read for a while.
+#[test]
+fn who_got_an_answer_while_sending_a_body_may_ask_again() {
+    if is_quick() {
+        return;
+    }
+    let nobody = free_port();
+    let gone = format!(
+        "\n[plans.single]\nlimits = [{{ name = \"single\", concurrent = 1 }}]\n\n[[upstream]]\nname = \"gone\"\n\
+         servers = [\"{nobody}\"]\n\n[[route]]\nname = \"gone\"\npath = \"/gone/**\"\nupstream = \"gone\"\n"
+    );
+    let gate = tls_gate(TLS, &gone);
+    let new = NewKey { plan: Some("single".to_owned()), ..new_key(gate.consumer(&acme())) };
+    let key = bearer(&gate.issue_key(&new).token);
+    let mut peer = Peer::tls(&gate);
+    let posts: Vec<_> = head(&key, &[])
+        .into_iter()
+        .map(|(name, value)| match name {
+            ":method" => (name, "POST"),
+            ":path" => (name, "/gone/a"),
+            _ => (name, value),
+        })
+        .collect();
+    for _ in 0..3 {
+        let stream = peer.begin(&posts, false);
+        peer.run(&json!({ "do": "data", "stream": stream, "text": "abc" }));
+        assert_eq!(peer.wait(stream)["status"], 502);
+    }
 }
 
 #[test]
