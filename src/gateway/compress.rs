@@ -47,9 +47,10 @@ fn is_zero(parameter: &[u8]) -> bool {
 }
 
 fn has(headers: &HeaderMap, name: &HeaderName, words: &[&str]) -> bool {
-    let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) else { return false };
-    let value = value.to_ascii_lowercase();
-    words.iter().any(|word| value.contains(word))
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        let value = value.to_ascii_lowercase();
+        words.iter().any(|word| value.contains(word))
+    })
 }
 
 /// What the types say of answers whose pieces are read as they come: events, lines of JSON, calls of gRPC from

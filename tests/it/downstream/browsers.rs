@@ -140,8 +140,9 @@ fn what_comes_piece_by_piece_or_is_to_stay_as_it_is_is_not_compressed() {
         ("200 OK", "Content-Type: text/event-stream; charset=utf-8", None),
         ("200 OK", "Content-Type: application/x-ndjson", None),
         ("200 OK", "Content-Type: application/json;stream=watch", None),
-        ("200 OK", "Cache-Control: public, no-transform", None),
-        ("206 Partial Content", "Content-Range: bytes 0-1799/5000", None),
+        ("200 OK", "Content-Type: text/plain\r\nCache-Control: public, no-transform", None),
+        ("200 OK", "Content-Type: text/plain\r\nCache-Control: public\r\nCache-Control: no-transform", None),
+        ("206 Partial Content", "Content-Type: text/plain\r\nContent-Range: bytes 0-1799/5000", None),
     ] {
         let answer = format!("HTTP/1.1 {status}\r\n{field}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         let backend = crate::plain::answering(answer.leak(), "").to_string();
