@@ -93,8 +93,8 @@ struct Common {
     data_dir: Option<PathBuf>,
     /// Admin listener of a gateway elsewhere, instead of a data directory: https://HOST:PORT or unix:PATH
     ///
-    /// For `consumer`, `key`, `admin-key`, `usage`, `audit`, `explain` and `status`. The admin key is taken from
-    /// `KGATE_ADMIN_KEY` or --admin-key-file; at a Unix socket kgate's user needs none.
+    /// For `consumer`, `key`, `admin-key`, `portal`, `usage`, `audit`, `explain` and `status`. The admin key is taken
+    /// from `KGATE_ADMIN_KEY` or --admin-key-file; at a Unix socket kgate's user needs none.
     #[arg(long, global = true, value_name = "URL", env = "KGATE_SERVER", hide_env_values = true)]
     server: Option<String>,
     /// File with the admin key for --server
