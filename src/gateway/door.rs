@@ -499,6 +499,16 @@ impl Door {
         }
     }
 
+    /// The answer is over. A client that is still sending to a backend that may still listen goes on, with no longer
+    /// pauses than before it was answered; over HTTP/1.1 the session sees to that.
+    fn answer_is_over(session: &mut Session, exchange: &Exchange) {
+        if let Some(caller) = &exchange.caller
+            && !session.is_body_done()
+        {
+            caller.expect_body(exchange.setup.caps.body_timeout);
+        }
+    }
+
     /// Reads what is left of a short body over HTTP/2. Without it the stream is reset, and what the client had sent of it
     /// breaks rules when it comes: who is refused often would lose the connection, and whoever shares it.
     async fn read_out(session: &mut Session) {
@@ -694,9 +704,10 @@ impl ProxyHttp for Door {
         &self,
         session: &mut Session,
         head: &ResponseHeader,
-        _is_end: bool,
-        _exchange: &mut Exchange,
+        is_end: bool,
+        exchange: &mut Exchange,
     ) -> Result<()> {
+        exchange.is_head_all = is_end;
         if session.upstream_compression.is_enabled() && !compress::is_fit(head) {
             session.upstream_compression.adjust_level(0);
         }
@@ -735,6 +746,9 @@ impl ProxyHttp for Door {
             return Ok(());
         }
         *head = ResponseHeader::from(self.answer_head(session, exchange, parts)?);
+        if exchange.is_head_all {
+            Self::answer_is_over(session, exchange);
+        }
         Ok(())
     }
 
@@ -745,9 +759,21 @@ impl ProxyHttp for Door {
         is_end: bool,
         exchange: &mut Exchange,
     ) -> Result<Option<Duration>> {
-        if !is_end {
+        if is_end {
+            Self::answer_is_over(session, exchange);
+        } else {
             self.in_time(session, exchange)?;
         }
+        Ok(None)
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        session: &mut Session,
+        _trailers: &mut HeaderMap,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Bytes>> {
+        Self::answer_is_over(session, exchange);
         Ok(None)
     }
 

@@ -46,6 +46,8 @@ pub(super) struct Exchange {
     pub(super) cut: Option<&'static str>,
     /// Where that is said first.
     pub(super) live: Option<Arc<Live>>,
+    /// Whether the head of the backend's answer is all of it.
+    pub(super) is_head_all: bool,
     /// Its stream, over HTTP/2.
     pub(super) caller: Option<Caller>,
     /// The trace it is a part of, if requests are traced.
@@ -136,6 +138,7 @@ impl Exchange {
             in_flight: None,
             judged_at: 0,
             received: 0,
+            is_head_all: false,
             failure: None,
             cut: None,
             live: None,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{TLS, python, tls_gate};
 use crate::fronts::free_port;
-use crate::harness::{Gate, PATIENCE, acme, full_or, is_quick, new_key, now, until};
+use crate::harness::{Gate, PATIENCE, acme, full_or, is_quick, new_key, now, scopes_of, until};
 
 /// A client of `http2.py`.
 pub struct Peer {
@@ -789,6 +789,65 @@ fn who_sends_a_body_byte_by_byte_over_http2_is_refused() {
     }
     until("it is refused", || gate.lines.all().iter().any(|line| line["reason"] == "body_too_slow"));
     assert!(now() - began > Duration::from_secs(9), "not before its time");
+}
+
+/// A backend that answers before it has read a body, and reads it then.
+fn eager(answer: &'static str) -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            std::thread::spawn(move || {
+                let _ = std::io::Read::read(&mut stream, &mut [0; 4096]);
+                let _ = stream.write_all(answer.as_bytes());
+                std::io::copy(&mut stream, &mut std::io::sink())
+            });
+        }
+    });
+    address
+}
+
+/// A backend may answer before it has read a body, which may go on then, and be as long without a pause as before.
+#[test]
+fn who_has_the_answer_over_http2_and_never_ends_the_body_is_let_go() {
+    if is_quick() {
+        return;
+    }
+    let single = "\n[plans.single]\nlimits = [{ name = \"single\", concurrent = 1 }]\n";
+    for answer in ["200 OK\r\nContent-Length: 2\r\n\r\nok", "204 No Content\r\n\r\n"] {
+        let backend = eager(format!("HTTP/1.1 {answer}").leak()).to_string();
+        let listen = format!("proxy = [{{ address = \"127.0.0.1:0\", tls = {{ {TLS} }} }}]");
+        let config = crate::harness::CONFIG
+            .replace("proxy = [\"127.0.0.1:0\"]", &listen)
+            .replace("realm = \"acme\"", "realm = \"acme\"\nbody_timeout = \"2s\"")
+            .replace("{echo}", &backend);
+        let gate = Gate::start_with(&(config + single), |dir| {
+            super::Office::open(dir).issue("server", "server", &["localhost"], 2100);
+        });
+        let scopes = scopes_of(&["products:read"]);
+        let single = Some("single".to_owned());
+        let new = NewKey { plan: single, scopes, ..new_key(gate.consumer(&acme())) };
+        let key = bearer(&gate.issue_key(&new).token);
+        let mut peer = Peer::tls(&gate);
+        let upload = [&HEAD[1..], &[(":method", "POST"), ("authorization", &key)]].concat();
+        let stream = peer.begin(&upload, false);
+        let more = json!({ "do": "data", "stream": stream, "text": "x" });
+        peer.run(&more);
+        let answer = peer.run(&json!({ "do": "head", "stream": stream }));
+        let status = answer["status"].as_u64().unwrap();
+        assert!([200, 204].contains(&status), "{answer}");
+        // What goes on is not cut, and is in work.
+        for _ in 0..4 {
+            peer.run(&json!({ "do": "listen", "seconds": 0.6 }));
+            peer.run(&more);
+        }
+        assert_eq!(peer.ask(&head(&key, &[]))["status"], 429, "{status}");
+        let ended = peer.run(&json!({ "do": "until-reset", "stream": stream }));
+        assert!(ended["reset"].is_number(), "{ended}");
+        assert_eq!(peer.ask(&head(&key, &[]))["status"], status);
+        assert!(gate.lines.all().iter().any(|line| line["reason"] == "body_too_slow"));
+    }
 }
 
 #[test]
