@@ -195,8 +195,12 @@ pub(super) async fn answer(mut listener: UnixListener, core: Arc<Core>, estate: 
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = tokio::time::sleep(LOOK_AFTER), if ours.is_some() => {
-                if socket_file(&core) != ours && let Some(again) = listen(&core) {
-                    (listener, ours) = (again, socket_file(&core));
+                if socket_file(&core) != ours {
+                    // Where that cannot be it is said once, and no more looked for.
+                    ours = None;
+                    if let Some(again) = listen(&core) {
+                        (listener, ours) = (again, socket_file(&core));
+                    }
                 }
                 continue;
             }
@@ -431,6 +435,8 @@ impl Inheritance {
             {
                 core.notify(&Notice::Warning(TOO_LATE.to_owned()));
                 estate.hand_out();
+                // Nor does anybody go on with what this one counts.
+                estate.told.send_replace(true);
             }
         };
         // Without it those requests are counted as long as this process lives, which is no worse than refusing some.

@@ -1,13 +1,17 @@
 //! `kgate serve --upgrade` under load, and sockets and words for systemd.
 
 use std::io::{BufRead, Write};
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use kgate::store::{Issued, NewKey, Store};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use crate::fronts::free_port;
 use crate::harness::{Client, PATIENCE, SetsAtLast, act, full_or, is_quick, new_key, now, until};
@@ -374,7 +378,7 @@ fn a_new_process_that_dies_before_it_serves_leaves_the_old_one_serving() {
     let file = || std::fs::symlink_metadata(&at).ok().map(|file| std::os::unix::fs::MetadataExt::ino(&file));
     std::fs::rename(&at, at.with_extension("old")).unwrap();
     // Kept, so that its number is nobody else's.
-    let _taken = std::os::unix::net::UnixListener::bind(&at).unwrap();
+    let _taken = UnixListener::bind(&at).unwrap();
     let theirs = file();
     until("it listens again", || file().is_some() && file() != theirs);
     // Two of six are used up, by whomever they are counted.
@@ -387,6 +391,61 @@ fn a_new_process_that_dies_before_it_serves_leaves_the_old_one_serving() {
         new.said()
     );
     assert_eq!(holder(&site), new.pid());
+}
+
+/// Whoever was given up waits for nobody: that the one before has nothing left in work it does not hear.
+#[test]
+fn a_new_process_that_came_too_late_ends_as_soon_as_it_has_answered() {
+    let site = Site::with(&config());
+    let run = site.data().join("run");
+    std::fs::create_dir(&run).unwrap();
+    std::fs::set_permissions(&run, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let listener = UnixListener::bind(run.join("upgrade.sock")).unwrap();
+    let lock = std::fs::File::create(site.data().join("serve.lock")).unwrap();
+    let old = thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut from = std::io::BufReader::new(&stream);
+        let mut line = || {
+            let mut line = String::new();
+            from.read_line(&mut line).unwrap();
+            line
+        };
+        assert_eq!(line(), "kgate 1\n");
+        (&stream).write_all(b"{\"sockets\":[]}\n").unwrap();
+        let files = [lock.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut rights = SendAncillaryBuffer::new(&mut space);
+        rights.push(SendAncillaryMessage::ScmRights(&files));
+        sendmsg(&stream, &[std::io::IoSlice::new(b"s")], &mut rights, SendFlags::NOSIGNAL).unwrap();
+        assert_eq!(line(), "ready\n");
+        (&stream).write_all(b"\n").unwrap();
+        assert!(line().starts_with("serving "));
+        (&stream).write_all(b"back\n").unwrap();
+    });
+    let new = site.serve(&["--upgrade"]);
+    old.join().unwrap();
+    let told = now();
+    let (ended, said) = new.wait();
+    assert!(ended.success() && said.contains("the one before serves again"), "{said}");
+    assert!(told.elapsed() < Duration::from_secs(8), "drain_timeout is 10 s: {said}");
+}
+
+#[test]
+fn that_there_is_no_upgrade_socket_is_said_once() {
+    let site = Site::with(&config());
+    let mut serving = site.serve(&[]);
+    let run = site.data().join("run");
+    drop(UnixStream::connect(run.join("upgrade.sock")).unwrap());
+    serving.until_it_says("came to nothing");
+    let open_to = |mode| std::fs::set_permissions(&run, std::fs::Permissions::from_mode(mode)).unwrap();
+    open_to(0o755);
+    serving.until_it_says("no upgrade socket");
+    thread::sleep(Duration::from_millis(3500));
+    assert_eq!(serving.said().matches("no upgrade socket").count(), 1, "{}", serving.said());
+    // It was there all the time.
+    open_to(0o700);
+    assert!(site.upgrade(&mut serving).wait().0.success());
 }
 
 /// Whose name is in the lock of the data directory.
