@@ -247,8 +247,10 @@ impl Door {
             }
         }
         if session.req_header().version == Version::HTTP_10 {
-            // RFC 9112 §6.1: chunks are not for HTTP/1.0 clients; the end of the connection ends the body.
-            if parts.headers.remove(TRANSFER_ENCODING).is_some() {
+            // RFC 9112 §6.1: chunks are not for HTTP/1.0 clients; the end of the connection ends the body. An answer
+            // over HTTP/2 need not say how long it is.
+            let is_chunked = parts.headers.remove(TRANSFER_ENCODING).is_some();
+            if is_chunked || !reply::is_delimited(&parts, &session.req_header().method) {
                 session.set_keepalive(None);
             }
         }
@@ -614,6 +616,7 @@ impl ProxyHttp for Door {
                 if session.req_header().version == Version::HTTP_10 {
                     // RFC 9110 §15.2: an HTTP/1.0 client gets no interim answers.
                     session.set_ignore_info_resp(true);
+                    session.downstream_modules_ctx = reply::without_chunks();
                 }
                 return Ok(false);
             }

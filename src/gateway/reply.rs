@@ -2,10 +2,14 @@
 //! what says where the message ends says it once. Whoever is between us and the client may read two ways where we
 //! read one, and take the rest of an answer for that to somebody else's request.
 
+use std::any::Any;
+
+use async_trait::async_trait;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::response::Parts;
-use http::{StatusCode, Version, response};
+use http::{Method, StatusCode, Version, response};
 use pingora::http::ResponseHeader;
+use pingora::modules::http::{HttpModule, HttpModuleBuilder, HttpModuleCtx, HttpModules, Module};
 use pingora::{Error, ErrorType, Result};
 
 use super::door::{KEEP_ALIVE, PROXY_CONNECTION};
@@ -32,6 +36,45 @@ pub(super) fn check_coding(head: &ResponseHeader) -> Result<()> {
         return Ok(());
     }
     Err(Error::explain(ErrorType::InvalidHTTPHeader, "nobody asked for this coding").into_up())
+}
+
+/// Says whether it shows where the answer ends.
+pub(super) fn is_delimited(parts: &Parts, method: &Method) -> bool {
+    parts.headers.contains_key(CONTENT_LENGTH)
+        || *method == Method::HEAD
+        || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+/// Takes the chunks out of an answer. Pingora promises them where an answer over HTTP/2 has no length, whoever asked,
+/// and after every hook.
+pub(super) fn without_chunks() -> HttpModuleCtx {
+    let mut modules = HttpModules::new();
+    modules.add_module(Box::new(WithoutChunks));
+    modules.build_ctx()
+}
+
+struct WithoutChunks;
+
+impl HttpModuleBuilder for WithoutChunks {
+    fn init(&self) -> Module {
+        Box::new(Self)
+    }
+}
+
+#[async_trait]
+impl HttpModule for WithoutChunks {
+    async fn response_header_filter(&mut self, head: &mut ResponseHeader, _is_end: bool) -> Result<()> {
+        head.remove_header(&TRANSFER_ENCODING);
+        Ok(())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
 }
 
 /// Returns an interim answer as the client gets it. It has no body whatever it says, and the request's id is ours

@@ -339,3 +339,38 @@ fn interim_answers_without_end_end_when_the_answer_must_be_there() {
         assert_eq!((last.status, last.code().as_str()), (504, "gateway_timeout"), "{way}");
     }
 }
+
+/// RFC 9112 §6.1: chunks are nothing that a client of HTTP/1.0 knows. An answer over HTTP/2 need not say its length.
+#[test]
+fn a_client_of_http_1_0_gets_no_chunks_of_a_backend_of_http2() {
+    for (answer, body) in [
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", ""),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello"),
+    ] {
+        let listen = "proxy = [{ address = \"127.0.0.1:0\", h2c = true, trusted = true }]";
+        let inner = CONFIG.replace("proxy = [\"127.0.0.1:0\"]", listen);
+        let inner = Gate::start(&inner.replace("{echo}", &answering(answer, "").to_string()));
+        let spoken = format!("servers = [\"{}\"]\nprotocol = \"http/2\"", inner.address);
+        let gate = Gate::start(&CONFIG.replace("servers = [\"{echo}\"]", &spoken));
+        for kept in ["", "Connection: keep-alive\r\n"] {
+            let mut client = gate.connect();
+            client.send(format!("GET /public/1 HTTP/1.0\r\nHost: a\r\n{kept}\r\n"));
+            let has_length = answer.contains("Content-Length");
+            if has_length && !kept.is_empty() {
+                let answer = client.answer();
+                assert_eq!((answer.status, answer.header("connection")), (200, Some("keep-alive")));
+                assert_eq!(answer.body, body.as_bytes());
+                continue;
+            }
+            let all = String::from_utf8(client.rest()).unwrap();
+            let (head, rest) = all.split_once("\r\n\r\n").unwrap();
+            let head = head.to_lowercase();
+            assert!(head.starts_with("http/1.1 200") && head.contains("connection: close"), "{head}");
+            assert!(!head.contains("transfer-encoding"), "{head}");
+            assert_eq!(rest, body, "{head}");
+        }
+        let new = gate.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!((new.status, new.body), (200, body.into()));
+    }
+}
