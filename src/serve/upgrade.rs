@@ -4,7 +4,7 @@
 //! and gets the listening sockets themselves, so nobody who connects meanwhile is turned away, and the lock of
 //! the data directory. It loads the store and says that it is ready. Then, and not before, the old one stops
 //! accepting, lets what was asked on open connections be decided, and hands over what it counted: from that
-//! moment on it decides nothing. The new one goes on with the counts and begins to accept; the old one ends when
+//! moment on it decides one last request at most on connections that were in use. The new one goes on with the counts and begins to accept; the old one ends when
 //! its last answer is sent. Until the new one is ready, whatever happens to it leaves the old one as it is; if it
 //! dies between that and serving, or takes too long, the old one accepts again. While the old one finishes what it was asked,
 //! it tells how many requests are left that limits on requests in work count.
@@ -293,7 +293,7 @@ fn stop_and_tell(
 ) -> io::Result<(Option<u32>, Vec<Working>)> {
     core.begin_draining();
     estate.service.step_back();
-    // What was sent before is still decided here; then nothing is.
+    // What was sent before is still decided here; after it only what was late, which nobody else could answer.
     thread::sleep(2 * LATECOMERS);
     let told = |engine: &Engine, now| (engine.counted(now), engine.working());
     let (mut counted, working) = engine_of(core.verifier(), told).unwrap_or_default();
