@@ -383,7 +383,8 @@ fn no_request_fails_while_certificates_and_configuration_change_under_load() {
     let token = gate.issue(&["products:read"]);
     let url = format!("https://localhost:{}/v1/products", gate.address.port());
     let key = format!("Authorization: Bearer {}", token.expose());
-    let count = crate::harness::full_or(200_000, 2_000).to_string();
+    // As many as eight connections may carry: h2load makes none anew when one has had its number.
+    let count = crate::harness::full_or(64_000, 2_000).to_string();
     let load = |protocol: &'static str| {
         let (url, key, count) = (url.clone(), key.clone(), count.clone());
         std::thread::spawn(move || {
