@@ -25,7 +25,7 @@ use super::Gateway;
 use super::compress;
 use super::exchange::{Exchange, Forwarding, InFlight, OwnWork, Stage};
 use super::forward;
-use super::framing::Framing;
+use super::framing::{Coding, Framing};
 use super::h2::Caller;
 use super::head::{MAX_METHOD, has_length};
 use super::links::Links;
@@ -115,14 +115,12 @@ impl Door {
             // RFC 9112 §3.2: an HTTP/1.1 request without one is answered with 400.
             None => head.version == Version::HTTP_10,
         };
-        let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
-        let body_is_sound = match (codings.next(), codings.next()) {
-            (None, _) => true,
-            // RFC 9112 §6.1: any other coding would be lost on the way, and lists are read in many ways. A length
-            // beside a coding is the beginning of every smuggler's request: whoever passed it on to us may have
-            // gone by the one of the two that we do not.
-            (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked") && !has_length(&raw),
-            (Some(_), Some(_)) => false,
+        let body_is_sound = match Coding::of(&head.headers) {
+            Coding::None => true,
+            // RFC 9112 §6.1: a length beside a coding is the beginning of every smuggler's request. Whoever passed it
+            // on to us may have gone by the one of the two that we do not.
+            Coding::Chunked => !has_length(&raw),
+            Coding::Other => false,
         };
         // RFC 9110 §10.1.1 knows one expectation. Servers disagree on what another one, or two, mean for when a
         // body comes, and so on where the next request begins.

@@ -2,6 +2,30 @@
 //! Pingora is never handed a byte of what comes after, and refuses chunks that servers read in different
 //! ways: a size without digits, which Pingora takes for zero, ends a body that others go on reading.
 
+use http::header::{HeaderMap, TRANSFER_ENCODING};
+
+/// What a head says of its body's coding.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Coding {
+    /// Nothing.
+    None,
+    /// One `chunked`.
+    Chunked,
+    /// Another one or several: they are read in many ways, or lost on the way (RFC 9112 §6.1).
+    Other,
+}
+
+impl Coding {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+        match (codings.next(), codings.next()) {
+            (None, _) => Self::None,
+            (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Self::Chunked,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// What ends the body of a message, and how much of it has passed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Framing {

@@ -14,7 +14,7 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{Method, StatusCode, Version, response};
+use http::{Version, response};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v1::client::HttpSession;
@@ -213,8 +213,7 @@ fn answered(session: &Session, head: &ResponseHeader, is_over: bool) -> response
     let (mut parts, ()) = http::Response::new(()).into_parts();
     parts.status = head.status;
     parts.headers = head.headers.clone();
-    let is_bodiless = session.req_header().method == Method::HEAD
-        || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let is_bodiless = reply::is_bodiless(head.status, &session.req_header().method);
     let is_framed =
         parts.headers.contains_key(CONTENT_LENGTH) || parts.headers.contains_key(TRANSFER_ENCODING);
     // Its end is that of the backend's connection; ours goes on.

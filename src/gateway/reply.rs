@@ -13,6 +13,7 @@ use pingora::modules::http::{HttpModule, HttpModuleBuilder, HttpModuleCtx, HttpM
 use pingora::{Error, ErrorType, Result};
 
 use super::door::{KEEP_ALIVE, PROXY_CONNECTION};
+use super::framing::Coding;
 use crate::edge::X_REQUEST_ID;
 
 /// Says whether an answer comes before the one that was asked for (RFC 9110 §15.2), and is not the end of HTTP on
@@ -30,19 +31,22 @@ pub(super) fn unasked_upgrade() -> Box<Error> {
 /// Refuses an answer in a coding that nobody asked for (RFC 9112 §7.4), or in chunks said twice: whoever is between us
 /// and the client may see its end where we do not.
 pub(super) fn check_coding(head: &ResponseHeader) -> Result<()> {
-    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
-    let is_known = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    if is_known && codings.next().is_none() {
-        return Ok(());
+    match Coding::of(&head.headers) {
+        Coding::None | Coding::Chunked => Ok(()),
+        Coding::Other => {
+            Err(Error::explain(ErrorType::InvalidHTTPHeader, "nobody asked for this coding").into_up())
+        }
     }
-    Err(Error::explain(ErrorType::InvalidHTTPHeader, "nobody asked for this coding").into_up())
 }
 
 /// Says whether it shows where the answer ends.
 pub(super) fn is_delimited(parts: &Parts, method: &Method) -> bool {
-    parts.headers.contains_key(CONTENT_LENGTH)
-        || *method == Method::HEAD
-        || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    parts.headers.contains_key(CONTENT_LENGTH) || is_bodiless(parts.status, method)
+}
+
+/// Says whether an answer has no body whatever its head says (RFC 9112 §6.3).
+pub(super) fn is_bodiless(status: StatusCode, asked: &Method) -> bool {
+    *asked == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// Takes the chunks out of an answer. Pingora promises them where an answer over HTTP/2 has no length, whoever asked,
