@@ -81,7 +81,7 @@ async fn talk(
         tokio::select! {
             biased;
             came = timeout(SILENCE, &mut word) => matches!(came, Ok(Ok(()))),
-            () = is_told(&mut draining) => matches!(timeout(FIRST_WORDS, word).await, Ok(Ok(()))),
+            () = reaches(&mut draining, true) => matches!(timeout(FIRST_WORDS, word).await, Ok(Ok(()))),
         }
     };
     match socket {
@@ -91,13 +91,9 @@ async fn talk(
     }
 }
 
-async fn is_told(draining: &mut watch::Receiver<bool>) {
-    let _ = draining.wait_for(|draining| *draining).await;
-}
-
 /// Waits until told to end this urgently. A sender that is gone is as urgent as can be.
-async fn reaches(stop: &mut watch::Receiver<Stop>, urgency: Stop) {
-    let _ = stop.wait_for(|now| *now >= urgency).await;
+async fn reaches<T: PartialOrd>(told: &mut watch::Receiver<T>, urgency: T) {
+    let _ = told.wait_for(|now| *now >= urgency).await;
 }
 
 enum Socket {

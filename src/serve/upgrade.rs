@@ -4,8 +4,8 @@
 //! and gets the listening sockets themselves, so nobody who connects meanwhile is turned away, and the lock of
 //! the data directory. It loads the store and says that it is ready. Then, and not before, the old one stops
 //! accepting, lets what was asked on open connections be decided, and hands over what it counted: from that
-//! moment on it decides one last request at most on connections that were in use. The new one goes on with the counts and begins to accept; the old one ends when
-//! its last answer is sent. Until the new one is ready, whatever happens to it leaves the old one as it is; if it
+//! moment on it decides one last request at most on connections that were in use. The new one goes on with the counts
+//! and begins to accept; the old one ends when its last answer is sent. Until the new one is ready, whatever happens to it leaves the old one as it is; if it
 //! dies between that and serving, or takes too long, the old one accepts again. While the old one finishes what it was asked,
 //! it tells how many requests are left that limits on requests in work count.
 //!

@@ -23,8 +23,13 @@ pub struct Peer {
 
 impl Peer {
     pub fn tls(gate: &Gate) -> Self {
+        Self::tls_with(gate, &json!([]))
+    }
+
+    pub fn tls_with(gate: &Gate, settings: &Value) -> Self {
         let ca = gate.dir.path().join("ca.pem");
-        Self::open(&["tls", "localhost", &gate.address.port().to_string(), ca.to_str().unwrap()])
+        let arguments = ["tls", "localhost", &gate.address.port().to_string(), ca.to_str().unwrap()];
+        Self::open_with(&arguments, settings)
     }
 
     pub fn open(arguments: &[&str]) -> Self {
@@ -591,9 +596,7 @@ fn floods_cost_their_connection_and_others_are_served() {
     }
 
     // A window of nothing: the answer waits, and is given up.
-    let ca = gate.dir.path().join("ca.pem");
-    let arguments = ["tls", "localhost", &gate.address.port().to_string(), ca.to_str().unwrap()];
-    let mut peer = Peer::open_with(&arguments, &json!([[4, 0]]));
+    let mut peer = Peer::tls_with(&gate, &json!([[4, 0]]));
     for _ in 0..50 {
         peer.begin(&good, true);
     }
@@ -857,9 +860,7 @@ fn who_grants_no_window_over_http2_is_given_up_in_time() {
     }
     let gate = capped_gate();
     let key = bearer(&gate.issue(&["products:read"]));
-    let ca = gate.dir.path().join("ca.pem");
-    let arguments = ["tls", "localhost", &gate.address.port().to_string(), ca.to_str().unwrap()];
-    let mut peer = Peer::open_with(&arguments, &json!([[4, 0]]));
+    let mut peer = Peer::tls_with(&gate, &json!([[4, 0]]));
     let began = now();
     let stream = peer.begin(&head(&key, &[]), true);
     let answer = peer.wait(stream);
@@ -967,11 +968,9 @@ fn who_reads_nothing_over_http2_is_let_go_in_time() {
     }
     let gate = capped_gate();
     let key = bearer(&gate.issue(&["products:read"]));
-    let ca = gate.dir.path().join("ca.pem");
-    let arguments = ["tls", "localhost", &gate.address.port().to_string(), ca.to_str().unwrap()];
     let open = || gate.gateway.connections().map(|(_, open)| open).sum::<u64>();
     for what in ["answers", "PING"] {
-        let mut peer = Peer::open_with(&arguments, &json!([[4, 0x7fff_ffff]]));
+        let mut peer = Peer::tls_with(&gate, &json!([[4, 0x7fff_ffff]]));
         let began = now();
         if what == "answers" {
             peer.run(&json!({ "do": "frame", "type": 8, "hex": "7fff0000" }));
