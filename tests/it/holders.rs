@@ -101,8 +101,10 @@ fn a_holder_gets_a_successor_once_and_its_token_is_in_that_one_answer() {
     assert!((1..=60).contains(&wait), "{wait}");
     let row = audited(&site).into_iter().find(|row| row["action"] == "key.rotated").expect("it is audited");
     assert_eq!((&row["via"], &row["actor"]), (&json!("holder"), &json!(old.record.id.to_string())), "{row}");
-    // The token is nowhere else: neither whole nor its random part.
-    drop(process);
+    // The token is nowhere else: neither whole nor its random part. The log's last lines are written when it ends.
+    process.signal(Signal::TERM);
+    let (status, said) = process.wait();
+    assert!(status.success() && !said.contains(new.as_str()), "{said}");
     for file in fs::read_dir(site.data()).unwrap().map(|entry| entry.unwrap().path()).chain([log.clone()]) {
         let bytes = if file.is_file() { fs::read(&file).unwrap() } else { Vec::new() };
         let secret = &new.as_bytes()["acme_live_".len()..];
