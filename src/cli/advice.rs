@@ -48,6 +48,7 @@ fn store_advice(error: &StoreError) -> Vec<String> {
         }
         StoreError::AlreadyThere { .. } => one("use it as it is, or name another directory with --data-dir"),
         StoreError::FileExists { .. } => one("name another file, or pass --overwrite to replace it"),
+        StoreError::OwnFile { .. } => one("name another file: a backup in its place would be the end of it"),
         StoreError::Foreign { .. } | StoreError::NotRegular { .. } => {
             one("check data_dir in kgate.toml and --data-dir; kgate never touches a file it did not make")
         }

@@ -6,8 +6,9 @@ use redb::{ConcurrencyMode, Database, Key, ReadableTable, TableDefinition, Value
 
 use super::guard::Out;
 use super::open::{fault, make_db};
-use super::place::{beside, io_fault, name_new, sync_parent};
+use super::place::{LOCK_FILE, STORE_FILE, USAGE_FILE, beside, io_fault, name_new, sync_parent};
 use super::read::Snapshot;
+use super::seen::FILE as SEEN_FILE;
 use super::tables::{
     ADMIN_DIGESTS, ADMIN_KEYS, AUDIT, CHANGES, CONSUMERS, DIGESTS, EXTERNAL_IDS, KEYS, KEYS_BY_CONSUMER, META,
 };
@@ -48,8 +49,8 @@ impl Store {
     /// The audit log notes it before the copy gets its name, so the copy does not hold that row.
     ///
     /// # Errors
-    /// [`StoreError::FileExists`]; those of reading the one file and writing the other; those of writing to the
-    /// store. There is no copy then.
+    /// [`StoreError::FileExists`], [`StoreError::OwnFile`]; those of reading the one file and writing the other; those
+    /// of writing to the store. There is no copy then.
     pub fn backup(&self, to: &Path, overwrite: Overwrite, act: &Act) -> Result<BackupReport, StoreError> {
         check_act(act)?;
         self.copy_noted(to, overwrite, &|revision| {
@@ -64,7 +65,7 @@ impl Store {
     /// do this can read its file.
     ///
     /// # Errors
-    /// [`StoreError::FileExists`]; those of reading the one file and writing the other.
+    /// [`StoreError::FileExists`], [`StoreError::OwnFile`]; those of reading the one file and writing the other.
     pub fn backup_unlogged(&self, to: &Path, overwrite: Overwrite) -> Result<BackupReport, StoreError> {
         self.copy_noted(to, overwrite, &|_| Ok(()))
     }
@@ -77,6 +78,9 @@ impl Store {
     ) -> Result<BackupReport, StoreError> {
         if overwrite == Overwrite::Refuse && to.symlink_metadata().is_ok() {
             return Err(StoreError::FileExists { path: to.to_owned() });
+        }
+        if is_own(to, self.dir()) {
+            return Err(StoreError::OwnFile { path: to.to_owned() });
         }
         let beside = beside(to)?;
         let copy = beside.clone();
@@ -114,6 +118,15 @@ impl Store {
             bytes,
         })
     }
+}
+
+/// Says whether a path leads to what a data directory is made of.
+fn is_own(path: &Path, dir: &Path) -> bool {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_there =
+        matches!((parent.canonicalize(), dir.canonicalize()), (Ok(parent), Ok(dir)) if parent == dir);
+    let own = [STORE_FILE, USAGE_FILE, LOCK_FILE, SEEN_FILE];
+    is_there && path.file_name().is_some_and(|name| own.iter().any(|own| name == *own))
 }
 
 const BACKUP_CACHE: usize = 32 << 20;
@@ -207,6 +220,23 @@ mod tests {
         assert_eq!(store.verify_audit().unwrap().faults, []);
         let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert!(!names.iter().any(|name| name.to_string_lossy().contains(".new-")), "{names:?}");
+    }
+
+    #[test]
+    fn no_backup_takes_the_place_of_what_it_is_a_copy_of() {
+        let (dir, store) = testing::store();
+        key(&store, consumer(&store, "Acme").id);
+        let before = store.audit_head().unwrap();
+        let through = dir.path().join("..").join(dir.path().file_name().unwrap());
+        for place in [dir.path(), &through] {
+            for name in ["kgate.redb", "usage.redb", "serve.lock", "last-seen"] {
+                let error = store.backup(&place.join(name), Overwrite::Replace, &act()).unwrap_err();
+                assert!(matches!(error, StoreError::OwnFile { .. }), "{name}: {error}");
+            }
+        }
+        store.backup_unlogged(&dir.path().join("usage.redb"), Overwrite::Replace).unwrap_err();
+        assert_eq!(store.audit_head().unwrap(), before);
+        store.backup(&dir.path().join("backup"), Overwrite::Replace, &act()).unwrap();
     }
 
     #[test]

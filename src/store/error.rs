@@ -31,6 +31,12 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// A copy was to take the place of what the data directory is made of.
+    #[error("{} is a file of the data directory itself", .path.display())]
+    OwnFile {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is not one kgate made.
     #[error("{} is not a kgate store: {problem}", .path.display())]
     Foreign {

@@ -29,7 +29,7 @@ pub struct AcceptedOlder {
 }
 
 /// The file beside the store.
-const FILE: &str = "last-seen";
+pub(super) const FILE: &str = "last-seen";
 
 impl LastSeen {
     /// Reads what was last seen in `dir`; `None` if nothing was.
