@@ -89,7 +89,7 @@ impl Acts {
     ) -> Result<A, Problem> {
         match self.run(caller, id, ask, now)?.body {
             ReplyBody::Json(bytes) => serde_json::from_slice(&bytes).map_err(|_| unlike(id)),
-            ReplyBody::Page(..) | ReplyBody::File(..) => Err(unlike(id)),
+            ReplyBody::Page(..) | ReplyBody::File(..) | ReplyBody::Unsaid => Err(unlike(id)),
         }
     }
 
@@ -106,7 +106,7 @@ impl Acts {
     ) -> Result<(std::fs::File, u64), Problem> {
         match self.run(caller, id, ask, now)?.body {
             ReplyBody::File(file, bytes) => Ok((file, bytes)),
-            ReplyBody::Json(_) | ReplyBody::Page(..) => Err(unlike(id)),
+            ReplyBody::Json(_) | ReplyBody::Page(..) | ReplyBody::Unsaid => Err(unlike(id)),
         }
     }
 
@@ -126,6 +126,7 @@ impl Acts {
             endpoint,
             params: &params,
             query: Some(&query).filter(|query| !query.is_empty()).map(String::as_str),
+            is_head: false,
             body: &body,
             if_match: ask.if_match.map(str::to_owned),
             request: ask.request(caller, id),

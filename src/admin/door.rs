@@ -130,6 +130,7 @@ impl Door {
                     endpoint: &door.endpoints[index],
                     params: &params,
                     query: head.uri.query(),
+                    is_head: head.method == Method::HEAD,
                     body: &body,
                     if_match,
                     request: again,
@@ -370,7 +371,8 @@ fn rendered(reply: Reply) -> Response<Body> {
     let (kind, body, length) = match reply.body {
         ReplyBody::Json(bytes) => ("application/json", Body::from(bytes), None),
         ReplyBody::Page(kind, text) => (kind, Body::from(text), None),
-        ReplyBody::File(file, bytes) => ("application/octet-stream", sending(file), Some(bytes)),
+        ReplyBody::File(file, bytes) => (BYTES, sending(file), Some(bytes)),
+        ReplyBody::Unsaid => (BYTES, Body::new(Pieces(mpsc::channel(1).1)), None),
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(reply.status).expect("endpoints answer with statuses");
@@ -448,6 +450,8 @@ const QUEUE_TIME: Duration = Duration::from_secs(5);
 
 /// For a whole body.
 const BODY_TIME: Duration = Duration::from_secs(10);
+
+const BYTES: &str = "application/octet-stream";
 
 /// How much of a file is read at once.
 const PIECE: usize = 64 << 10;

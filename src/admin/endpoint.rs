@@ -153,6 +153,8 @@ pub(super) struct Call<'a> {
     pub(super) endpoint: &'a Endpoint,
     pub(super) params: &'a [(String, String)],
     pub(super) query: Option<&'a str>,
+    /// Whether only the head of the answer is asked for, of an endpoint that reads.
+    pub(super) is_head: bool,
     pub(super) body: &'a [u8],
     pub(super) if_match: Option<String>,
     pub(super) request: Option<Request>,
@@ -266,6 +268,8 @@ pub(super) enum ReplyBody {
     Page(&'static str, &'static str),
     /// A file of this size, on its way out.
     File(std::fs::File, u64),
+    /// A file that nobody asked to be made, and whose size nobody knows.
+    Unsaid,
 }
 
 impl Reply {

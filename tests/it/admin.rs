@@ -693,6 +693,29 @@ fn a_backup_is_sent_whole_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn who_asks_for_the_head_of_a_backup_gets_none_made() {
+    let scene = Scene::new();
+    let asked = |api: &Api, path: &str| {
+        let mut client = Client::tcp(api.address);
+        let credential = api.credential.as_deref().unwrap_or_default();
+        client
+            .send(format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {credential}\r\n\r\n"));
+        client.head_answer()
+    };
+    let whole = scene.admin.call("GET", "/v1/backup", &Value::Null);
+    let head = asked(&scene.admin, "/v1/backup");
+    assert_eq!(head.status, 200);
+    for name in ["content-type", "content-disposition", "kgate-revision", "cache-control"] {
+        assert_eq!(head.header(name), whole.header(name), "{name}");
+    }
+    assert_eq!(head.header("content-length"), None, "nobody knows");
+    assert_eq!(asked(&scene.operator, "/v1/backup").status, 403);
+    assert_eq!(asked(&scene.admin, "/v1/backup?path=x").status, 400);
+    let rows = scene.viewer.get("/v1/audit?action=store.backed_up");
+    assert_eq!(rows["items"].as_array().unwrap().len(), 1, "that of GET: {rows}");
+}
+
+#[test]
 fn whoever_takes_a_backup_is_in_the_audit_log_whichever_door_they_come_through() {
     let scene = Scene::new();
     assert_eq!(scene.operator.call("GET", "/v1/backup", &Value::Null).status, 403);

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::edge::{Bringing, Question};
 use crate::key::{KeyId, Role};
-use crate::store::{Level, Options, Overwrite, StoreError, doctor as examine};
+use crate::store::{Level, Options, Overwrite, Revision, StoreError, doctor as examine};
 
 use super::super::endpoint::{Call, Reply, ReplyBody};
 use super::super::problem::Problem;
@@ -143,6 +143,15 @@ pub(super) fn whoami(call: &Call<'_>) -> Result<Reply, Problem> {
 pub(super) fn backup(call: &Call<'_>) -> Result<Reply, Problem> {
     let query: BackupQuery = call.query()?;
     let store = call.desk.store()?;
+    let sent = |body, revision: Revision| {
+        Reply { status: 200, body, headers: Vec::new() }
+            .with(CONTENT_DISPOSITION, "attachment; filename=\"kgate.backup\"")
+            .with(HeaderName::from_static("kgate-revision"), revision.to_string())
+    };
+    if call.is_head {
+        // Nobody gets a copy, so there is none to make and none to note.
+        return Ok(sent(ReplyBody::Unsaid, store.revision()?));
+    }
     let Ok(_alone) = call.desk.backing_up.try_lock() else { return Err(Problem::busy()) };
     let path = store.dir().join(COPY);
     // One left behind by a crash is replaced.
@@ -151,11 +160,7 @@ pub(super) fn backup(call: &Call<'_>) -> Result<Reply, Problem> {
     let removed = std::fs::remove_file(&path);
     let file =
         opened.and_then(|file| removed.map(|()| file)).map_err(|error| StoreError::Io { path, error })?;
-    let body = ReplyBody::File(file, report.bytes);
-    let reply = Reply { status: 200, body, headers: Vec::new() };
-    Ok(reply
-        .with(CONTENT_DISPOSITION, "attachment; filename=\"kgate.backup\"")
-        .with(HeaderName::from_static("kgate-revision"), report.revision.to_string()))
+    Ok(sent(ReplyBody::File(file, report.bytes), report.revision))
 }
 
 const COPY: &str = "kgate-api.backup";
