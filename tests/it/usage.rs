@@ -190,6 +190,7 @@ fn usage_of_thousands_of_keys_comes_page_by_page_and_is_told_whole() {
         ("by=key&cursor=x", 422),
         ("by=call&cursor=x", 422),
         ("by=time&cursor=x", 422),
+        ("by=route&order=busiest&cursor=all", 422),
         ("by=route&cursor=nowhere", 200),
     ] {
         assert_eq!(get(query).0, status, "{query}");

@@ -27,7 +27,7 @@ pub(super) struct UsageQuery {
     /// How many rows at most.
     #[schemars(range(min = 1, max = 500))]
     limit: Option<u64>,
-    /// The `next` of the page before, of the same question.
+    /// The `next` of the page before, of the same question. Not with `order=busiest`.
     #[schemars(regex(pattern = "^[!-~]{1,256}$"))]
     cursor: Option<String>,
 }
@@ -139,12 +139,18 @@ pub(super) fn usage(call: &Call<'_>) -> Result<Reply, Problem> {
     {
         return Err(Problem::malformed("?cursor", told));
     }
+    if query.cursor.is_some() && query.order == Some(Order::Busiest) {
+        return Err(Problem::invalid(
+            "?cursor",
+            "the busiest are one page: ask for more of them with `limit`",
+        ));
+    }
     let wrong = || Problem::invalid("?cursor", told);
     let place = match query.cursor.as_deref() {
         Some(cursor) if by != UsageBy::Time => Some(place(cursor, of, by).ok_or_else(wrong)?),
         _ => None,
     };
-    let is_top = query.order == Some(Order::Busiest) && query.cursor.is_none();
+    let is_top = query.order == Some(Order::Busiest);
     let part = if is_top { Part::Top(limit) } else { Part::After(place, limit) };
     let rows = call.desk.usage()?.report(&UsageAsked { of, by, window, part }, &store)?;
     let mut rows: Vec<_> = rows.iter().map(UsageRow::from).collect();
