@@ -477,6 +477,12 @@ impl Wire {
     /// A client that closed its end may still listen (RFC 9112 §9.6) or may have gone: that shows only
     /// when an answer is sent. So it has left when nothing was sent for [`HALF_CLOSED`].
     fn poll_behind_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // There is no more of the answer yet: what there is of it does not wait for the rest.
+        if !self.write.is_empty()
+            && let Poll::Ready(Err(error)) = self.poll_drain(cx)
+        {
+            return Poll::Ready(Err(error));
+        }
         if self.start == self.end && !self.ended {
             (self.start, self.end) = (0, 0);
             if ready!(self.poll_fill(cx))? == 0 {

@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -904,6 +904,34 @@ fn a_connection_in_use_has_one_more_answer_when_it_is_time_to_drain() {
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert!(client.is_closed());
     gate.wait();
+}
+
+/// What a backend has said so far may be all that its client waits for.
+#[test]
+fn what_has_come_of_an_answer_does_not_wait_for_the_rest() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let backend = listener.local_addr().unwrap();
+    let (go_on, wait) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            for piece in ["HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", "begin", "ended"] {
+                stream.write_all(piece.as_bytes()).unwrap();
+                let _ = wait.recv();
+            }
+        }
+    });
+    let gate = Gate::start(&CONFIG.replace("{echo}", &backend.to_string()));
+    // The short way, and Pingora's.
+    for ask in ["GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n", "GET /public/1 HTTP/1.0\r\nHost: a\r\n\r\n"] {
+        let mut client = gate.connect();
+        client.send(ask);
+        for piece in ["\r\n\r\n", "begin", "ended"] {
+            client.until(piece.as_bytes());
+            go_on.send(()).unwrap();
+        }
+    }
 }
 
 #[test]

@@ -502,6 +502,18 @@ impl Client {
         self.left.drain(..count).collect()
     }
 
+    /// Reads as far as these bytes, and returns all that came before them.
+    pub fn until(&mut self, end: &[u8]) -> Vec<u8> {
+        let find = |left: &[u8]| left.windows(end.len()).position(|part| part == end);
+        while find(&self.left).is_none() {
+            assert!(self.fill(), "it was closed: {}", self.left.escape_ascii());
+        }
+        let at = find(&self.left).unwrap();
+        let before = self.left.drain(..at).collect();
+        self.left.drain(..end.len());
+        before
+    }
+
     /// Says whether the peer has closed, waiting until it does or sends something.
     pub fn is_closed(&mut self) -> bool {
         self.left.is_empty() && !self.fill()
