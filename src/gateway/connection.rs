@@ -254,12 +254,14 @@ async fn exchange_all(
         tokio::time::sleep(LAST_LOOK).await;
     });
     let mut kept: Option<Option<HttpPersistentSettings>> = None;
+    let mut is_last = false;
     loop {
         let is_heard = tokio::select! {
             biased;
             is_heard = wire.hears() => is_heard,
             // What is heard after this is the last: it is not polled again.
             () = &mut closing => {
+                is_last = true;
                 (kept.is_none() || wire.is_lively())
                     && tokio::time::timeout(FIRST_WORDS, wire.hears()).await.unwrap_or(false)
             }
@@ -282,7 +284,9 @@ async fn exchange_all(
         };
         let Some(reused) = reused else { return };
         let (stream, settings) = reused.consume();
-        if *draining.borrow() || live.is_cut() {
+        // An answer whose head left before it was time to drain did not say that it was the last: there may be one more
+        // request behind it.
+        if is_last || live.is_cut() {
             return;
         }
         let Ok(same) = stream.into_any().downcast::<Wire>() else { return };

@@ -934,6 +934,40 @@ fn what_has_come_of_an_answer_does_not_wait_for_the_rest() {
     }
 }
 
+/// An answer that began before the word to drain said that the connection goes on.
+#[test]
+fn who_was_getting_an_answer_at_the_word_to_drain_has_one_more() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let backend = listener.local_addr().unwrap();
+    let (go_on, wait) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        for answer in ["Content-Length: 10\r\n\r\nbegin", "Content-Length: 2\r\n\r\nok"] {
+            let _ = stream.read(&mut [0; 4096]);
+            stream.write_all(format!("HTTP/1.1 200 OK\r\n{answer}").as_bytes()).unwrap();
+            if wait.recv().is_ok() {
+                stream.write_all(b"ended").unwrap();
+            }
+        }
+    });
+    let ask = "GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut gate = Gate::start(&CONFIG.replace("{echo}", &backend.to_string()));
+    let mut client = gate.connect();
+    client.send(ask);
+    let begun = client.until(b"begin");
+    assert!(!String::from_utf8_lossy(&begun).contains("close"), "{begun:?}");
+    gate.stop(Stop::Draining);
+    until("nobody is let in any more", || std::net::TcpStream::connect(gate.address).is_err());
+    go_on.send(()).unwrap();
+    drop(go_on);
+    client.until(b"ended");
+    client.send(ask);
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    assert!(client.is_closed());
+    gate.wait();
+}
+
 #[test]
 fn stopping_now_cuts_what_is_left() {
     let mut gate = Gate::start(CONFIG);
