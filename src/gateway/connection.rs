@@ -24,7 +24,7 @@ use super::live::{LAST_WORDS, Live, Lives};
 use super::pipe::Pipe;
 use super::setup::{Listening, Setup};
 use super::wire::{Handback, Peer, Refusals, Socket, Wire};
-use super::{FIRST_WORDS, Gateway, Listener, Stop, Stopped};
+use super::{FIRST_WORDS, Gateway, LATECOMERS, Listener, Stop, Stopped};
 use crate::edge::{AccessLine, Announced, Answer, Failure, RequestId, Verdict, is_trusted};
 use crate::key::canonical_ip;
 use crate::metrics::ConnectionFault;
@@ -193,11 +193,27 @@ async fn open(mut socket: Socket, mut shared: Shared) -> Option<Opened> {
     }
     let mut ahead = Vec::new();
     if door.h2c {
-        match tokio::time::timeout(setup.wire.head_timeout, greeting(&mut socket, &mut ahead)).await {
+        let mut draining = shared.draining.clone();
+        let late = async {
+            let _ = draining.wait_for(|draining| *draining).await;
+            tokio::time::sleep(LATECOMERS + FIRST_WORDS).await;
+        };
+        let greeted = tokio::select! {
+            biased;
+            greeted = tokio::time::timeout(setup.wire.head_timeout, greeting(&mut socket, &mut ahead)) => greeted,
+            () = late => return None,
+        };
+        match greeted {
             Ok(Ok(greeted)) => is_h2 = greeted,
             Ok(Err(_)) => return None,
-            // What came of a head so far is answered as every head that comes too slowly.
-            Err(_) => {}
+            Err(_) => {
+                // What came of a head so far is answered as every head that comes too slowly.
+                if !ahead.is_empty() {
+                    let answer = shared.words().refuse(ConnectionFault::HeadTimeout);
+                    let _ = tokio::time::timeout(LINGER, linger(socket, &answer)).await;
+                }
+                return None;
+            }
         }
     }
     Some(if is_h2 { Opened::Http2(socket, ahead, shared) } else { Opened::Http1(socket, ahead, shared) })
@@ -206,11 +222,12 @@ async fn open(mut socket: Socket, mut shared: Shared) -> Option<Opened> {
 /// Reads as far as it takes to tell HTTP/2 from HTTP/1.1 (RFC 9113 §3.4).
 async fn greeting(socket: &mut Socket, ahead: &mut Vec<u8>) -> io::Result<bool> {
     while ahead.len() < PREFACE.len() {
-        let before = ahead.len();
-        ahead.resize(PREFACE.len(), 0);
-        let read = socket.read(&mut ahead[before..]).await;
-        ahead.truncate(before + *read.as_ref().unwrap_or(&0));
-        if !PREFACE.starts_with(ahead) || read? == 0 {
+        let mut more = [0; PREFACE.len()];
+        let wanted = PREFACE.len() - ahead.len();
+        // Kept only when it has come: whoever waits for this may give up.
+        let count = socket.read(&mut more[..wanted]).await?;
+        ahead.extend_from_slice(&more[..count]);
+        if !PREFACE.starts_with(ahead) || count == 0 {
             return Ok(false);
         }
     }

@@ -240,7 +240,7 @@ impl Count {
 }
 
 impl Shared {
-    fn words(&self) -> Words {
+    pub(super) fn words(&self) -> Words {
         let (setup, gateway) = (Arc::clone(&self.setup), Arc::clone(&self.gateway));
         Words { setup, gateway, client: self.peer.address }
     }

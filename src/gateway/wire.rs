@@ -236,6 +236,9 @@ impl Wire {
     pub(super) fn with_ahead(mut self, ahead: &[u8]) -> Self {
         self.read[..ahead.len()].copy_from_slice(ahead);
         self.end = ahead.len();
+        if !ahead.is_empty() {
+            self.enter(Phase::Head);
+        }
         self
     }
 

@@ -665,6 +665,18 @@ fn clear_text_http2_is_for_unix_sockets_and_trusted_listeners() {
         gate.send(format!("GET /v1/products HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"));
     assert_eq!(answer.status, 200);
     assert_eq!(gate.send("PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n").status, 400);
+    drop(gate);
+
+    // Who stops in its first words is told as where there is no HTTP/2.
+    let gate = Gate::start(
+        &crate::harness::CONFIG
+            .replace("proxy = [\"127.0.0.1:0\"]", listen)
+            .replace("realm = \"acme\"", "realm = \"acme\"\nheader_timeout = \"1s\""),
+    );
+    for begin in ["GE", "PRI * HT"] {
+        assert_eq!(gate.send(begin).status, 408, "{begin}");
+    }
+    assert!(gate.connect().is_closed(), "who says nothing hears nothing");
 
     let plain = Gate::start(crate::harness::CONFIG);
     assert_eq!(plain.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").status, 400, "not where nobody said so");
