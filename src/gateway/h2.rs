@@ -1,6 +1,7 @@
 //! HTTP/2: one connection, many requests at once, each judged and served by itself. The loop that accepts them
 //! is ours, since Pingora's has no cap on requests, no deadline for bodies, and no way to end one of them.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,12 +16,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::Gateway;
 use super::connection::Words;
 use super::door::Door;
 use super::live::{Entered, LAST_WORDS, Live, Lives};
 use super::setup::Setup;
 use super::wire::{PACE_GRACE, Peer, Refusals};
+use super::{FIRST_WORDS, Gateway, LATECOMERS};
 use crate::edge::Counted;
 use crate::metrics::ConnectionFault;
 
@@ -169,7 +170,14 @@ pub(super) async fn converse(io: Io, mut shared: Shared) {
     if is_leaving {
         connection.graceful_shutdown();
     }
-    loop {
+    let mut draining = shared.draining.clone();
+    let mut parting = pin!(async {
+        let _ = draining.wait_for(|draining| *draining).await;
+        tokio::time::sleep(LATECOMERS + FIRST_WORDS).await;
+    });
+    // Whoever has not said by then that it heard of the end may be gone, or mean to stay: it is asked nothing more.
+    let mut is_over = false;
+    while !(is_over && streams.is_empty()) {
         let idle = tokio::time::sleep(limits.idle_timeout);
         tokio::select! {
             biased;
@@ -184,7 +192,10 @@ pub(super) async fn converse(io: Io, mut shared: Shared) {
                 is_leaving = true;
                 connection.graceful_shutdown();
             }
+            () = &mut parting, if !is_over => is_over = true,
             accepted = HttpSession::from_h2_conn(&mut connection, Arc::clone(&digest)) => match accepted {
+                // Its stream is reset.
+                Ok(Some(H2Accept::Session(session))) if is_over => drop(session),
                 Ok(Some(H2Accept::Session(session))) => {
                     streams.spawn(shared.serve(session));
                     count.begun += 1;

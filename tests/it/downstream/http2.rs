@@ -786,6 +786,30 @@ fn draining_answers_what_was_asked_over_http2_and_says_that_it_was_the_last() {
     assert!(now() - began < PATIENCE / 2, "nobody is waited for");
 }
 
+/// A client of HTTP/2 says that it heard of the end. One that does not may be gone, or mean to stay.
+#[test]
+fn who_does_not_hear_that_it_is_time_to_drain_is_not_waited_for() {
+    if is_quick() {
+        return;
+    }
+    let mut gate = tls_gate(TLS, "");
+    let key = bearer(&gate.issue(&["products:read"]));
+    let (mut silent, mut deaf) = (Peer::tls(&gate), Peer::tls(&gate));
+    for peer in [&mut silent, &mut deaf] {
+        assert_eq!(peer.ask(&head(&key, &[]))["status"], 200);
+    }
+    gate.stop(Stop::Draining);
+    // It asks on and on, and looks at nothing.
+    let began = now();
+    while deaf.run(&json!({ "do": "rest", "seconds": 0.1 }))["closed"] != true {
+        assert!(now() - began < PATIENCE, "it may go on for ever");
+        deaf.begin(&head(&key, &[]), true);
+    }
+    gate.wait();
+    assert!(now() - began < PATIENCE / 2, "nor as long as a connection may be idle");
+    drop(silent);
+}
+
 #[test]
 fn who_sends_a_body_byte_by_byte_over_http2_is_refused() {
     if is_quick() {
