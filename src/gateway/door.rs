@@ -225,9 +225,10 @@ impl Door {
     pub(super) fn answer_head(
         &self,
         session: &mut Session,
-        exchange: &Exchange,
+        exchange: &mut Exchange,
         mut parts: Parts,
     ) -> Result<Parts> {
+        exchange.answered = parts.status.as_u16();
         let Stage::Forwarding(forwarding) = &exchange.stage else { return Err(Self::unpermitted()) };
         // Room for all that is added: growing the map moves and hashes everything again.
         parts.headers.reserve(8);
@@ -756,10 +757,11 @@ impl ProxyHttp for Door {
     fn response_body_filter(
         &self,
         session: &mut Session,
-        _body: &mut Option<Bytes>,
+        body: &mut Option<Bytes>,
         is_end: bool,
         exchange: &mut Exchange,
     ) -> Result<Option<Duration>> {
+        exchange.passed += body.as_ref().map_or(0, |body| body.len() as u64);
         if is_end {
             Self::answer_is_over(session, exchange);
         } else {

@@ -18,7 +18,7 @@ use super::route::Route;
 use super::setup::Setup;
 use super::upstream::{Chosen, Upstream};
 use crate::edge::{AccessLine, Failure, RequestId, Trace, redacted, without_tokens};
-use crate::metrics::{UpstreamFault, UpstreamSeries};
+use crate::metrics::{Finished, Refusal, UpstreamFault, UpstreamSeries};
 use crate::policy::{Denial, Identity, Now, Permit};
 use crate::{edge, metrics};
 
@@ -40,6 +40,10 @@ pub(super) struct Exchange {
     pub(super) judged_at: u64,
     /// Body bytes received in this attempt.
     pub(super) received: u64,
+    /// The status of the backend's answer, once its head was on its way to the client; 0 before.
+    pub(super) answered: u16,
+    /// Bytes of that answer's body that were passed on.
+    pub(super) passed: u64,
     /// What went wrong, if anything did after the decision.
     pub(super) failure: Option<Failure>,
     /// Why it was cut while it was under way, if it was.
@@ -138,6 +142,8 @@ impl Exchange {
             in_flight: None,
             judged_at: 0,
             received: 0,
+            answered: 0,
+            passed: 0,
             is_head_all: false,
             failure: None,
             cut: None,
@@ -244,13 +250,25 @@ impl Exchange {
 }
 
 impl Drop for Exchange {
-    /// Logs a request that was forwarded and that Pingora did not get to log: it was cut while a backend took
-    /// no more of it, or its connection or the gateway itself came to an end.
+    /// Logs and counts a request that was forwarded and that Pingora did not get to log: it was cut while a backend took
+    /// no more of it, or over HTTP/2, or its connection or the gateway itself came to an end.
     fn drop(&mut self) {
         let Some(reason) = self.live.as_ref().map(|live| live.end()) else { return };
         let (Some(in_flight), Stage::Forwarding(forwarding)) = (&self.in_flight, &self.stage) else { return };
         let verifier = &in_flight.gateway.verifier;
         let since = |from: u64| Duration::from_nanos(verifier.now().mono.saturating_sub(from));
+        let (total, decision) = (since(self.began.mono), self.judged_at.saturating_sub(self.began.mono));
+        let decision = Duration::from_nanos(decision);
+        self.setup.series.finished(&Finished {
+            route: Some(forwarding.permit.route().0),
+            verdict: self.counted_as(),
+            status: self.answered,
+            total,
+            decision: Some(decision),
+            reason: None,
+            refusal: Refusal::default(),
+            shadow: forwarding.permit.shadowed(),
+        });
         let identity = forwarding.permit.identity();
         in_flight.gateway.sink.record(&AccessLine {
             time: self.began.wall,
@@ -259,20 +277,20 @@ impl Drop for Exchange {
             method: &without_tokens(self.method.as_str().into(), &self.setup.key_types),
             path: &redacted(&self.target, &self.setup.key_types),
             host: &self.logged_host(),
-            status: 0,
+            status: self.answered,
             route: Some(forwarding.permit.route().1),
             upstream: self.upstream().map(|(upstream, _)| upstream.name.as_str()),
             key: identity.map(Identity::key_id),
             consumer: identity.map(|identity| identity.consumer().record().id),
             verdict: self.logged_as(),
             reason,
-            shadow: None,
+            shadow: forwarding.permit.shadowed(),
             is_anonymous: forwarding.permit.is_anonymous(),
             bytes_in: self.received,
-            bytes_out: 0,
-            total: since(self.began.mono),
-            verify: Duration::from_nanos(self.judged_at.saturating_sub(self.began.mono)),
-            upstream_time: None,
+            bytes_out: self.passed,
+            total,
+            verify: decision,
+            upstream_time: forwarding.answered_in,
             trace: self.trace,
             one_in: 1,
         });

@@ -131,7 +131,7 @@ impl Door {
         &self,
         session: &mut Session,
         backend: &mut Backend,
-        exchange: &Exchange,
+        exchange: &mut Exchange,
     ) -> Result<()> {
         while !backend.http.is_body_done() {
             // The client may have taken its time.
@@ -144,6 +144,7 @@ impl Door {
             };
             let Some(piece) = read else { break };
             self.in_time(session, exchange)?;
+            exchange.passed += piece.len() as u64;
             if let (ServerSession::H1(client), false) = (session.as_mut(), piece.is_empty()) {
                 client.write_body(piece).await.map_err(Error::into_down)?;
             }

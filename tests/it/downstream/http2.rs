@@ -639,6 +639,11 @@ fn a_stream_of_a_revoked_key_is_cut_and_its_neighbours_go_on() {
     let (before, after) = (size(&mut peer), size(&mut peer));
     assert!(after["size"].as_u64() > before["size"].as_u64() && after["reset"] == Value::Null, "{after}");
     until("it is logged", || gate.lines.all().iter().any(|line| line["reason"] == "cut_revoked"));
+    let line = gate.lines.all().into_iter().find(|line| line["reason"] == "cut_revoked").unwrap();
+    assert_eq!((&line["status"], &line["route"]), (&json!(200), &json!("live")), "what went out: {line}");
+    assert!(line["bytes_out"].as_u64() >= Some(9), "{line}");
+    let counted = "kgate_requests_total{code=\"200\",route=\"live\",verdict=\"allowed\"}";
+    until("it is counted", || gate.count(counted) > 0.9);
 }
 
 #[test]
