@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use envoy_types::ext_authz::v3::pb::AuthorizationServer;
@@ -31,20 +31,18 @@ pub(super) async fn converse(
     mut draining: watch::Receiver<bool>,
 ) {
     let peer = peer.map(canonical_ip);
-    // When a front of HTTP/1.1, which learns from an answer that it is the last, was answered.
-    let answered: Arc<Mutex<Option<Instant>>> = Arc::default();
-    let (noted, is_last) = (Arc::clone(&answered), draining.clone());
+    let asked: Arc<Asked> = Arc::default();
+    let (noted, is_last) = (Arc::clone(&asked), draining.clone());
     let service = service_fn(move |request: Request<Incoming>| {
-        let (sidecar, noted, is_last) = (Arc::clone(&sidecar), Arc::clone(&noted), is_last.clone());
+        let (sidecar, is_last) = (Arc::clone(&sidecar), is_last.clone());
+        let is_http1 = request.version() != Version::HTTP_2;
+        let asking = noted.begin(is_http1);
         async move {
-            let is_http1 = request.version() != Version::HTTP_2;
             let mut response = answer(&sidecar, request, peer).await;
-            if is_http1 {
-                *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-                if *is_last.borrow() {
-                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                }
+            if is_http1 && *is_last.borrow() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
+            drop(asking);
             Ok::<_, Infallible>(response)
         }
     });
@@ -66,13 +64,64 @@ pub(super) async fn converse(
         _ = connection.as_mut() => return,
         () = is_told(&mut draining) => {}
     }
-    let is_lively =
-        answered.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < LIVELY);
-    if is_lively && timeout(LAST_QUESTION, connection.as_mut()).await.is_ok() {
+    if asked.may_go_on() && timeout(LAST_QUESTION, connection.as_mut()).await.is_ok() {
         return;
     }
     connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
+    // Who is in the middle of a head, or does not say over HTTP/2 that it heard of the end, is not waited for.
+    while timeout(LAST_QUESTION, connection.as_mut()).await.is_err() && !asked.is_silent() {}
+}
+
+/// What a front asked on a connection.
+#[derive(Default)]
+struct Asked(Mutex<Talk>);
+
+#[derive(Default)]
+struct Talk {
+    /// Questions that are not answered yet.
+    open: usize,
+    /// When the last answer was.
+    answered: Option<Instant>,
+    is_http1: bool,
+}
+
+/// A question that is not answered yet.
+struct Asking(Arc<Asked>);
+
+impl Asked {
+    fn lock(&self) -> MutexGuard<'_, Talk> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(self: &Arc<Self>, is_http1: bool) -> Asking {
+        let mut talk = self.lock();
+        (talk.open, talk.is_http1) = (talk.open + 1, is_http1);
+        drop(talk);
+        Asking(Arc::clone(self))
+    }
+
+    /// Says whether there is probably another question: the first one, or the next of a front of HTTP/1.1 that keeps
+    /// asking. That one learns from its answer that it is the last.
+    fn may_go_on(&self) -> bool {
+        let talk = self.lock();
+        match talk.answered {
+            None => talk.open == 0,
+            Some(at) => talk.is_http1 && at.elapsed() < LIVELY,
+        }
+    }
+
+    /// Says whether nothing was asked or answered for as long as a last question may take.
+    fn is_silent(&self) -> bool {
+        let talk = self.lock();
+        talk.open == 0 && talk.answered.is_none_or(|at| at.elapsed() >= LAST_QUESTION)
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let mut talk = self.0.lock();
+        (talk.open, talk.answered) = (talk.open - 1, Some(Instant::now()));
+    }
 }
 
 async fn is_told(draining: &mut watch::Receiver<bool>) {

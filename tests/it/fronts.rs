@@ -20,7 +20,7 @@ use kgate::key::{Networks, Peppers, RevokeReason, Token};
 use kgate::store::{Act, NewConsumer, NewKey, Store};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::harness::{Answer, Client, act, is_quick, new_key, scopes_of, until};
+use crate::harness::{Answer, Client, PATIENCE, act, is_quick, new_key, now, scopes_of, until};
 use crate::process::{Process, Site};
 
 pub const CONFIG: &str = r#"
@@ -867,6 +867,36 @@ fn strangers_are_not_answered_and_spellings_stop_where_the_page_says() {
         let passed = answer.seen("X-Consumer-Id").contains(&"root".to_owned());
         assert_eq!(passed, !kind.drops_underscores(), "{kind:?}");
     }
+}
+
+/// Nobody is waited for who asks nothing, whatever else it does or leaves undone; a question that has begun is answered.
+#[test]
+fn who_does_not_hear_that_it_is_time_to_drain_holds_nobody_up() {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    // `GET /nginx` of `a`, as HPACK has it, and how the head of its answer begins.
+    const ASKED: &[u8] = b"\0\0\x0d\x01\x05\0\0\0\x01\x82\x86\x04\x06/nginx\x01\x01a";
+    const ANSWERED: &[u8] = b"\x01\x04\0\0\0\x01";
+    let site = Site::with(&CONFIG.replace("workers = 1", "workers = 1\ndrain_timeout = \"10m\""));
+    let serving = site.serve(&[]);
+    let [mut deaf, mut halfway, mut slow] = [(); 3].map(|()| Client::tcp(serving.sidecar.unwrap()));
+    deaf.send([PREFACE, ASKED].concat());
+    deaf.until(ANSWERED);
+    halfway.send(&PREFACE[..7]);
+    slow.send("GET /nginx HT");
+    // They are accepted in the order they came in.
+    let mut last = Client::tcp(serving.sidecar.unwrap());
+    last.send("GET /nginx HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(last.answer().status, 403);
+    let began = now();
+    serving.signal(rustix::process::Signal::TERM);
+    serving.until_it_says("stopping");
+    std::thread::sleep(Duration::from_millis(200));
+    halfway.send([&PREFACE[7..], ASKED].concat());
+    halfway.until(ANSWERED);
+    let (ended, said) = serving.wait();
+    assert!(ended.success() && !said.contains("cut"), "{said}");
+    assert!(now() - began < PATIENCE / 2, "in less than it takes to find that somebody is gone");
+    assert!(slow.is_closed());
 }
 
 /// All the connections there may be are kept open, and one more waits for room.
