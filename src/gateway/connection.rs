@@ -24,7 +24,7 @@ use super::live::{LAST_WORDS, Live, Lives};
 use super::pipe::Pipe;
 use super::setup::{Listening, Setup};
 use super::wire::{Handback, Peer, Refusals, Socket, Wire};
-use super::{FIRST_WORDS, Gateway, LATECOMERS, Listener, Stop, Stopped};
+use super::{FIRST_WORDS, Gateway, LATECOMERS, Listener, Stop, Stopped, first_words};
 use crate::edge::{AccessLine, Announced, Answer, Failure, RequestId, Verdict, is_trusted};
 use crate::key::canonical_ip;
 use crate::metrics::ConnectionFault;
@@ -280,7 +280,7 @@ async fn exchange_all(
             () = &mut closing => {
                 is_last = true;
                 (kept.is_none() || wire.is_lively())
-                    && tokio::time::timeout(FIRST_WORDS, wire.hears()).await.unwrap_or(false)
+                    && first_words(wire.hears()).await.unwrap_or(false)
             }
         };
         if !is_heard {

@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::gateway::{FIRST_WORDS, LATECOMERS, Listener, Stop};
+use crate::gateway::{LATECOMERS, Listener, Stop, first_words};
 use crate::sidecar::Sidecar;
 
 /// Connections of fronts open at once, by listener and worker. Each carries many questions.
@@ -81,7 +81,7 @@ async fn talk(
         tokio::select! {
             biased;
             came = timeout(SILENCE, &mut word) => matches!(came, Ok(Ok(()))),
-            () = reaches(&mut draining, true) => matches!(timeout(FIRST_WORDS, word).await, Ok(Ok(()))),
+            () = reaches(&mut draining, true) => matches!(first_words(word).await, Some(Ok(()))),
         }
     };
     match socket {

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -135,7 +135,7 @@ pub(super) fn streamed<T: Send + 'static, R: Send + 'static>(
         .spawn(worker)
         .map_err(|error| StoreError::Io { path: call.file.clone(), error })?;
     loop {
-        match receiver.recv_timeout(patience) {
+        match next(&receiver, patience) {
             Ok(Message::Alive) => {}
             Ok(Message::Items(items)) => {
                 if !items.into_iter().all(&mut *each) {
@@ -152,20 +152,37 @@ pub(super) fn streamed<T: Send + 'static, R: Send + 'static>(
 /// After the caller wants no more: throws items away until the job notices, which is at its next
 /// hand-over.
 fn finish_early<T, R>(
-    receiver: &std::sync::mpsc::Receiver<Message<T, R>>,
+    receiver: &Receiver<Message<T, R>>,
     call: &Call,
     patience: Duration,
     gate: &Gate,
 ) -> Result<R, StoreError> {
     gate.has_enough.store(true, Ordering::Relaxed);
     loop {
-        match receiver.recv_timeout(patience) {
+        match next(receiver, patience) {
             Ok(Message::End(end)) => return end,
             Ok(_) => {}
             Err(_) => return Err(give_up(call, patience, gate)),
         }
     }
 }
+
+/// Waits so long for the next message, by the time in which this process ran: while the machine stood still (a virtual
+/// one was paused, a laptop slept) or the process was stopped, nobody kept it waiting.
+fn next<M>(receiver: &Receiver<M>, patience: Duration) -> Result<M, RecvTimeoutError> {
+    let mut left = patience;
+    loop {
+        let piece = left.min(PIECE);
+        left -= piece;
+        match receiver.recv_timeout(piece) {
+            Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Of patience. However long a pause is, it costs no more than this.
+const PIECE: Duration = Duration::from_millis(100);
 
 fn run<T, R>(
     file: &Path,
@@ -286,15 +303,18 @@ mod tests {
 
     #[test]
     fn a_commit_that_takes_too_long_has_an_unknown_outcome() {
-        let (_keep, wait) = channel::<()>();
-        // Long enough to begin it.
-        let error = watched(&call(Duration::from_secs(2)), move |gate| {
-            assert!(gate.enter_commit());
-            wait.recv().ok();
-            Ok(())
-        })
-        .unwrap_err();
-        let StoreError::OutcomeUnknown { action, subjects, .. } = error else { panic!("{error}") };
+        let commit = || {
+            let (_keep, wait) = channel::<()>();
+            watched(&call(Duration::from_secs(2)), move |gate| {
+                assert!(gate.enter_commit());
+                wait.recv().ok();
+                Ok(())
+            })
+            .unwrap_err()
+        };
+        // A machine that is busy enough does not begin it in that time.
+        let error = (0..5).map(|_| commit()).find(|error| !matches!(error, StoreError::Held { .. }));
+        let Some(StoreError::OutcomeUnknown { action, subjects, .. }) = error else { panic!("{error:?}") };
         assert_eq!((action, subjects), ("testing", vec!["key_1".to_owned()]));
     }
 
@@ -322,6 +342,7 @@ mod tests {
     #[test]
     fn child() {
         let Ok(dir) = std::env::var("KGATE_TEST_CHILD_DIR") else { return };
+        println!("opening");
         let store = testing::open(Path::new(&dir));
         if std::env::var("KGATE_TEST_CHILD_HOLDS").is_ok() {
             store
@@ -350,14 +371,42 @@ mod tests {
         command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap()
     }
 
+    /// Waits until it says so. What it says afterwards is for whoever keeps what this returns.
+    fn hear(child: &mut std::process::Child, word: &str) -> impl Sized + use<> {
+        use std::io::BufRead as _;
+        let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.by_ref().map_while(Result::ok).any(|line| line.ends_with(word)));
+        lines
+    }
+
+    /// As when a virtual machine was paused, or a laptop slept: nobody kept it waiting meanwhile.
+    #[test]
+    fn a_process_that_stood_still_has_not_waited() {
+        use rustix::process::{Pid, Signal, kill_process};
+        let (dir, store) = testing::store();
+        drop(store);
+        let mut holder = spawn_child(dir.path(), true);
+        let _held = hear(&mut holder, "holding");
+        let mut waiting = spawn_child(dir.path(), false);
+        let _said = hear(&mut waiting, "opening");
+        let pid = Pid::from_child(&waiting);
+        thread::sleep(Duration::from_millis(500));
+        kill_process(pid, Signal::STOP).unwrap();
+        // Longer than its patience.
+        thread::sleep(Options::default().patience.unwrap() + Duration::from_secs(1));
+        kill_process(pid, Signal::CONT).unwrap();
+        drop(holder.stdin.take());
+        holder.wait().unwrap();
+        assert!(waiting.wait().unwrap().success(), "it gave up");
+        assert_eq!(testing::open(dir.path()).revision().unwrap().0, 40);
+    }
+
     #[test]
     fn the_error_names_the_process_that_holds_the_store() {
-        use std::io::BufRead as _;
         let (dir, store) = testing::store();
         drop(store);
         let mut child = spawn_child(dir.path(), true);
-        let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.by_ref().map_while(Result::ok).any(|line| line.ends_with("holding")));
+        let _said = hear(&mut child, "holding");
         // Reading goes on beside a writer.
         let reader = Store::open(dir.path(), Access::Read, &testing::options()).unwrap();
         assert!(reader.revision().is_ok());
