@@ -346,7 +346,7 @@ settings! {
         "min_body_rate" "size" "256" "The slowest a request's body may come, in bytes a second, counted while it is waited for and from the tenth second on; slower is 408. 0 takes any.";
         "upgrade_idle_timeout" "duration" "10m" "How long both sides of an upgraded connection (WebSocket) may be silent at once.";
         "cut_within" "duration" "5s" "How soon after its key stops working a request under way (WebSocket, stream, upload) is cut. At least 2s.";
-        "fresh_within" "duration" "50ms" "How long a request waits until a changed store is read; after that it gets 503, never a verdict that may be outdated. More than 50 ms is for machines so busy that it happens. 1ms to 1min.";
+        "fresh_within" "duration" "50ms" "How long a request waits until a changed store is read (and, from one second to ten, until more of a quota is granted); after that it gets 503, never a verdict that may be outdated. More than 50 ms is for machines so busy that it happens. 1ms to 1min.";
         "keepalive_pool" "number" "256" "Idle connections to backends kept for reuse, in all; as many more for requests with a body.";
         "drain_timeout" "duration" "30s" "How long requests in work may go on after SIGTERM.";
         "trust_request_id" "`trusted-proxies` | `anyone` | `nobody`" "trusted-proxies" "Whose `X-Request-Id` is taken; everybody else gets a new one.";

@@ -24,8 +24,8 @@ use crate::store::{Access, Granting, Options, StoreError, Usage};
 /// How many requests a process may lose at least.
 const LEAST: u64 = 64;
 
-/// How long the file may take: requests wait for it.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the file may take, at least and at most: requests wait for it, and for a sync to the disk.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
 /// The pause after a failure.
 const RETRY: Duration = Duration::from_millis(100);
@@ -40,6 +40,8 @@ const PACES: usize = 1 << 16;
 pub(super) struct Grants {
     dir: PathBuf,
     clock: Clock,
+    /// How long the file may take.
+    patience: Duration,
     queue: Mutex<Queue>,
     there: Condvar,
     tell: OnceLock<Tell>,
@@ -86,10 +88,12 @@ struct Pace {
 }
 
 impl Grants {
-    pub(super) fn new(dir: &Path, clock: Clock) -> Self {
+    /// `budget` is how long requests wait for a changed store: as long for a grant, within bounds.
+    pub(super) fn new(dir: &Path, clock: Clock, budget: Duration) -> Self {
         Self {
             dir: dir.to_owned(),
             clock,
+            patience: budget.clamp(PATIENCE.0, PATIENCE.1),
             queue: Mutex::default(),
             there: Condvar::new(),
             tell: OnceLock::new(),
@@ -253,7 +257,7 @@ impl Granter {
             // One that was replaced by hand counts nothing any more.
             Some(usage) if usage.is_in_place() => Ok(self.usage.insert(usage)),
             _ => {
-                let options = Options { patience: Some(PATIENCE), cache_bytes: 4 << 20 };
+                let options = Options { patience: Some(self.shared.patience), cache_bytes: 4 << 20 };
                 Ok(self.usage.insert(Usage::open(&self.shared.dir, Access::Write, &options)?))
             }
         }

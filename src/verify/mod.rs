@@ -45,7 +45,8 @@ pub use patrol::PATROL;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// How long a request waits for a changed store to be read before it fails closed.
+    /// How long a request waits for a changed store to be read before it fails closed; for a quota to be granted it
+    /// waits as long, but at least a second and ten at most.
     pub budget: Duration,
     /// How long opening waits for another process that holds the store.
     pub patience: Duration,
@@ -81,6 +82,7 @@ impl Verifier {
     /// [`OpenError`] if the store is absent, not ours, older than one served before, or unreadable.
     pub fn open(data_dir: &Path, rules: Arc<Rules>, options: Options) -> Result<Arc<Self>, OpenError> {
         let is_proven = refresh::prove(data_dir, options.patience)?;
+        let budget = options.budget;
         let shared = Arc::new(Shared::new(data_dir, rules, options, is_proven));
         let mut threads = vec![refresh::spawn(&shared)?];
         // The first pass: load everything. It ends, since whoever held the store was waited for.
@@ -89,7 +91,7 @@ impl Verifier {
             return Err(unready.into());
         }
         threads.push(patrol::spawn(&shared)?);
-        let grants = Arc::new(Grants::new(data_dir, shared.clock));
+        let grants = Arc::new(Grants::new(data_dir, shared.clock, budget));
         threads.push(grants.spawn()?);
         Ok(Arc::new(Self { shared, grants, threads: Mutex::new(threads) }))
     }
@@ -836,7 +838,7 @@ mod tests {
         let world = World::new();
         let shared = Arc::new(Shared::new(world.dir.path(), rules("/**"), patient(), false));
         let threads = vec![refresh::spawn(&shared).unwrap(), patrol::spawn(&shared).unwrap()];
-        let grants = Arc::new(Grants::new(world.dir.path(), shared.clock));
+        let grants = Arc::new(Grants::new(world.dir.path(), shared.clock, Duration::ZERO));
         let verifier = Verifier { shared, grants, threads: Mutex::new(threads) };
         let key = world.issue();
         assert_eq!(allows(&verifier, &key), Ok(true));
@@ -852,7 +854,7 @@ mod tests {
         // Nobody refreshes: as if the refresher were stuck behind a stopped process.
         let shared = Arc::new(Shared::new(world.dir.path(), rules("/**"), options, true));
         let threads = vec![patrol::spawn(&shared).unwrap()];
-        let grants = Arc::new(Grants::new(world.dir.path(), shared.clock));
+        let grants = Arc::new(Grants::new(world.dir.path(), shared.clock, Duration::ZERO));
         let verifier = Verifier { shared, grants, threads: Mutex::new(threads) };
         let began = verifier.clock().elapsed();
         let refused = block_on(verifier.fresh()).err();
