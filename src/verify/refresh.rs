@@ -184,8 +184,9 @@ impl Refresher {
             None => self.load(&store),
         }
         .map_err(|e| Unready::from(&e))?;
-        self.publish(Snapshot { engine, revision, tag, signal });
+        // Before anybody can have seen it: who finds the snapshot current finds it counted.
         self.shared.refreshes.fetch_add(1, Ordering::Relaxed);
+        self.publish(Snapshot { engine, revision, tag, signal });
         *lock(&self.shared.current_at) = self.shared.clock.elapsed();
         Ok(())
     }
