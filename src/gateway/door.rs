@@ -161,7 +161,9 @@ impl Door {
                     now = verifier.now();
                     engine
                 };
-                self.decide(&engine, session, exchange, now)?
+                // Two reloads came in between: the next engine goes with a configuration that is there.
+                let Some(decision) = self.decide(&engine, session, exchange, now) else { continue };
+                decision
             };
             exchange.judged_at = self.mono();
             exchange.stage = match decision {
@@ -186,17 +188,18 @@ impl Door {
         Err(Failure::Unavailable)
     }
 
+    /// Decides, by the configuration that goes with the engine's rules. `None` if that is kept no more.
     fn decide(
         &self,
         engine: &Engine,
         session: &Session,
         exchange: &mut Exchange,
         now: Now,
-    ) -> std::result::Result<Decision, Failure> {
+    ) -> Option<Decision> {
         if !Arc::ptr_eq(engine.rules(), exchange.setup.rules()) {
             // A reload is under way. The configuration that goes with the rules must be used for all of
             // the request: a route's upstream is an index.
-            exchange.setup = self.gateway.setup_of(engine.rules()).ok_or(Failure::Unavailable)?;
+            exchange.setup = self.gateway.setup_of(engine.rules())?;
         }
         let head = session.req_header();
         let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -208,7 +211,7 @@ impl Door {
             certificate: peer_of(session).certificate.as_ref().map_or(&[], |shown| shown.names_at(now.wall)),
             fields: &head.headers,
         };
-        Ok(engine.decide(&attributes, now))
+        Some(engine.decide(&attributes, now))
     }
 
     /// Turns a head that comes before the backend's answer into the client's. What a route takes away or says itself
