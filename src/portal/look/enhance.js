@@ -6,8 +6,8 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   const source = document.getElementById(button.dataset.copy);
   if (!source || !navigator.clipboard) continue;
   button.hidden = false;
+  const label = button.textContent;
   button.addEventListener("click", async () => {
-    const before = button.textContent;
     try {
       await navigator.clipboard.writeText(source.textContent);
       button.textContent = "Copied";
@@ -15,7 +15,7 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
       getSelection().selectAllChildren(source);
       button.textContent = "Press Ctrl+C";
     }
-    setTimeout(() => { button.textContent = before; }, 2000);
+    setTimeout(() => { button.textContent = label; }, 2000);
   });
 }
 
