@@ -3,6 +3,8 @@
 PREFIX ?= $(HOME)/.local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 CARGO ?= cargo
+# A registry does not answer every time.
+export CARGO_NET_RETRY ?= 10
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-quick lint bless soak fuzz bench install uninstall

