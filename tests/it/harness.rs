@@ -668,3 +668,12 @@ pub fn within<T: Send + 'static>(limit: Duration, run: impl FnOnce() -> T + Send
     });
     finished.recv_timeout(limit).ok()
 }
+
+/// Windows of quotas end at midnight (UTC), and days of usage with them: waits until it is over where it is near.
+pub fn away_from_midnight() {
+    const DAY: i64 = 86_400_000;
+    let left = DAY - wall().as_millis().rem_euclid(DAY);
+    if left < 90_000 {
+        thread::sleep(Duration::from_millis(left.unsigned_abs() + 1_000));
+    }
+}

@@ -17,7 +17,9 @@ use tower::{Layer as _, Service as _, ServiceExt as _};
 
 use crate::faults::stopped_writer;
 use crate::fronts;
-use crate::harness::{Answer, Client, PATIENCE, act, new_key, now, patient, scopes_of, until};
+use crate::harness::{
+    Answer, Client, PATIENCE, act, away_from_midnight, new_key, now, patient, scopes_of, until,
+};
 use crate::layer::{inside, parsed};
 use crate::process::{CONFIG, Process, Site};
 
@@ -142,6 +144,7 @@ fn a_rotation_that_is_not_made_changes_nothing_of_the_store() {
 /// What a key may do in an hour or a month is what it and its successors may do together: to rotate wins nothing.
 #[test]
 fn a_successor_goes_on_with_what_was_spent() {
+    away_from_midnight();
     let limits =
         "[{ name = \"hour\", rate = \"40/h\", burst = 40 }, { name = \"month\", quota = \"20/month\" }]";
     let config = CONFIG.replace("[{ name = \"burst\", rate = \"1000000/s\" }]", limits);
@@ -170,6 +173,7 @@ fn a_successor_goes_on_with_what_was_spent() {
 /// starts has only the last to go by.
 #[test]
 fn a_line_goes_on_with_what_was_spent_when_its_first_keys_are_pruned_and_kgate_starts_anew() {
+    away_from_midnight();
     let config = CONFIG.replace(
         "[{ name = \"burst\", rate = \"1000000/s\" }]",
         "[{ name = \"month\", quota = \"20/month\" }]",
@@ -256,6 +260,7 @@ fn a_holder_ends_a_key_and_it_is_refused_from_then_on() {
 
 #[test]
 fn to_ask_for_usage_spends_nothing_and_quotas_are_known_after_a_restart() {
+    away_from_midnight();
     let limits = "[{ name = \"burst\", rate = \"3/h\" }, { name = \"day\", quota = \"1000/month\" }]";
     let config = CONFIG.replace("[{ name = \"burst\", rate = \"1000000/s\" }]", limits);
     let site = Site::with(&format!("{config}{ALLOWED}"));

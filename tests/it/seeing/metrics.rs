@@ -8,7 +8,7 @@ use kgate::key::RevokeReason;
 use kgate::metrics::TABLE;
 
 use super::page;
-use crate::harness::{Client, act, is_quick, until};
+use crate::harness::{Client, act, away_from_midnight, is_quick, until};
 use crate::process::{CONFIG, Site};
 
 /// Runs promtool, which must be content and have nothing to say against what it read.
@@ -35,6 +35,7 @@ fn promtool_finds_nothing_in_the_metrics_of_a_busy_server() {
     if is_quick() {
         return;
     }
+    away_from_midnight();
     let config = CONFIG.replace("limits = [", "limits = [{ name = \"few\", quota = \"3/day\" }, ");
     let site = Site::with(&config);
     let store = site.store();
