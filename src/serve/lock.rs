@@ -93,7 +93,7 @@ mod tests {
         drop(alone);
         // A process that another test is just starting has every file of this one until it executes.
         let in_the_end = |is_shared| {
-            (0..500).find_map(|_| {
+            (0..6000).find_map(|_| {
                 let taken = ServeLock::take(dir.path(), is_shared).ok();
                 if taken.is_none() {
                     std::thread::sleep(std::time::Duration::from_millis(10));

@@ -111,9 +111,9 @@ fn certificates() -> tempfile::TempDir {
 
 /// [`CONFIG`] with another backend.
 fn config(dir: &Path, server: &SocketAddr, lines: &str) -> String {
-    CONFIG
-        .replace("servers = [\"{echo}\"]", &format!("servers = [\"{server}\"]\n{lines}"))
-        .replace("{certs}", dir.to_str().unwrap())
+    // However busy the machine is: a handshake is part of it.
+    let settings = format!("servers = [\"{server}\"]\nconnect_timeout = \"1m\"\n{lines}");
+    CONFIG.replace("servers = [\"{echo}\"]", &settings).replace("{certs}", dir.to_str().unwrap())
 }
 
 fn ask(gate: &Gate) -> Answer {
@@ -214,7 +214,8 @@ fn a_backend_that_asks_for_our_certificate_refuses_others_and_http2_is_spoken() 
     let gate = Gate::start(&config(dir.path(), &ports[2], lines));
     assert_eq!(said(&ask(&gate))[0], "HTTP/2.0");
     std::thread::sleep(std::time::Duration::from_millis(2_500));
-    assert_eq!(gate.count("kgate_upstream_servers_down{upstream=\"echo\"}"), 0.0);
+    // One that was asked in another way is never well.
+    until("it is well", || gate.count("kgate_upstream_servers_down{upstream=\"echo\"}") == 0.0);
 }
 
 /// A connection made under other certificates is not used again.

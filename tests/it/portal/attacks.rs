@@ -2,13 +2,14 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use kgate::key::Role;
 use kgate::store::NewConsumer;
 use socket2::{Domain, Socket, Type};
 
 use super::{Scene, admin_key, text};
-use crate::harness::act;
+use crate::harness::{act, now};
 
 const SCRIPT: &str = "\"><script>alert(1)</script><img src=x onerror=alert(1)>";
 
@@ -161,17 +162,29 @@ fn a_link_lets_in_once_and_a_session_ends_when_it_must() {
 
 #[test]
 fn an_address_that_guesses_is_refused_even_what_is_right() {
+    assert!(
+        (0..5).any(|_| guesses_are_refused()),
+        "one attempt is forgotten in six seconds, and the machine too busy"
+    );
+}
+
+/// Says whether it was tried before the first attempt was forgotten.
+fn guesses_are_refused() -> bool {
     let scene = Scene::new();
     let key = admin_key(&scene.site.store(), Role::Admin);
     let code = scene.invite(scene.consumer("Acme"));
-    let mut browser = scene.nobody();
+    let (mut browser, began) = (scene.nobody(), now());
     for attempt in 0..10 {
         let answer = browser.post("/sign-in", &[("admin_key", &format!("kgate_admin_{attempt}"))]);
         assert_eq!(answer.status, 422, "{attempt}");
     }
-    assert_eq!(browser.post("/sign-in", &[("admin_key", &key)]).status, 429);
-    assert_eq!(browser.post("/invite", &[("code", &code)]).status, 429);
-    assert!(browser.cookie.is_none());
+    let right = [("/sign-in", "admin_key", &key), ("/invite", "code", &code)];
+    let statuses = right.map(|(page, name, value)| browser.post(page, &[(name, value)]).status);
+    if began.elapsed() > Duration::from_secs(5) {
+        return false;
+    }
+    assert_eq!((statuses, browser.cookie), ([429, 429], None));
+    true
 }
 
 #[test]

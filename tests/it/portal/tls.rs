@@ -16,7 +16,7 @@ const TLS: &str =
 fn curl(dir: &Path, serving: &Process, path: &str, more: &[&str]) -> Result<String, String> {
     let url = format!("https://localhost:{}{path}", serving.portal.unwrap().port());
     let output = Command::new("curl")
-        .args(["-sSi", "--max-time", "20", "--cacert", "ca.pem", "--cookie-jar", "jar", "--cookie", "jar"])
+        .args(["-sSi", "--max-time", "60", "--cacert", "ca.pem", "--cookie-jar", "jar", "--cookie", "jar"])
         .args(more)
         .arg(url)
         .current_dir(dir)
@@ -118,7 +118,7 @@ fn tls_that_is_taken_away_at_a_reload_is_gone_and_said_to_be() {
 fn plain(scene: &Scene) -> Vec<u8> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(scene.process.portal.unwrap()).unwrap();
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(crate::harness::PATIENCE)).unwrap();
     stream.write_all(b"GET /sign-in HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);

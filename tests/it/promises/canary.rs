@@ -246,11 +246,14 @@ fn a_token_exists_in_one_place() {
     let id = list[0]["id"].as_str().unwrap().to_owned();
 
     let all = requests(&token);
-    let good = |client: &mut Client| {
-        client.send(format!("GET /x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"));
-        client.answer()
+    let good = || {
+        let mut client = Client::tcp(process.address);
+        let asked = format!("GET /x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n");
+        client.try_send(asked);
+        client.try_answer().map_or(0, |answer| answer.status)
     };
-    assert_eq!(good(&mut Client::tcp(process.address)).status, 200);
+    // On a busy machine the times of this configuration are short for a client and for a backend.
+    until("a good key passes", || good() == 200);
     for bytes in &all {
         let answer = ask(&process, bytes);
         // The echo backend shows a request's target and own headers: those are the client's.
@@ -289,7 +292,11 @@ fn a_token_exists_in_one_place() {
         canary.must_not_be_in(&format!("stderr of {args:?}"), said.stderr.as_bytes());
     }
     assert!(backup.exists());
-    assert_eq!(good(&mut Client::tcp(process.address)).status, 401, "revoked");
+    until("it is refused", || {
+        let status = good();
+        assert_ne!(status, 200, "revoked");
+        status == 401
+    });
     for bytes in &all {
         canary.must_not_be_in(&format!("the answer to {bytes:.300}"), &ask(&process, bytes));
     }
@@ -303,8 +310,10 @@ fn a_token_exists_in_one_place() {
     }
     // A line for each request that parsed, so the log has caught up with the last of them.
     let marker = "/the-end-of-it";
-    ask(&process, &format!("GET {marker} HTTP/1.1\r\nHost: a\r\n\r\n"));
-    until("the log is written", || fs::read_to_string(&log).unwrap().contains(marker));
+    until("the log is written", || {
+        ask(&process, &format!("GET {marker} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        fs::read_to_string(&log).unwrap().contains(marker)
+    });
     process.signal(rustix::process::Signal::TERM);
     let (status, said) = process.wait();
     assert!(status.success(), "{said}");

@@ -7,7 +7,7 @@ use kgate::config::Config;
 use kgate::key::Token;
 use kgate::store::{NewConsumer, NewKey};
 
-use crate::harness::{Client, Gate, acme, new_key, request, scopes_of, until};
+use crate::harness::{Client, Gate, acme, away_from_midnight, new_key, request, scopes_of, until};
 
 /// By the day, so that nothing comes back while a slow machine runs the test.
 const CONFIG: &str = r#"
@@ -247,6 +247,7 @@ fn a_refused_request_spends_nothing() {
 
 #[test]
 fn of_every_kind_exactly_as_many_pass() {
+    away_from_midnight();
     let gate = Gate::start(CONFIG);
     assert_eq!(passed(&gate, &mixed(&issue(&gate, "quota"))), 50, "a quota alone");
     let token = issue(&gate, "all");
@@ -283,6 +284,7 @@ fn as_many_are_in_work_as_the_limit_says_whatever_ends_them() {
         // all ten again.
         drop(held);
         until("a place is free", || gate.send(&quick).status == 200);
+        until("all places are free", || gate.gateway.in_flight() == 0);
         for _ in 0..11 {
             assert_eq!(gate.send(request("GET", "/a/3?drop", &token)).status, 502);
         }
@@ -292,6 +294,7 @@ fn as_many_are_in_work_as_the_limit_says_whatever_ends_them() {
 
 #[test]
 fn a_cost_is_charged_and_may_be_nothing() {
+    away_from_midnight();
     let gate = Gate::start(CONFIG);
     let token = issue(&gate, "dear");
     let all = |path: &str| -> Vec<String> {
@@ -307,6 +310,7 @@ fn a_cost_is_charged_and_may_be_nothing() {
 
 #[test]
 fn a_limit_in_shadow_mode_is_counted_and_never_refuses() {
+    away_from_midnight();
     let gate = Gate::start(CONFIG);
     let token = issue(&gate, "shadow");
     assert_eq!(passed(&gate, &mixed(&token)), 9);

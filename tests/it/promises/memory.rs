@@ -72,7 +72,7 @@ fn announced(address: SocketAddr, count: usize) {
 }
 
 /// Returns by how many kilobytes `act` has memory grow: on a busy machine buffers may find another size in
-/// between, once. What grows with traffic grows again.
+/// between, once or twice. What grows with traffic grows every time.
 fn growth(process: &Process, bound: u64, act: impl Fn()) -> u64 {
     let grown = || {
         let before = resident(process);
@@ -81,8 +81,14 @@ fn growth(process: &Process, bound: u64, act: impl Fn()) -> u64 {
         println!("{before} kB before, {after} kB after");
         after.saturating_sub(before)
     };
-    let first = grown();
-    if first > bound { grown() } else { first }
+    let mut least = u64::MAX;
+    for _ in 0..3 {
+        least = least.min(grown());
+        if least <= bound {
+            break;
+        }
+    }
+    least
 }
 
 #[test]
@@ -103,7 +109,7 @@ fn unknown_tokens_leave_memory_where_it_was() {
     // host or token), and only a million show what costs twenty (a map by digest).
     let bound = full_or(16, 4) as u64 * 1024;
     let growth = growth(&process, bound, || strangers(&process, count));
-    assert!(growth <= bound, "{count} unknown tokens cost {growth} kB, twice");
+    assert!(growth <= bound, "{count} unknown tokens cost {growth} kB, each time");
     assert_eq!(series_before, series(), "no label comes from a request");
     assert_eq!(process.status(&key), 200);
 }
@@ -143,5 +149,5 @@ fn callers_without_a_key_leave_memory_where_it_was() {
     let (many, some) = (full_or(1_000_000, 30_000), full_or(100_000, 3_000));
     let bound = full_or(16, 4) as u64 * 1024;
     let growth = growth(&process, bound, || flood(many, some));
-    assert!(growth <= bound, "{many} requests and {some} connections cost {growth} kB, twice");
+    assert!(growth <= bound, "{many} requests and {some} connections cost {growth} kB, each time");
 }

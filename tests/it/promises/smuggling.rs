@@ -88,8 +88,10 @@ impl Backend {
             Seen::Said(said) => said.lock().unwrap().clone(),
             Seen::Logged(path) => {
                 let text = std::fs::read_to_string(path).unwrap_or_default();
+                // Of a line that is being written only the beginning may be there.
+                let whole = text.rfind('\n').map_or("", |end| &text[..end]);
                 // nginx escapes what is no text as JSON wants it, but for bytes beyond ASCII.
-                text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+                whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
             }
         }
     }
@@ -279,28 +281,26 @@ fn nothing_is_smuggled_to(backend: &Backend, lines: &str) {
         after(name);
     }
 
-    // A line is written when its answer has left.
-    until("everything is logged", || {
+    // A line is written when its answer has left, and what a backend said is read a little later than its answer.
+    until("nothing is in work", || gate.gateway.in_flight() == 0);
+    let (mut seen, mut admitted) = (Vec::new(), BTreeMap::new());
+    until("everything is logged, and all that was answered was seen", || {
+        seen = backend.seen();
+        // What was admitted, by its id, whatever became of it.
+        admitted = gate
+            .lines
+            .all()
+            .into_iter()
+            .filter(|line| line["upstream"].is_string())
+            .map(|line| (line["request_id"].as_str().unwrap().to_owned(), line))
+            .collect::<BTreeMap<String, Value>>();
         let lines = gate.lines.all();
         let logged: BTreeSet<&str> = lines.iter().filter_map(|line| line["request_id"].as_str()).collect();
-        backend.seen().iter().all(|one| one["ids"][0].as_str().is_some_and(|id| logged.contains(id)))
-    });
-    // What was admitted, by its id, whatever became of it.
-    let admitted: BTreeMap<String, Value> = gate
-        .lines
-        .all()
-        .into_iter()
-        .filter(|line| line["upstream"].is_string())
-        .map(|line| (line["request_id"].as_str().unwrap().to_owned(), line))
-        .collect();
-    // What a backend said is read a little later than its answer.
-    until("all that was answered was seen", || {
-        let seen = backend.seen();
-        let seen: BTreeSet<&str> = seen.iter().filter_map(|one| one["ids"][0].as_str()).collect();
-        admitted.iter().all(|(id, line)| line["status"] != 200 || seen.contains(id.as_str()))
+        let told: BTreeSet<&str> = seen.iter().filter_map(|one| one["ids"][0].as_str()).collect();
+        seen.iter().all(|one| one["ids"][0].as_str().is_some_and(|id| logged.contains(id)))
+            && admitted.iter().all(|(id, line)| line["status"] != 200 || told.contains(id.as_str()))
     });
     let (mut ids, mut connections) = (BTreeSet::new(), BTreeSet::new());
-    let seen = backend.seen();
     for one in &seen {
         let id = one["ids"][0].as_str().unwrap_or_default();
         let line = admitted.get(id).unwrap_or_else(|| panic!("nobody admitted {one}"));
