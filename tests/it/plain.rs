@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Answer, CONFIG, Client, Gate};
+use crate::harness::{Answer, CONFIG, Client, Gate, until};
 
 /// What makes a request take Pingora's way, and is passed on by neither.
 const LONG_WAY: &str = "Keep-Alive: timeout=5\r\n";
@@ -42,6 +42,8 @@ const INTERIM: usize = 7;
 struct Backend {
     heads: Mutex<Vec<String>>,
     connections: AtomicUsize,
+    /// Connections that are about to be closed.
+    closing: AtomicUsize,
 }
 
 impl Backend {
@@ -75,12 +77,20 @@ impl Backend {
         let interim = if number == INTERIM { answer.find("\r\n\r\n").unwrap() + 4 } else { 0 };
         let end = answer[interim..].find("\r\n\r\n").map(|at| interim + at + 4).filter(|_| is_head);
         let end = end.unwrap_or(answer.len());
-        stream.write_all(&answer.as_bytes()[..end]).unwrap();
+        self.closing.fetch_add(usize::from(closes), Ordering::SeqCst);
+        let sent = stream.write_all(&answer.as_bytes()[..end]);
         if closes {
-            stream.shutdown(std::net::Shutdown::Both).ok()?;
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+            self.closing.fetch_sub(1, Ordering::SeqCst);
             return None;
         }
-        Some(())
+        sent.ok()
+    }
+
+    /// Waits until every connection that ends with its answer has ended. A request that is sent on such a one before
+    /// is lost, and one that is not idempotent is not sent again.
+    fn settle(&self) {
+        until("what is to be closed is closed", || self.closing.load(Ordering::SeqCst) == 0);
     }
 
     /// Returns the last head, without what differs from request to request.
@@ -135,8 +145,10 @@ fn nobody_can_tell_the_short_way_from_pingoras() {
             for connection in ["", "Connection: keep-alive\r\n", "Connection: Close\r\n"] {
                 let fields = format!("{fields}{length}{connection}");
                 let short = ask(&mut gate.connect(), method, number, &fields);
+                backend.settle();
                 let asked = backend.last();
                 let long = ask(&mut gate.connect(), method, number, &format!("{fields}{LONG_WAY}"));
+                backend.settle();
                 assert_eq!(short, long, "{what}");
                 assert_eq!(asked, backend.last(), "{what}");
             }
@@ -163,6 +175,7 @@ fn each_way_keeps_its_connections_and_drops_those_that_were_closed() {
     for number in [2, 3, 4, 9, 10] {
         let before = connections();
         ask(&mut client, "GET", number, "");
+        backend.settle();
         ask(&mut client, "GET", 0, "");
         assert_eq!(connections(), before + 1, "{:?}", ANSWERS[number].0);
     }

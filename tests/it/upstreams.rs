@@ -12,7 +12,9 @@ use kgate::config::Config;
 use kgate::key::Token;
 
 use crate::fronts::free_port;
-use crate::harness::{Answer, CONFIG, Client, Gate, PATIENCE, acme, full_or, is_quick, now, request, until};
+use crate::harness::{
+    Answer, CONFIG, Client, Gate, PATIENCE, SetsAtLast, acme, full_or, is_quick, now, request, until,
+};
 use crate::process::{Process, Site};
 
 /// [`CONFIG`] with the backend's settings replaced.
@@ -26,6 +28,8 @@ struct Backend {
     served: Arc<AtomicUsize>,
     asked: Arc<AtomicUsize>,
     is_well: Arc<AtomicBool>,
+    /// So many of the next checks are answered the other way.
+    unusual: Arc<AtomicUsize>,
     gone: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -58,8 +62,10 @@ impl Backend {
         let address = listener.local_addr().unwrap();
         let (served, asked): (Arc<AtomicUsize>, Arc<AtomicUsize>) = Default::default();
         let (is_well, gone) = (Arc::new(AtomicBool::new(true)), Arc::<AtomicBool>::default());
+        let unusual = Arc::<AtomicUsize>::default();
         let (counts, checks, well, end) =
             (Arc::clone(&served), Arc::clone(&asked), Arc::clone(&is_well), Arc::clone(&gone));
+        let others = Arc::clone(&unusual);
         let thread = thread::spawn(move || {
             for stream in listener.incoming() {
                 if end.load(Ordering::SeqCst) {
@@ -68,6 +74,7 @@ impl Backend {
                 let Ok(mut stream) = stream else { continue };
                 let (counts, checks, well, end) =
                     (Arc::clone(&counts), Arc::clone(&checks), Arc::clone(&well), Arc::clone(&end));
+                let others = Arc::clone(&others);
                 let port = address.port();
                 thread::spawn(move || {
                     let _ = stream.set_nodelay(true);
@@ -92,7 +99,11 @@ impl Backend {
                         let mut status = "200 OK";
                         if is_check {
                             checks.fetch_add(1, Ordering::SeqCst);
-                            status = if well.load(Ordering::SeqCst) { "204 Fine" } else { "503 Ill" };
+                            let left = |left: usize| left.checked_sub(1);
+                            let is_unusual =
+                                others.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok();
+                            let is_well = well.load(Ordering::SeqCst) != is_unusual;
+                            status = if is_well { "204 Fine" } else { "503 Ill" };
                         } else {
                             counts.fetch_add(1, Ordering::SeqCst);
                             match manner {
@@ -123,7 +134,7 @@ impl Backend {
                 });
             }
         });
-        Self { address, served, asked, is_well, gone, thread: Some(thread) }
+        Self { address, served, asked, is_well, unusual, gone, thread: Some(thread) }
     }
 
     fn served(&self) -> usize {
@@ -188,7 +199,7 @@ fn who_has_least_to_do_gets_the_next_request() {
     for client in &mut held {
         client.send("GET /public/1?delay=60000 HTTP/1.1\r\nHost: a\r\n\r\n");
     }
-    until("all are under way", || gate.gateway.in_flight() + fast.served() >= 8);
+    until("all have come to their server", || gate.echo.requests() + fast.served() == 8);
     until("the fast one has answered its own", || gate.gateway.in_flight() == gate.echo.requests());
     let busy = gate.echo.requests();
     assert!(busy >= 1);
@@ -203,7 +214,8 @@ fn a_key_and_a_consumer_stay_with_their_server() {
         let backends: Vec<Backend> = (0..3).map(|_| Backend::start(Manner::Answers)).collect();
         let all: Vec<&Backend> = backends.iter().collect();
         let gate = Gate::start(&servers(&all, &format!("balance = \"{balance}\"")));
-        let consumers: Vec<_> = (0..full_or(60, 24)).map(|_| gate.consumer(&acme())).collect();
+        // So many that a server has nobody but once in ten thousand million times.
+        let consumers: Vec<_> = (0..60).map(|_| gate.consumer(&acme())).collect();
         let keys: Vec<Vec<Token>> = consumers
             .iter()
             .map(|consumer| (0..2).map(|_| gate.issue_to(*consumer, &["products:read"]).token).collect())
@@ -240,6 +252,7 @@ fn a_backend_killed_and_revived_under_load_is_never_a_hang_and_comes_back() {
     let rounds = full_or(20, 3);
     let (answered, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
+        let at_last = SetsAtLast(&ends);
         for _ in 0..4 {
             scope.spawn(|| {
                 let mut client = gate.connect();
@@ -271,7 +284,7 @@ fn a_backend_killed_and_revived_under_load_is_never_a_hang_and_comes_back() {
             let good = answered.load(Ordering::SeqCst);
             until("it answers again", || more(&answered, good));
         }
-        ends.store(true, Ordering::SeqCst);
+        drop(at_last);
     });
     drop(backend);
 }
@@ -296,10 +309,20 @@ fn with_another_server_the_death_of_one_is_not_seen() {
 
 #[test]
 fn a_half_dead_server_is_passed_over_and_tried_again() {
-    let (well, ill) = (Backend::start(Manner::Answers), Backend::start(Manner::BreaksOff));
-    let gate = Gate::start(&servers(&[&well, &ill], "ejection = { failures = 3, lasts = \"6s\" }"));
-    let ask = || gate.send("POST /public/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").status;
-    let statuses: Vec<u16> = (0..30).map(|_| ask()).collect();
+    let post = "POST /public/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    // What takes longer than a server is passed over proves nothing: it is done again.
+    let (_well, ill, gate, statuses) = std::iter::repeat_with(|| {
+        let (well, ill) = (Backend::start(Manner::Answers), Backend::start(Manner::BreaksOff));
+        let gate = Gate::start(&servers(&[&well, &ill], "ejection = { failures = 3, lasts = \"6s\" }"));
+        let began = now();
+        let statuses: Vec<u16> = (0..30).map(|_| gate.send(post).status).collect();
+        (began.elapsed() < Duration::from_secs(5)).then_some((well, ill, gate, statuses))
+    })
+    .take(5)
+    .flatten()
+    .next()
+    .expect("30 requests in 5 s");
+    let ask = || gate.send(post).status;
     // What was sent may have been done, so it is not sent again: three fail, and then none.
     assert_eq!(statuses.iter().filter(|status| **status == 502).count(), 3, "{statuses:?}");
     assert!(statuses[6..].iter().all(|status| *status == 200), "{statuses:?}");
@@ -326,7 +349,7 @@ fn a_server_that_only_fails_is_passed_over_where_that_is_asked_for() {
     let gate = Gate::start(&servers(&[&well, &ill], ""));
     let mut client = gate.connect();
     assert_eq!((0..20).filter(|_| get(&mut client).status == 500).count(), 10, "its answers are answers");
-    let gate = Gate::start(&servers(&[&well, &ill], "ejection = { server_errors = true }"));
+    let gate = Gate::start(&servers(&[&well, &ill], "ejection = { server_errors = true, lasts = \"10m\" }"));
     let mut client = gate.connect();
     assert_eq!((0..20).filter(|_| get(&mut client).status == 500).count(), 3);
 }
@@ -337,44 +360,51 @@ fn a_server_that_says_it_is_ill_gets_no_requests_until_it_is_well() {
     let health = "health = { path = \"/healthz\", interval = \"1s\", timeout = \"1s\", unhealthy = 2 }";
     let gate = Gate::start(&servers(&[&one, &other], health));
     let down = || gate.count("kgate_upstream_servers_down{upstream=\"echo\"}");
-    assert_eq!(shares(&gate, 20).len(), 2);
+    // On a busy machine one that is well may be late with its answers, too, for a while.
+    until("both get requests", || shares(&gate, 20).len() == 2);
     one.is_well.store(false, Ordering::SeqCst);
-    until("it is passed over", || down() == 1.0);
+    until("it is passed over", || down() == 1.0 && !shares(&gate, 20).contains_key(&one.port()));
     assert!(one.asked.load(Ordering::SeqCst) >= 2);
-    assert_eq!(shares(&gate, 20).get(&one.port()), None);
     other.is_well.store(false, Ordering::SeqCst);
-    until("both are ill", || down() == 2.0);
-    assert_eq!(shares(&gate, 20).len(), 2, "never is everybody passed over");
+    // Never is everybody passed over.
+    until("both are ill", || down() == 2.0 && shares(&gate, 20).len() == 2);
     one.is_well.store(true, Ordering::SeqCst);
-    until("it is back", || down() == 1.0);
-    assert_eq!(shares(&gate, 20).get(&other.port()), None);
-    let report = gate.gateway.report();
-    let states: Vec<&str> = report[0].1.iter().map(|server| server.addresses[0].state.as_str()).collect();
-    assert_eq!(states, ["up", "unhealthy"]);
+    until("it is back", || down() == 1.0 && !shares(&gate, 20).contains_key(&other.port()));
+    until("it is told", || {
+        let report = gate.gateway.report();
+        let states = report[0].1.iter().map(|server| server.addresses[0].state.as_str());
+        states.eq(["up", "unhealthy"])
+    });
 }
 
 #[test]
 fn one_bad_answer_makes_no_ill_server_and_one_good_answer_none_that_is_well() {
     let (one, other) = (Backend::start(Manner::Answers), Backend::start(Manner::Answers));
-    let health = "health = { path = \"/healthz\", interval = \"1500ms\", timeout = \"1500ms\", unhealthy = 2, healthy = 3 }";
+    let health =
+        "health = { path = \"/healthz\", interval = \"1s\", timeout = \"1s\", unhealthy = 2, healthy = 3 }";
     let gate = Gate::start(&servers(&[&one, &other], health));
     let down = || gate.count("kgate_upstream_servers_down{upstream=\"echo\"}");
     let asked = || one.asked.load(Ordering::SeqCst);
-    // A question is asked when the one before has been counted.
-    let more = |count: usize, from: usize| until("it is asked", || asked() >= from + count);
-    let from = asked();
-    one.is_well.store(false, Ordering::SeqCst);
-    more(1, from);
-    thread::sleep(Duration::from_millis(50));
-    one.is_well.store(true, Ordering::SeqCst);
-    more(2, from);
-    assert_eq!(down(), 0.0, "once is never");
+    // Gives so many answers that are not as usual. The last of them was counted when the one after it is asked for.
+    let answers = |unusual: usize| {
+        let from = asked();
+        one.unusual.store(unusual, Ordering::SeqCst);
+        until("they are counted", || one.unusual.load(Ordering::SeqCst) == 0 && asked() > from + unusual);
+    };
+    // On a busy machine an answer may come too late besides, and then there are two: not each time.
+    let holds = |down_before: f64, unusual: usize| {
+        (0..5).any(|_| {
+            until("it is as before", || down() == down_before);
+            answers(unusual);
+            down() == down_before
+        })
+    };
+    assert!(holds(0.0, 1), "once is never");
     one.is_well.store(false, Ordering::SeqCst);
     until("it is passed over", || down() == 1.0);
+    assert!(holds(1.0, 2), "it has to be well for a while");
     let from = asked();
     one.is_well.store(true, Ordering::SeqCst);
-    more(2, from);
-    assert_eq!(down(), 1.0, "it has to be well for a while");
     until("it is back", || down() == 0.0);
     assert!(asked() >= from + 3);
 }
@@ -398,12 +428,14 @@ fn an_answer_has_time_in_all_and_a_route_its_own() {
         + "\n[[route]]\nname = \"slow\"\npath = \"/slow/**\"\npublic = true\nupstream = \"echo\"\ntotal_timeout = \"3s\"\n";
     let gate = Gate::start(&config);
     for (path, at_least) in [("/public/1", 1_500), ("/slow/1", 3_000)] {
-        let began = now();
-        let mut client = gate.connect();
-        client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
-        let rest = client.rest();
-        let took = now() - began;
-        let text = String::from_utf8_lossy(&rest);
+        // On a busy machine the head itself may take too long: that is a 504.
+        let mut tries = (0..5).map(|_| {
+            let began = now();
+            let mut client = gate.connect();
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            (String::from_utf8_lossy(&client.rest()).into_owned(), now() - began)
+        });
+        let (text, took) = tries.find(|(text, _)| !text.starts_with("HTTP/1.1 504")).expect("a head in time");
         assert!(text.starts_with("HTTP/1.1 200") && !text.ends_with("0\r\n\r\n"), "{text}");
         assert!(took >= Duration::from_millis(at_least) && took < PATIENCE / 2, "{path}: {took:?}");
     }
@@ -510,6 +542,7 @@ fn a_reload_under_load_fails_nothing_and_forgets_nothing() {
     let before = connects();
     let ends = AtomicBool::new(false);
     thread::scope(|scope| {
+        let at_last = SetsAtLast(&ends);
         let loads: Vec<_> = (0..3)
             .map(|_| {
                 scope.spawn(|| {
@@ -528,7 +561,7 @@ fn a_reload_under_load_fails_nothing_and_forgets_nothing() {
             gate.gateway.reconfigure(&loaded.config).unwrap();
             thread::sleep(Duration::from_millis(5));
         }
-        ends.store(true, Ordering::SeqCst);
+        drop(at_last);
         let count: usize = loads.into_iter().map(|load| load.join().unwrap()).sum();
         assert!(count > 0, "no request was made");
     });

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::lines;
 use super::receiver::Receiver;
-use crate::harness::{act, until};
+use crate::harness::{act, away_from_midnight, until};
 use crate::process::{CONFIG, Process, Site};
 
 /// Puts another configuration in force, and waits until it is. The file is looked at, so it is read once; a signal
@@ -97,6 +97,7 @@ fn log_events_and_traces_go_where_a_reload_says_and_nothing_is_lost_or_told_twic
 /// What was counted against a limit, for usage and for the metrics is not begun anew with another configuration.
 #[test]
 fn what_was_counted_stays_counted_across_reloads() {
+    away_from_midnight();
     let limited = |more: &str| {
         let few = format!(
             "limits = [{{ name = \"few\", quota = \"{more}/day\" }}, {{ name = \"rate\", rate = \"6/h\", burst = 6 }}, "
@@ -121,16 +122,19 @@ fn what_was_counted_stays_counted_across_reloads() {
     // And one beside it, that stayed as it was.
     put(&limited("9"));
     assert_eq!(ask(2), [200, 429], "six of six in an hour");
-    let metrics = process.ask_admin("/metrics").1;
-    let count = |verdict: &str| {
-        let of = |line: &&str| line.starts_with("kgate_requests_total{") && line.contains(verdict);
-        metrics
-            .lines()
-            .filter(of)
-            .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
-            .sum::<u64>()
+    let counts = || {
+        ["verdict=\"allowed\"", "verdict=\"limited\""].map(|verdict| {
+            let metrics = process.ask_admin("/metrics").1;
+            let of = |line: &&str| line.starts_with("kgate_requests_total{") && line.contains(verdict);
+            metrics
+                .lines()
+                .filter(of)
+                .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
+                .sum::<u64>()
+        })
     };
-    assert_eq!((count("verdict=\"allowed\""), count("verdict=\"limited\"")), (6, 3), "{metrics}");
+    // A request is counted when its answer has left.
+    until("all are counted", || counts() == [6, 3]);
     process.signal(Signal::TERM);
     assert!(process.wait().0.success());
     let usage = site.command(&["usage", "--since", "1h", "--json"]).output().unwrap().stdout;

@@ -88,8 +88,9 @@ fn a_request_is_a_step_of_its_callers_trace_and_the_backend_of_ours() {
     assert_ne!(refused["trace"], server["trace"], "a trace of its own");
     let text = all.iter().map(ToString::to_string).collect::<String>();
     assert!(!text.contains("s3cr3t") && !text.contains(&key.token.expose()[10..]));
-    let log = lines(&site.dir.path().join("access.log"));
-    assert_eq!(log[0]["trace_id"], server["trace"], "lines and traces find each other");
+    let log = || lines(&site.dir.path().join("access.log"));
+    until("the line is there", || !log().is_empty());
+    assert_eq!(log()[0]["trace_id"], server["trace"], "lines and traces find each other");
 }
 
 #[test]
