@@ -50,7 +50,8 @@ fn set_up(stage: &Stage<'_>) -> Result<(), Failure> {
     stage.tell(&format!("a backend that echoes what it is sent listens on {backend}"))?;
     stage.kgate(&["init", "--prefix", "acme", "--upstream", &backend.to_string(), "--yes"])?;
     stage
-        .tell("free ports instead of 8080 and 8081, two routes with scopes, and a small plan to run into:")?;
+        .tell("free ports instead of 8080 and 8081, patience (`fresh_within`) on a busy machine, two routes with scopes,")?;
+    stage.tell("and a small plan to run into:")?;
     stage.command_line("cat >> kgate.toml <<END")?;
     stage.quote(ADDITIONS.trim_start(), "")?;
     stage.extend_configuration(ADDITIONS)?;

@@ -123,12 +123,15 @@ impl<'u> Stage<'u> {
         self.backend
     }
 
-    /// Adds to the configuration `init` wrote, with free ports instead of the usual ones.
+    /// Adds to the configuration `init` wrote, with free ports instead of the usual ones, and with time to read a store
+    /// that has just changed: what is shown is what holds, however busy the machine is.
     pub(super) fn extend_configuration(&self, additions: &str) -> Result<(), Failure> {
         let path = self.props.dir.join("kgate.toml");
         fs::read_to_string(&path)
             .map(|text| {
-                text.replace("127.0.0.1:8080", "127.0.0.1:0").replace("127.0.0.1:8081", "127.0.0.1:0")
+                text.replace("127.0.0.1:8080", "127.0.0.1:0")
+                    .replace("127.0.0.1:8081", "127.0.0.1:0")
+                    .replace("\n[server]\n", "\n[server]\nfresh_within = \"10s\"\n")
             })
             .and_then(|text| fs::write(&path, text + additions))
             .map_err(|e| Failure::cannot("cannot extend the configuration").because(&e))
