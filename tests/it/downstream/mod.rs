@@ -16,8 +16,11 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
+use kgate::key::Timestamp;
 use kgate::tls::{Authorities, Identity, client_config};
+use kgate::verify::wall;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use crate::harness::{CONFIG, Client, Gate, PATIENCE};
@@ -62,6 +65,34 @@ impl Office {
         // The key first: a server that looks in between finds a pair that does not match, and waits.
         std::fs::write(self.dir.join(format!("{name}.key")), key.serialize_pem()).unwrap();
         std::fs::write(self.dir.join(format!("{name}.pem")), pem).unwrap();
+    }
+
+    /// Issues a client's certificate that expires in a moment, has `show` show it before, and returns when it expires
+    /// and who shows it. What `show` returns judges what came of that, if the machine did not stand still meanwhile:
+    /// then a longer moment is tried.
+    pub fn shown_in_time<J: FnOnce()>(
+        &self,
+        cn: &str,
+        mut show: impl FnMut(&Arc<rustls::ClientConfig>) -> J,
+    ) -> (Timestamp, Arc<rustls::ClientConfig>) {
+        for seconds in [4, 8, 16, 32] {
+            let ends = wall().as_secs() + seconds;
+            self.issue_with("brief", cn, &[], |params| {
+                let from_epoch = Duration::from_secs(u64::try_from(ends).unwrap());
+                params.not_after = rcgen::date_time_ymd(1970, 1, 1) + from_epoch;
+            });
+            let path = |name: &str| self.dir.join(name);
+            let identity = Identity::read(&path("brief.pem"), &path("brief.key")).unwrap();
+            let authorities = Authorities::read(&path("ca.pem")).unwrap();
+            let config = client_config(&authorities, Some(&identity), &[]).unwrap();
+            let judge = show(&config);
+            let ends = Timestamp::from_secs(ends);
+            if wall() < ends {
+                judge();
+                return (ends, config);
+            }
+        }
+        panic!("no certificate was shown before it expired");
     }
 }
 

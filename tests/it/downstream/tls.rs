@@ -1,11 +1,14 @@
 //! TLS: which certificate, who gets in, what a route takes, and certificates that change.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kgate::config::Config;
+use kgate::gateway::FIRST_WORDS;
+use kgate::verify::wall;
 
 use super::{Office, TLS, run, shake_hands, tls_client, tls_gate};
-use crate::harness::{CONFIG, Client, Gate, is_quick, request, until};
+use crate::harness::{CONFIG, Client, Gate, is_quick, now, request, unless_it_stands_still, until};
 use crate::process::Site;
 
 #[test]
@@ -183,28 +186,21 @@ fn a_certificate_that_expires_is_none_on_resumed_sessions_and_kept_connections()
     let tls = format!("{TLS}, client_certificates = \"optional\", client_ca = \"ca.pem\"");
     let listen = format!("proxy = [{{ address = \"127.0.0.1:0\", tls = {{ {tls} }} }}]");
     let config = CONFIG.replace("proxy = [\"127.0.0.1:0\"]", &listen) + PARTNERS;
-    let ends = kgate::verify::wall().as_millis().div_euclid(1000) + 4;
+    let mut office = None;
     let gate = Gate::start_with(&config, |dir| {
-        let office = Office::open(dir);
-        office.issue("server", "server", &["localhost"], 2100);
-        office.issue_with("brief", "partner", &[], |params| {
-            let from_epoch = Duration::from_secs(u64::try_from(ends).unwrap());
-            params.not_after = rcgen::date_time_ymd(1970, 1, 1) + from_epoch;
-        });
+        let opened = Office::open(dir);
+        opened.issue("server", "server", &["localhost"], 2100);
+        office = Some(opened);
     });
-    let dir = gate.dir.path();
-    let identity = kgate::tls::Identity::read(&dir.join("brief.pem"), &dir.join("brief.key")).unwrap();
-    let authorities = kgate::tls::Authorities::read(&dir.join("ca.pem")).unwrap();
-    let config = kgate::tls::client_config(&authorities, Some(&identity), &[]).unwrap();
     let ask = |client: &mut Client| {
         client
             .try_send("GET /partners-public/a HTTP/1.1\r\nHost: a\r\n\r\n")
             .then(|| client.try_answer().map(|answer| answer.status))
             .flatten()
     };
-    let connect = || {
+    let connect = |config: &Arc<rustls::ClientConfig>| {
         let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
-        let mut connection = rustls::ClientConnection::new(std::sync::Arc::clone(&config), name).unwrap();
+        let mut connection = rustls::ClientConnection::new(Arc::clone(config), name).unwrap();
         let mut socket = std::net::TcpStream::connect(gate.address).unwrap();
         socket.set_read_timeout(Some(crate::harness::PATIENCE)).unwrap();
         while connection.is_handshaking() {
@@ -213,14 +209,20 @@ fn a_certificate_that_expires_is_none_on_resumed_sessions_and_kept_connections()
         let is_resumed = connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
         (Client::over(rustls::StreamOwned::new(connection, socket)), is_resumed)
     };
-    let (mut kept, _) = connect();
-    assert_eq!(ask(&mut kept), Some(200));
-    let (mut resumed, is_resumed) = connect();
-    assert!(is_resumed);
-    assert_eq!(ask(&mut resumed), Some(200));
-    until("the certificate has expired", || kgate::verify::wall().as_millis() > (ends + 1) * 1000);
-    assert_eq!(ask(&mut kept), Some(403));
-    let (mut again, is_resumed) = connect();
+    let mut kept = None;
+    let (ends, config) = office.unwrap().shown_in_time("partner", |config| {
+        kept = None;
+        let shown = [(); 2].map(|()| {
+            let (mut client, is_resumed) = connect(config);
+            let status = ask(&mut client);
+            kept.get_or_insert(client);
+            (status, is_resumed)
+        });
+        move || assert_eq!(shown, [(Some(200), false), (Some(200), true)])
+    });
+    until("the certificate has expired", || wall() > ends.plus(Duration::from_secs(1)));
+    assert_eq!(ask(&mut kept.unwrap()), Some(403));
+    let (mut again, is_resumed) = connect(&config);
     assert!(is_resumed, "else nothing is shown");
     assert_eq!(ask(&mut again), None);
 }
@@ -359,19 +361,22 @@ fn a_renewed_certificate_is_taken_up_and_open_connections_go_on() {
 /// A handshake takes as long as the client is far away, whatever happens meanwhile.
 #[test]
 fn whose_handshake_is_under_way_when_it_is_time_to_drain_may_still_ask() {
-    let mut gate = tls_gate(TLS, "");
-    let token = gate.issue(&["products:read"]);
-    let begun = std::net::TcpStream::connect(gate.address).unwrap();
-    let mut silent = tls_client(&gate, "localhost", None).unwrap();
-    gate.stop(kgate::gateway::Stop::Draining);
-    std::thread::sleep(Duration::from_millis(100));
-    let mut late = shake_hands(begun, &gate, "localhost", None, &[]).unwrap();
-    for client in [&mut silent, &mut late] {
-        client.send(request("GET", "/v1/products", &token));
-        let answer = client.answer();
-        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
-    }
-    gate.wait();
+    unless_it_stands_still(FIRST_WORDS, |began| {
+        let mut gate = tls_gate(TLS, "");
+        let token = gate.issue(&["products:read"]);
+        let begun = std::net::TcpStream::connect(gate.address).unwrap();
+        let mut silent = tls_client(&gate, "localhost", None).unwrap();
+        began.set(now());
+        gate.stop(kgate::gateway::Stop::Draining);
+        std::thread::sleep(Duration::from_millis(100));
+        let mut late = shake_hands(begun, &gate, "localhost", None, &[]).unwrap();
+        for client in [&mut silent, &mut late] {
+            client.send(request("GET", "/v1/products", &token));
+            let answer = client.answer();
+            assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+        }
+        gate.wait();
+    });
 }
 
 #[test]
