@@ -69,12 +69,14 @@ fn every_answer_says_whether_the_page_may_read_it() {
 
 #[test]
 fn a_page_may_read_that_the_backend_failed_or_the_body_was_too_long() {
-    let caps = "upstream = \"echo\"\nresponse_timeout = \"200ms\"\nmax_body = \"1KiB\"\n";
-    let gate = Gate::start(&(CONFIG.to_owned() + &CORS.replace("upstream = \"echo\"\n", caps)));
+    let with = |caps: &str| CORS.replace("upstream = \"echo\"\n", &format!("upstream = \"echo\"\n{caps}\n"));
+    let hasty =
+        with("response_timeout = \"200ms\"").replace("\"app\"", "\"hasty\"").replace("/app/", "/hasty/");
+    let gate = Gate::start(&(CONFIG.to_owned() + &with("max_body = \"1KiB\"") + &hasty));
     let token = gate.issue(&[]);
     for (line, more, status) in [
         ("GET /app/a?drop", "", 502),
-        ("GET /app/a?delay=2000", "", 504),
+        ("GET /hasty/a?delay=60000", "", 504),
         ("PUT /app/a", "Content-Length: 2000\r\n", 413),
     ] {
         let fields = format!("Origin: https://app.example.com\r\nX-Api-Key: {}\r\n{more}", token.expose());

@@ -36,7 +36,7 @@ def method(kind, name):
     return getattr(channel, kind)("/test.Echo/" + name)
 
 
-def unary(name, request, timeout=20):
+def unary(name, request, timeout=50):
     def run():
         answer, call = method("unary_unary", name).with_call(request, metadata=metadata, timeout=timeout)
         return {"code": 0, "answer": answer.decode(), "begin": plain(call.initial_metadata()), "trailers": plain(call.trailing_metadata())}
@@ -44,7 +44,7 @@ def unary(name, request, timeout=20):
 
 
 def down():
-    call = method("unary_stream", "Down")(b"200", metadata=metadata, timeout=20)
+    call = method("unary_stream", "Down")(b"200", metadata=metadata, timeout=50)
     count = sum(1 for _ in call)
     return {"code": call.code().value[0], "count": count, "trailers": plain(call.trailing_metadata())}
 
@@ -53,7 +53,7 @@ def both():
     # Each message is sent when the answer to the one before has come.
     import queue
     asked = queue.Queue()
-    call = method("stream_stream", "Both")(iter(asked.get, None), metadata=metadata, timeout=20)
+    call = method("stream_stream", "Both")(iter(asked.get, None), metadata=metadata, timeout=50)
     answers = []
     for number in range(20):
         asked.put(str(number).encode())
@@ -64,20 +64,20 @@ def both():
 
 
 def large():
-    answer = method("unary_unary", "Unary")(b"x" * (3 << 20), metadata=metadata, timeout=20)
+    answer = method("unary_unary", "Unary")(b"x" * (3 << 20), metadata=metadata, timeout=50)
     return {"code": 0, "size": len(answer)}
 
 
 def up():
     parts = (b"x" * 10_000 for _ in range(100))
-    return {"code": 0, "answer": method("stream_unary", "Up")(parts, metadata=metadata, timeout=20).decode()}
+    return {"code": 0, "answer": method("stream_unary", "Up")(parts, metadata=metadata, timeout=50).decode()}
 
 
 if what == "calls":
     with ThreadPoolExecutor(50) as pool:
         many = list(pool.map(lambda number: unary("Unary", str(number).encode()), range(200)))
     begin = time.monotonic()
-    late = unary("Slow", b"", timeout=0.5)
+    late = unary("Slow", b"", timeout=4)
     late["took"] = time.monotonic() - begin
     print(json.dumps({
         "unary": unary("Unary", b"hi"),

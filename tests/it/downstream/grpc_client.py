@@ -15,7 +15,7 @@ with channel:
     call = channel.unary_unary(path, request_serializer=lambda m: m, response_deserializer=lambda m: m)
     metadata = [("authorization", "Bearer " + key) for key in sys.argv[4:]]
     try:
-        print("OK", call(b"x", metadata=metadata, timeout=20))
+        print("OK", call(b"x", metadata=metadata, timeout=50))
     except grpc.RpcError as error:
         trailing = {key: value for key, value in error.trailing_metadata() or []}
         print(error.code().name, error.code().value[0], error.details(), sorted(trailing))

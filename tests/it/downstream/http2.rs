@@ -411,13 +411,13 @@ impl NewKeyOf<'_> {
     }
 }
 
-/// Caps small enough to reach.
-fn capped_gate() -> Gate {
+/// Caps small enough to reach, and how long a body may pause.
+fn capped_gate(body_timeout: &str) -> Gate {
     let listen = format!("proxy = [{{ address = \"127.0.0.1:0\", tls = {{ {TLS} }} }}]");
-    let caps = "realm = \"acme\"\nmax_streams = 4\nmax_requests_per_connection = 20\nbody_timeout = \"300ms\"\nmax_body = \"64KiB\"\nmax_header_bytes = \"4KiB\"\nmax_header_fields = 30";
+    let caps = "realm = \"acme\"\nmax_streams = 4\nmax_requests_per_connection = 20\nmax_body = \"64KiB\"\nmax_header_bytes = \"4KiB\"\nmax_header_fields = 30";
     let config = crate::harness::CONFIG
         .replace("proxy = [\"127.0.0.1:0\"]", &listen)
-        .replace("realm = \"acme\"", caps);
+        .replace("realm = \"acme\"", &format!("{caps}\nbody_timeout = \"{body_timeout}\""));
     Gate::start_with(&config, |dir| {
         super::Office::open(dir).issue("server", "server", &["localhost"], 2100);
     })
@@ -428,7 +428,58 @@ fn caps_hold_over_http2() {
     if is_quick() {
         return;
     }
-    let gate = capped_gate();
+    let gate = capped_gate("1min");
+    let key = bearer(&gate.issue(&["products:read"]));
+    let upload = [&HEAD[1..], &[(":method", "POST"), ("authorization", &key)]].concat();
+    let mut peer = Peer::tls(&gate);
+
+    // A body over the cap, declared and not.
+    let stream = peer.begin(&[&upload[..], &[("content-length", "65537")]].concat(), false);
+    let answer = peer.wait(stream);
+    assert_eq!(answer["status"], 413, "{answer}");
+    let stream = peer.begin(&upload, false);
+    for _ in 0..5 {
+        peer.run(&json!({ "do": "data", "stream": stream, "text": "x".repeat(16000) }));
+        // A connection's window is 64 KiB.
+        peer.run(&json!({ "do": "listen", "seconds": 0.05 }));
+    }
+    let answer = peer.wait(stream);
+    assert!(answer["status"] == 413 || answer["reset"].is_number(), "{answer}");
+
+    // Head and target.
+    let long = "x".repeat(5000);
+    let answer = peer.ask(&head(&key, &[("x-long", &long)]));
+    assert!(answer["status"] == 431 || answer["reset"].is_number(), "{answer}");
+
+    let names: Vec<String> = (0..40).map(|n| format!("x-{n}")).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "1")).collect();
+    assert_eq!(peer.ask(&head(&key, &many))["status"], 431);
+
+    // Streams at once, and requests in all.
+    let mut peer = Peer::tls(&gate);
+    let opened: Vec<u32> = (0..6).map(|_| peer.begin(&upload, false)).collect();
+    for (number, stream) in opened.iter().enumerate() {
+        let answer = if number < 4 {
+            peer.run(&json!({ "do": "wait", "stream": stream, "seconds": 0.1 }))
+        } else {
+            peer.run(&json!({ "do": "until-reset", "stream": stream }))
+        };
+        let refused = if number < 4 { Value::Null } else { json!(7) };
+        assert_eq!(answer["reset"], refused, "{number}: {answer}");
+    }
+    let mut peer = Peer::tls(&gate);
+    for _ in 0..20 {
+        assert_eq!(peer.ask(&head(&key, &[]))["status"], 200);
+    }
+    assert_eq!(peer.run(&json!({ "do": "gone" }))["goaway"], 0, "it ends with a good word");
+}
+
+#[test]
+fn a_body_over_http2_that_stops_is_given_up() {
+    if is_quick() {
+        return;
+    }
+    let gate = capped_gate("300ms");
     let key = bearer(&gate.issue(&["products:read"]));
     let upload = [&HEAD[1..], &[(":method", "POST"), ("authorization", &key)]].concat();
 
@@ -456,49 +507,14 @@ fn caps_hold_over_http2() {
     let answer = peer.wait(stream);
     assert!(answer["reset"].is_number() || header(&answer, "grpc-status").is_some(), "{answer}");
     assert!(now() - before < Duration::from_secs(20));
-
-    // A body over the cap, declared and not.
-    let stream = peer.begin(&[&upload[..], &[("content-length", "65537")]].concat(), false);
-    let answer = peer.wait(stream);
-    assert_eq!(answer["status"], 413, "{answer}");
-    let stream = peer.begin(&upload, false);
-    for _ in 0..5 {
-        peer.run(&json!({ "do": "data", "stream": stream, "text": "x".repeat(16000) }));
-        // A connection's window is 64 KiB.
-        peer.run(&json!({ "do": "listen", "seconds": 0.05 }));
-    }
-    let answer = peer.wait(stream);
-    assert!(answer["status"] == 413 || answer["reset"].is_number(), "{answer}");
-
-    // Head and target.
-    let long = "x".repeat(5000);
-    let answer = peer.ask(&head(&key, &[("x-long", &long)]));
-    assert!(answer["status"] == 431 || answer["reset"].is_number(), "{answer}");
-
-    let names: Vec<String> = (0..40).map(|n| format!("x-{n}")).collect();
-    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "1")).collect();
-    assert_eq!(peer.ask(&head(&key, &many))["status"], 431);
-
-    // Streams at once, and requests in all.
-    let mut peer = Peer::tls(&gate);
-    let opened: Vec<u32> = (0..6).map(|_| peer.begin(&upload, false)).collect();
-    let refused = opened.iter().filter(|stream| {
-        let answer = peer.run(&json!({ "do": "wait", "stream": stream, "seconds": 0.2 }));
-        answer["reset"] == 7
-    });
-    assert_eq!(refused.count(), 2);
-    let mut peer = Peer::tls(&gate);
-    for _ in 0..20 {
-        assert_eq!(peer.ask(&head(&key, &[]))["status"], 200);
-    }
-    assert_eq!(peer.run(&json!({ "do": "gone" }))["goaway"], 0, "it ends with a good word");
 }
 
 #[test]
 fn who_leaves_before_the_answer_is_logged_all_the_same() {
     let gate = tls_gate(TLS, "");
     let key = bearer(&gate.issue(&["products:read"]));
-    let ask = [&HEAD[..3], &[(":path", "/v1/products?delay=1500"), ("authorization", key.as_str())]].concat();
+    let ask =
+        [&HEAD[..3], &[(":path", "/v1/products?delay=60000"), ("authorization", key.as_str())]].concat();
     let lines = || gate.lines.all();
     // The connection ends.
     let mut peer = Peer::tls(&gate);
@@ -546,8 +562,7 @@ fn floods_cost_their_connection_and_others_are_served() {
     // Rapid reset (CVE-2023-44487), by somebody with a good key.
     let mut peer = Peer::tls(&gate);
     let outcome = peer.run(&json!({ "do": "resets", "stream": 1, "times": times, "headers": good }));
-    let outcome =
-        if outcome["closed"] == true { outcome } else { peer.run(&json!({ "do": "listen", "seconds": 5 })) };
+    let outcome = if outcome["closed"] == true { outcome } else { peer.run(&json!({ "do": "gone" })) };
     assert!(outcome["closed"] == true || outcome["goaway"].as_u64() > Some(0), "{outcome}");
     served("rapid reset");
 
@@ -556,7 +571,7 @@ fn floods_cost_their_connection_and_others_are_served() {
     peer.run(&json!({ "do": "frame", "type": 1, "flags": 1, "stream": 1, "hex": "82" }));
     let field = "400161".to_owned() + "7f81" + "01" + &"61".repeat(256);
     peer.run(&json!({ "do": "frame", "type": 9, "flags": 0, "stream": 1, "hex": field, "times": times }));
-    let outcome = peer.run(&json!({ "do": "listen", "seconds": 5 }));
+    let outcome = peer.run(&json!({ "do": "gone" }));
     assert!(outcome["closed"] == true || outcome["goaway"].as_u64() > Some(0), "{outcome}");
     served("CONTINUATION");
 
@@ -615,7 +630,7 @@ fn a_stream_of_a_revoked_key_is_cut_and_its_neighbours_go_on() {
     );
     let gate = tls_gate(TLS, &route);
     let consumer = gate.consumer(&acme());
-    let (doomed, spared) = (gate.issue_to(consumer, &[]), gate.issue_to(consumer, &[]));
+    let spared = gate.issue_to(consumer, &[]);
     let mut peer = Peer::tls(&gate);
     let events = |key: &str| -> Vec<(String, String)> {
         let path = (":path".to_owned(), "/live/events".to_owned());
@@ -629,15 +644,25 @@ fn a_stream_of_a_revoked_key_is_cut_and_its_neighbours_go_on() {
         assert_eq!(peer.run(&json!({ "do": "head", "stream": stream }))["status"], 200);
         stream
     };
-    let (a, b) = (begin(&mut peer, &bearer(&doomed.token)), begin(&mut peer, &bearer(&spared.token)));
-    let revoked = now();
-    gate.revoke(doomed.record.id);
-    let cut = peer.wait(a);
-    assert!(cut["reset"].is_number() && cut["end"] == false, "{cut}");
-    assert!(now() - revoked < Duration::from_secs(5) + Duration::from_secs(1), "it took too long");
+    let b = begin(&mut peer, &bearer(&spared.token));
+    let is_cut_in_time = |peer: &mut Peer| {
+        let doomed = gate.issue_to(consumer, &[]);
+        let a = begin(peer, &bearer(&doomed.token));
+        let revoked = now();
+        gate.revoke(doomed.record.id);
+        let cut = peer.wait(a);
+        assert!(cut["reset"].is_number() && cut["end"] == false, "{cut}");
+        now() - revoked < Duration::from_secs(5) + Duration::from_secs(1)
+    };
+    // A machine that stands still is late once.
+    assert!((0..3).any(|_| is_cut_in_time(&mut peer)), "it took too long each time");
     let size = |peer: &mut Peer| peer.run(&json!({ "do": "listen", "stream": b, "seconds": 0.3 }));
-    let (before, after) = (size(&mut peer), size(&mut peer));
-    assert!(after["size"].as_u64() > before["size"].as_u64() && after["reset"] == Value::Null, "{after}");
+    let before = size(&mut peer);
+    until("it goes on", || {
+        let after = size(&mut peer);
+        assert_eq!((&after["reset"], &after["end"]), (&Value::Null, &json!(false)), "{after}");
+        after["size"].as_u64() > before["size"].as_u64()
+    });
     until("it is logged", || gate.lines.all().iter().any(|line| line["reason"] == "cut_revoked"));
     let line = gate.lines.all().into_iter().find(|line| line["reason"] == "cut_revoked").unwrap();
     assert_eq!((&line["status"], &line["route"]), (&json!(200), &json!("live")), "what went out: {line}");
@@ -754,15 +779,14 @@ fn who_asks_nothing_over_http2_is_let_go_in_time() {
     assert!(now() - began < Duration::from_secs(9), "it is less than is usual");
     // Greeted, and no more; or one request, and no more.
     for requests in [0, 1] {
-        let mut peer = Peer::tls(&gate);
         let began = now();
+        let mut peer = Peer::tls(&gate);
         for _ in 0..requests {
             assert_eq!(peer.ask(&head(&key, &[]))["status"], 200);
         }
         let outcome = peer.run(&json!({ "do": "gone", "seconds": 30 }));
         assert!(outcome["closed"] == true || outcome["goaway"] == 0, "{outcome}");
-        // It began when the peer had greeted, a moment before.
-        assert!(now() - began > Duration::from_secs(1), "not before its time");
+        assert!(now() - began >= Duration::from_secs(3), "not before its time");
     }
 }
 
@@ -776,17 +800,17 @@ fn draining_answers_what_was_asked_over_http2_and_says_that_it_was_the_last() {
     let mut idle = Peer::tls(&gate);
     assert_eq!(idle.ask(&head(&key, &[]))["status"], 200);
     let mut busy = Peer::tls(&gate);
-    let asks = [&HEAD[..3], &[(":path", "/v1/products?delay=2000"), ("authorization", &key)]].concat();
+    let asks = [&HEAD[..3], &[(":path", "/v1/products?delay=5000"), ("authorization", &key)]].concat();
     let stream = busy.begin(&asks, true);
     until("it is in flight", || gate.gateway.in_flight() == 1);
     gate.stop(Stop::Draining);
     let began = now();
     // Until it is closed.
-    let outcome = idle.run(&json!({ "do": "listen", "seconds": 10 }));
+    let outcome = idle.run(&json!({ "do": "listen", "seconds": 20 }));
     assert_eq!((outcome["goaway"].as_u64(), &outcome["closed"]), (Some(0), &json!(true)));
     let answer = busy.wait(stream);
     assert_eq!((answer["status"].as_u64(), answer["goaway"].as_u64()), (Some(200), Some(0)), "{answer}");
-    assert_eq!(busy.run(&json!({ "do": "listen", "seconds": 10 }))["closed"], true);
+    assert_eq!(busy.run(&json!({ "do": "listen", "seconds": 20 }))["closed"], true);
     gate.wait();
     assert!(now() - began < PATIENCE / 2, "nobody is waited for");
 }
@@ -859,12 +883,13 @@ fn who_has_the_answer_over_http2_and_never_ends_the_body_is_let_go() {
         return;
     }
     let single = "\n[plans.single]\nlimits = [{ name = \"single\", concurrent = 1 }]\n";
-    for answer in ["200 OK\r\nContent-Length: 2\r\n\r\nok", "204 No Content\r\n\r\n"] {
+    // All the pauses together are too long, and none of them is, though the machine stands still for a while.
+    let is_let_go = |answer: &str| {
         let backend = eager(format!("HTTP/1.1 {answer}").leak()).to_string();
         let listen = format!("proxy = [{{ address = \"127.0.0.1:0\", tls = {{ {TLS} }} }}]");
         let config = crate::harness::CONFIG
             .replace("proxy = [\"127.0.0.1:0\"]", &listen)
-            .replace("realm = \"acme\"", "realm = \"acme\"\nbody_timeout = \"2s\"")
+            .replace("realm = \"acme\"", "realm = \"acme\"\nbody_timeout = \"5s\"\nmin_body_rate = 0")
             .replace("{echo}", &backend);
         let gate = Gate::start_with(&(config + single), |dir| {
             super::Office::open(dir).issue("server", "server", &["localhost"], 2100);
@@ -882,16 +907,20 @@ fn who_has_the_answer_over_http2_and_never_ends_the_body_is_let_go() {
         let status = answer["status"].as_u64().unwrap();
         assert!([200, 204].contains(&status), "{answer}");
         // What goes on is not cut, and is in work.
-        for _ in 0..4 {
-            peer.run(&json!({ "do": "listen", "seconds": 0.6 }));
+        for _ in 0..6 {
+            peer.run(&json!({ "do": "listen", "seconds": 1 }));
             peer.run(&more);
         }
         assert_eq!(peer.ask(&head(&key, &[]))["status"], 429, "{status}");
         let ended = peer.run(&json!({ "do": "until-reset", "stream": stream }));
         assert!(ended["reset"].is_number(), "{ended}");
         assert_eq!(peer.ask(&head(&key, &[]))["status"], status);
-        assert!(gate.lines.all().iter().any(|line| line["reason"] == "body_too_slow"));
-    }
+        until("it is logged", || gate.lines.all().iter().any(|line| line["reason"] == "body_too_slow"));
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| is_let_go("200 OK\r\nContent-Length: 2\r\n\r\nok"));
+        scope.spawn(|| is_let_go("204 No Content\r\n\r\n"));
+    });
 }
 
 #[test]
@@ -899,7 +928,7 @@ fn who_grants_no_window_over_http2_is_given_up_in_time() {
     if is_quick() {
         return;
     }
-    let gate = capped_gate();
+    let gate = capped_gate("300ms");
     let key = bearer(&gate.issue(&["products:read"]));
     let mut peer = Peer::tls_with(&gate, &json!([[4, 0]]));
     let began = now();
@@ -920,6 +949,7 @@ fn who_is_refused_while_sending_bodies_keeps_the_connection() {
     let upload = [&HEAD[1..], &[(":method", "POST"), ("authorization", "Bearer x")]].concat();
     let mut peer = Peer::tls(&gate);
     for round in 0..400 {
+        let began = now();
         let stream = peer.begin(&upload, false);
         let answer = peer.run(&json!({ "do": "head", "stream": stream }));
         assert_eq!(answer["status"], 401, "round {round}: {answer}");
@@ -927,28 +957,30 @@ fn who_is_refused_while_sending_bodies_keeps_the_connection() {
             peer.run(&json!({ "do": "data", "stream": stream, "text": "late", "end": end }));
         }
         let answer = peer.wait(stream);
-        assert_eq!(
-            (&answer["reset"], &answer["goaway"]),
-            (&Value::Null, &Value::Null),
-            "round {round}: {answer}"
-        );
+        assert_eq!(answer["goaway"], Value::Null, "round {round}: {answer}");
+        // One that does not come in a second is not waited for: then the machine stood still.
+        let is_late = now() - began >= Duration::from_secs(1);
+        assert!(answer["reset"].is_null() || is_late, "round {round}: {answer}");
     }
     // A long one is not worth reading, and one that does not come is waited for no longer than a second.
     let mut resets_after = |pieces: usize| {
         let stream = peer.begin(&upload, false);
         assert_eq!(peer.run(&json!({ "do": "head", "stream": stream }))["status"], 401);
         let began = now();
-        for _ in 0..pieces {
-            peer.run(&json!({ "do": "data", "stream": stream, "text": "x".repeat(10_000) }));
-            peer.run(&json!({ "do": "listen", "seconds": 0.01 }));
+        for piece in 0..pieces {
+            if piece == 4 {
+                // The window is 64 KiB.
+                peer.run(&json!({ "do": "listen", "seconds": 0.05 }));
+            }
+            peer.run(&json!({ "do": "data", "stream": stream, "text": "x".repeat(16_000) }));
         }
         let answer = peer.run(&json!({ "do": "until-reset", "stream": stream }));
         assert!(answer["reset"].is_number(), "{pieces}: {answer}");
         now() - began
     };
-    assert!(resets_after(1) < Duration::from_secs(10));
+    assert!(resets_after(1) < PATIENCE / 2);
     assert!(
-        (0..10).any(|_| resets_after(8) < Duration::from_millis(700)),
+        (0..60).any(|_| resets_after(5) < Duration::from_millis(700)),
         "it is read to the end of its time"
     );
     let key = bearer(&gate.issue(&["products:read"]));
@@ -1007,7 +1039,7 @@ fn who_reads_nothing_over_http2_is_let_go_in_time() {
     if is_quick() {
         return;
     }
-    let gate = capped_gate();
+    let gate = capped_gate("300ms");
     let key = bearer(&gate.issue(&["products:read"]));
     let open = || gate.gateway.connections().map(|(_, open)| open).sum::<u64>();
     for what in ["answers", "PING"] {
@@ -1022,7 +1054,7 @@ fn who_reads_nothing_over_http2_is_let_go_in_time() {
             peer.run(&json!({ "do": "frame", "type": 6, "hex": "0000000000000000", "times": 2_000_000 }));
         }
         until("it is let go", || open() == 0);
-        assert!(now() - began < Duration::from_secs(15), "{what}: long before it is idle");
+        assert!(now() - began < Duration::from_secs(45), "{what}: long before it is idle");
     }
 }
 
@@ -1035,10 +1067,14 @@ fn who_gives_up_what_it_asked_again_and_again_is_let_go() {
     let key = bearer(&gate.issue(&["products:read"]));
     let asks = [&HEAD[..3], &[(":path", "/v1/products?delay=60000"), ("authorization", &key)]].concat();
     let mut peer = Peer::tls(&gate);
-    // Slowly enough that each is judged and forwarded: to the protocol alone that is no flood.
-    let given_up = (1..=250).find(|_| {
+    // Each is judged and forwarded: to the protocol alone that is no flood.
+    let given_up = (1..=1_000).find(|count| {
         let stream = peer.begin(&asks, true);
-        peer.run(&json!({ "do": "listen", "seconds": 0.01 }));
+        let is_closed =
+            |peer: &mut Peer| peer.run(&json!({ "do": "listen", "seconds": 0.01 }))["closed"] == true;
+        until("it was forwarded, or nobody listens", || {
+            gate.echo.requests() == *count || is_closed(&mut peer)
+        });
         peer.run(&json!({ "do": "frame", "type": 3, "stream": stream, "hex": "00000008" }));
         peer.run(&json!({ "do": "listen", "seconds": 0.01 }))["closed"] == true
     });

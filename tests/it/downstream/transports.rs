@@ -108,7 +108,7 @@ impl Transport {
             "--resolve",
             &place,
             "--max-time",
-            "20",
+            "60",
             "--cacert",
             ca.to_str().unwrap(),
             "-H",
