@@ -184,6 +184,12 @@ impl Front {
                     .replace("http://:8000", &format!("http://:{}", address.port()))
                     .replace("127.0.0.1:8080", &gate.address.to_string())
                     .replace("port 8081", &format!("port {}", gate.admin.port()))
+                    // However busy the machine is: nobody asks a kgate here that does not answer.
+                    .replace("timeout: 1s", "timeout: 60s")
+                    .replace("proxy_connect_timeout 1s", "proxy_connect_timeout 60s")
+                    .replace("proxy_read_timeout 2s", "proxy_read_timeout 60s")
+                    .replace("timeout connect 1s", "timeout connect 60s")
+                    .replace("inter 2s", "inter 2s fall 30")
             })
             .collect();
         let mut command = command(kind, dir.path(), &blocks);
@@ -200,8 +206,11 @@ impl Front {
         let front = Self { address, child, _dir: dir };
         // Traefik reads its routes after it listens, HAProxy takes kgate for dead until its first check.
         until(&format!("{kind:?} asks kgate"), || {
-            let answer = front.ask("GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n");
-            answer.header("content-type") == Some("application/problem+json") && answer.status == 404
+            let mut client = Client::tcp(front.address);
+            let was_sent = client.try_send("GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n");
+            was_sent.then(|| client.try_answer()).flatten().is_some_and(|answer| {
+                answer.header("content-type") == Some("application/problem+json") && answer.status == 404
+            })
         });
         front
     }
@@ -746,7 +755,7 @@ fn a_browser_brings_its_key_to_a_websocket_through_every_front() {
         assert_eq!(asked("{revoked}").status, 401, "{kind:?}");
         let answer = asked("{good}");
         assert_eq!((answer.status, answer.header("sec-websocket-protocol")), (101, Some("v2")), "{kind:?}");
-        let head = seen.recv_timeout(Duration::from_secs(10)).unwrap();
+        let head = seen.recv_timeout(PATIENCE).unwrap();
         assert!(!keys.are_in(head.as_bytes()), "{kind:?}: {head}");
         let lower = head.to_ascii_lowercase();
         assert!(lower.contains("\r\nsec-websocket-protocol: v2\r\n"), "{kind:?}: {head}");
@@ -771,7 +780,7 @@ fn a_limited_key_gets_429_with_its_wait_through_every_front() {
         let limited = front.ask(&request);
         assert_eq!((limited.status, limited.code().as_str()), (429, "rate_limited"), "{kind:?}");
         let wait: u64 = limited.header("retry-after").expect("a wait").parse().unwrap();
-        assert!((3_590..=3_600).contains(&wait), "{kind:?}: {wait}");
+        assert!((3_500..=3_600).contains(&wait), "{kind:?}: {wait}");
     }
 }
 
@@ -788,13 +797,17 @@ fn grpc_callers_get_grpc_statuses_through_envoy() {
     let ask = |path: &str, key: &str| {
         let script = "import sys, grpc\n\
             call = grpc.insecure_channel(sys.argv[1]).unary_unary(sys.argv[2])\n\
-            try: call(b'', timeout=10, metadata=[('authorization', 'Bearer ' + sys.argv[3])])\n\
+            try: call(b'', timeout=50, metadata=[('authorization', 'Bearer ' + sys.argv[3])])\n\
             except grpc.RpcError as e: print(e.code().value[0], e.details())\n";
         let output = Command::new(tool("python"))
             .args(["-c", script, &front.address.to_string(), path, &keys.fill(key)])
             .output()
             .expect("`tests/setup.sh test` installs it");
-        String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr)
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        // Of what grpcio says on standard error nothing is an answer.
+        eprint!("{said}");
+        String::from_utf8(output.stdout).unwrap()
     };
     for (path, key, wanted) in [
         ("/v1/products/7", "{unknown}", "16 Unauthorized\n"),
@@ -906,7 +919,7 @@ fn fronts_that_keep_every_connection_are_told_to_leave_when_it_is_time_to_drain(
     let mut files = getrlimit(Resource::Nofile);
     files.current = files.maximum;
     setrlimit(Resource::Nofile, files).unwrap();
-    let text = CONFIG.replace("workers = 1", "workers = 1\ndrain_timeout = \"5s\"");
+    let text = CONFIG.replace("workers = 1", "workers = 1\ndrain_timeout = \"40s\"");
     let site = Site::with(&text);
     let serving = site.serve(&[]);
     let address = serving.sidecar.unwrap();
