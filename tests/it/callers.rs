@@ -179,7 +179,7 @@ fn the_log_and_the_metrics_tell_callers_without_a_key_from_others() {
         assert_eq!(line(&answer)["anonymous"], Value::Null, "{why}");
     }
     for _ in 0..2 {
-        without("/open/1");
+        line(&without("/open/1"));
     }
     let refused = line(&without("/open/1"));
     assert_eq!((&refused["verdict"], &refused["reason"]), (&json!("deny"), &json!("limited")));

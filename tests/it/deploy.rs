@@ -223,6 +223,8 @@ fn the_page_on_systemd_leads_to_a_gateway_with_tls_http2_and_two_backends() {
     let here = |text: String| {
         text.replace("/etc/kgate", &at("etc"))
             .replace("/var/lib/kgate", &at("var"))
+            // However busy the machine is.
+            .replace("\n[server]\n", "\n[server]\nfresh_within = \"1min\"\n")
             .replace("0.0.0.0:443", &format!("127.0.0.1:{port}"))
             .replace("https://localhost/", &format!("https://localhost:{port}/"))
             .replace("127.0.0.1:8081", &admin.to_string())

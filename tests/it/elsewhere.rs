@@ -222,9 +222,16 @@ fn what_can_be_seen_from_elsewhere_is_what_can_be_seen_there() {
     ] {
         for format in ["json", "csv", "table", "jsonl"] {
             let with = [args, &["--format", format]].concat();
-            let here = fed(scene.site.command(&with), input);
             let by = if args.get(1) == Some(&"export") { &scene.operator } else { &scene.viewer };
-            let afar = fed(elsewhere(&server(&scene), Some(&by.token), &with), input);
+            // What is counted by the minute is asked for twice within one.
+            let (here, afar) = loop {
+                let minute = wall().as_secs() / 60;
+                let here = fed(scene.site.command(&with), input);
+                let afar = fed(elsewhere(&server(&scene), Some(&by.token), &with), input);
+                if args[0] != "usage" || wall().as_secs() / 60 == minute {
+                    break (here, afar);
+                }
+            };
             let (a, b) = (comparable(&here), comparable(&afar));
             assert_eq!(b, a, "{with:?}: {} {}", said(&afar), said(&here));
             assert_eq!(afar.status.code(), here.status.code(), "{with:?}: {}", said(&afar));
@@ -484,7 +491,7 @@ fn impostor(body: Value) -> String {
         let body = body.to_string();
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 16 * 1024]);
+            taken(&mut stream);
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
             let _ = stream.write_all((head + &body).as_bytes());
         }

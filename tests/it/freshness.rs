@@ -13,7 +13,7 @@ use kgate::key::{KeyId, Networks, Peppers, RevokeReason};
 use kgate::serve::{AccessFormat, Running, ServeOptions};
 use kgate::store::{ConsumerEdit, Issued, KeyEdit, Rotation, Store};
 
-use crate::harness::{Client, act, full_or, new_key, until};
+use crate::harness::{Client, PATIENCE, act, full_or, new_key, now, until};
 use crate::process::{CONFIG, Process, Site, request};
 
 /// What the last command made true: this key is answered with this status.
@@ -206,11 +206,10 @@ fn the_detector_finds_a_delay_of_one_millisecond() {
     let gateways: Vec<Running> = (0..2).map(|_| delayed(&site, Duration::from_millis(1))).collect();
     let addresses: Vec<SocketAddr> = gateways.iter().map(tcp).collect();
     let mut detector = Detector::start(&addresses, &Site::issue(&store));
-    for _ in 0..lives() {
+    // On a machine with much else to do few requests come so soon after a change: chance gets its time.
+    let began = now();
+    while detector.stale.lock().unwrap().is_empty() && now() - began < PATIENCE {
         live_and_die(&store, &mut detector);
-        if !detector.stale.lock().unwrap().is_empty() {
-            break;
-        }
     }
     let (checks, stale) = detector.end();
     assert!(!stale.is_empty(), "none of {checks} answers was stale");
