@@ -278,7 +278,7 @@ pub const LATECOMERS: Duration = Duration::from_millis(50);
 
 /// How much later than that the first request of a connection may come, or the next of one that is in use: who has
 /// been let in cannot know that nobody is there any more.
-const FIRST_WORDS: Duration = Duration::from_secs(2);
+pub const FIRST_WORDS: Duration = Duration::from_secs(2);
 
 /// Waits so long for the first word of somebody who has been let in, by the time in which this process ran: while the
 /// machine stood still nobody could say anything. Returns what was waited for, if it came.
