@@ -537,7 +537,14 @@ impl Client {
 
     fn fill(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
-        match self.stream.read(&mut buffer) {
+        let read = loop {
+            match self.stream.read(&mut buffer) {
+                // Who was stopped and goes on hears of it (signal(7)), and asks again.
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        match read {
             Ok(0) => false,
             Ok(n) => {
                 self.left.extend_from_slice(&buffer[..n]);
