@@ -41,6 +41,8 @@ class Peer:
         self.replenish, self.last = True, 1
         self.block = None
         self.sent = 0
+        # What may be sent of bodies: a stream's first window, and what was granted and taken by stream, 0 the connection.
+        self.first, self.granted = 65535, {0: 65535}
 
     def frame(self, kind, flags, stream, payload=b""):
         return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
@@ -88,7 +90,12 @@ class Peer:
 
     def got(self, kind, flags, number, payload):
         if kind == SETTINGS and not flags & 1:
+            for at in range(0, len(payload), 6):
+                name, value = struct.unpack(">HI", payload[at:at + 6])
+                self.first = value if name == 4 else self.first
             self.send(self.frame(SETTINGS, 1, 0))
+        elif kind == WINDOW:
+            self.granted[number] = self.granted.get(number, 0) + struct.unpack(">I", payload)[0]
         elif kind == PING:
             if flags & 1:
                 self.pongs += 1
@@ -146,6 +153,16 @@ class Peer:
                 first, rest = rest[:16000], rest[16000:]
                 self.send(self.frame(CONTINUATION, 0 if rest else 4, number, first))
         elif what == "data":
+            length = len(command["text"].encode("latin-1"))
+            # Who is patient sends no more than he may, and nothing on a stream that was reset.
+            room = lambda: min(self.granted[0], self.first + self.granted.get(number, 0))
+            gone = lambda: self.stream(number)["reset"] is not None or self.closed
+            while command.get("patient") and room() < length and not gone() and self.take(deadline):
+                pass
+            if command.get("patient") and gone():
+                return self.report(number)
+            for whose in (0, number):
+                self.granted[whose] = self.granted.get(whose, 0) - length
             self.send(self.frame(DATA, 1 if command.get("end") else 0, number, command["text"].encode("latin-1")))
         elif what == "frame":
             payload = bytes.fromhex(command.get("hex", ""))

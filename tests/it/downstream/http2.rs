@@ -439,9 +439,7 @@ fn caps_hold_over_http2() {
     assert_eq!(answer["status"], 413, "{answer}");
     let stream = peer.begin(&upload, false);
     for _ in 0..5 {
-        peer.run(&json!({ "do": "data", "stream": stream, "text": "x".repeat(16000) }));
-        // A connection's window is 64 KiB.
-        peer.run(&json!({ "do": "listen", "seconds": 0.05 }));
+        peer.run(&json!({ "do": "data", "stream": stream, "text": "x".repeat(16000), "patient": true }));
     }
     let answer = peer.wait(stream);
     assert!(answer["status"] == 413 || answer["reset"].is_number(), "{answer}");
@@ -967,12 +965,9 @@ fn who_is_refused_while_sending_bodies_keeps_the_connection() {
         let stream = peer.begin(&upload, false);
         assert_eq!(peer.run(&json!({ "do": "head", "stream": stream }))["status"], 401);
         let began = now();
-        for piece in 0..pieces {
-            if piece == 4 {
-                // The window is 64 KiB.
-                peer.run(&json!({ "do": "listen", "seconds": 0.05 }));
-            }
-            peer.run(&json!({ "do": "data", "stream": stream, "text": "x".repeat(16_000) }));
+        let piece = json!({ "do": "data", "stream": stream, "text": "x".repeat(16_000), "patient": true });
+        for _ in 0..pieces {
+            peer.run(&piece);
         }
         let answer = peer.run(&json!({ "do": "until-reset", "stream": stream }));
         assert!(answer["reset"].is_number(), "{pieces}: {answer}");
