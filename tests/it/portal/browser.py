@@ -38,6 +38,13 @@ def opened(browser, **more):
     return context
 
 
+def follow(page, link):
+    """Follows a link to the page it leads to, which is another one."""
+    before = page.url
+    link.click()
+    page.wait_for_url(lambda url: url != before)
+
+
 def copy(page):
     """What was copied is said for two seconds, in which a busy machine may not look."""
     for _ in range(5):
@@ -117,7 +124,7 @@ def consumer(browser):
     check(page, "keys-empty")
 
     # Create: a mistake stands beside its field, what was typed stays.
-    page.get_by_role("link", name="Create your first key").click()
+    follow(page, page.get_by_role("link", name="Create your first key"))
     check(page, "create")
     page.get_by_label("Name").fill("   ")
     page.get_by_label("Expires after").select_option("7d")
@@ -151,9 +158,9 @@ def consumer(browser):
     check(page, "usage")
 
     # Rotate: both work.
-    page.get_by_role("link", name="Keys", exact=True).click()
+    follow(page, page.get_by_role("link", name="Keys", exact=True))
     check(page, "keys")
-    page.get_by_role("row").get_by_role("link", name="Billing").click()
+    follow(page, page.get_by_role("row").get_by_role("link", name="Billing"))
     check(page, "key")
     page.get_by_role("button", name="Rotate").click()
     new = page.locator("#token").inner_text()
@@ -161,8 +168,8 @@ def consumer(browser):
     assert (gateway(old), gateway(new)) == (200, 200)
 
     # Revoke: a wrong confirmation does nothing, the right one ends it at once.
-    page.get_by_role("link", name="Keys", exact=True).click()
-    page.get_by_role("row").filter(has_text="being replaced").get_by_role("link").click()
+    follow(page, page.get_by_role("link", name="Keys", exact=True))
+    follow(page, page.get_by_role("row").filter(has_text="being replaced").get_by_role("link"))
     page.get_by_label("Confirm").fill("nope")
     page.get_by_role("button", name="Revoke for good").click()
     expect(page.get_by_text("Nothing was done.")).to_be_visible()
@@ -215,7 +222,8 @@ def operator(browser):
     page.on("pageerror", lambda error: said.append(str(error)))
 
     def part(name):
-        page.get_by_role("navigation", name="Parts of the portal").get_by_role("link", name=name).click()
+        parts = page.get_by_role("navigation", name="Parts of the portal")
+        follow(page, parts.get_by_role("link", name=name))
 
     def press(name):
         page.get_by_role("button", name=name, exact=True).click()
@@ -260,7 +268,7 @@ def operator(browser):
     press("Create the key")
     old = page.locator("#token").inner_text()
     check(page, "operator-key-made")
-    page.get_by_role("link", name="Done").click()
+    follow(page, page.get_by_role("link", name="Done"))
     key = page.url
     assert [gateway(old) for _ in range(5)] == [200] * 5
 
@@ -286,7 +294,7 @@ def operator(browser):
     page.get_by_text("Show the numbers").click()
     check(page, "operator-overview")
     part("Keys")
-    page.get_by_role("link", name="orders", exact=True).click()
+    follow(page, page.get_by_role("link", name="orders", exact=True))
     expect(page.get_by_role("region", name="Refusals")).to_contain_text("403")
     # Three more where the process has served for a minute already.
     expect(page.locator(".stat").filter(has_text="requests")).to_have_text(re.compile("^(6|9)requests"))
@@ -360,7 +368,7 @@ def operator(browser):
             guest.get_by_role("button", name="Sign in").click()
             guest.wait_for_url("**/keys")
             expect(guest.get_by_role("link", name="orders").first).to_be_visible()
-        page.get_by_role("link", name="Done").click()
+        follow(page, page.get_by_role("link", name="Done"))
     check(page, "operator-consumer")
     part("Access")
     check(page, "operator-access-invited")
