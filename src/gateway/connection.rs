@@ -443,7 +443,7 @@ fn wording(answer: &Answer) -> Vec<u8> {
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How long a client may take to read the last answer and close.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// How much of a refused body is read and thrown away for the answer's sake.
 const LINGER_BYTES: usize = 256 * 1024;

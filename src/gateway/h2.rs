@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::connection::Words;
+use super::connection::{LINGER, Words};
 use super::door::Door;
 use super::live::{Entered, LAST_WORDS, Live, Lives};
 use super::setup::Setup;
@@ -175,9 +175,11 @@ pub(super) async fn converse(io: Io, mut shared: Shared) {
         let _ = draining.wait_for(|draining| *draining).await;
         tokio::time::sleep(LATECOMERS + FIRST_WORDS).await;
     });
-    // Whoever has not said by then that it heard of the end may be gone, or mean to stay: it is asked nothing more.
+    // Whoever has not said by then that it heard of the end may be gone, or mean to stay: it is asked nothing more. What
+    // it was answered last is still on its way.
     let mut is_over = false;
-    while !(is_over && streams.is_empty()) {
+    let mut leave = pin!(tokio::time::sleep(LINGER));
+    loop {
         let idle = tokio::time::sleep(limits.idle_timeout);
         tokio::select! {
             biased;
@@ -187,12 +189,19 @@ pub(super) async fn converse(io: Io, mut shared: Shared) {
                     shared.gateway.metrics.connection_fault(ConnectionFault::Abuse);
                     break;
                 }
+                if is_over {
+                    leave.as_mut().reset(Instant::now() + LINGER);
+                }
             }
             _ = shared.draining.changed(), if !is_leaving => {
                 is_leaving = true;
                 connection.graceful_shutdown();
             }
-            () = &mut parting, if !is_over => is_over = true,
+            () = &mut parting, if !is_over => {
+                is_over = true;
+                leave.as_mut().reset(Instant::now() + LINGER);
+            }
+            () = &mut leave, if is_over && streams.is_empty() => break,
             accepted = HttpSession::from_h2_conn(&mut connection, Arc::clone(&digest)) => match accepted {
                 // Its stream is reset.
                 Ok(Some(H2Accept::Session(session))) if is_over => drop(session),
