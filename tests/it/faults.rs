@@ -10,7 +10,7 @@ use kgate::key::RevokeReason;
 use kgate::store::Issued;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Client, act, now, unless_it_stands_still, until};
+use crate::harness::{Client, act, is_quick, now, unless_it_stands_still, until};
 use crate::process::{CONFIG, Process, Site, statuses_for};
 
 /// A site with a gateway, a key that works, and one that was revoked under it.
@@ -242,6 +242,31 @@ fn a_stopped_writer_does_not_hurt_a_store_that_has_not_changed() {
     scene.site.run(&["key", "revoke", &id, "--yes"]);
     assert_eq!(scene.gateway.status(&scene.good), 401);
     until("it is ready", || scene.gateway.readiness() == "ready");
+}
+
+/// A store that takes long to be read, on a machine that does much besides, say. Each look at it is made to.
+#[test]
+fn a_request_waits_for_a_changed_store_as_long_as_the_configuration_says() {
+    if is_quick() {
+        return;
+    }
+    assert!(CONFIG.contains("fresh_within = \"1min\""));
+    let site = Site::new();
+    let store = site.store();
+    let key = Site::issue(&store);
+    let mut slowly = Command::new("strace");
+    // By a tracer that is the grandchild: who is started is the server.
+    slowly.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fcntl"]);
+    slowly.args(["-e", "inject=fcntl:delay_enter=100000", "--"]);
+    let server = site.command(&["serve"]);
+    slowly.arg(server.get_program()).args(server.get_args()).stdin(Stdio::null());
+    let gateway = Process::start(slowly).unwrap_or_else(|said| panic!("it did not start: {said}"));
+    for _ in 0..3 {
+        store.disable_key(key.record.id, &act()).unwrap();
+        assert_eq!(gateway.status(&key), 401, "not 503 after 50 ms");
+        store.enable_key(key.record.id, &act()).unwrap();
+        assert_eq!(gateway.status(&key), 200);
+    }
 }
 
 pub(crate) fn is_stopped(pid: Pid) -> bool {
