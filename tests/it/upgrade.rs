@@ -482,6 +482,38 @@ fn that_there_is_no_upgrade_socket_is_said_once() {
     assert!(site.upgrade(&mut serving).wait().0.success());
 }
 
+/// The directory of the upgrade socket keeps others out. Who gets at the socket all the same is asked who they are.
+#[test]
+fn nobody_else_is_given_the_sockets_of_a_running_process() {
+    // Nobody else can become somebody else.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let site = Site::with(&config());
+    let key = Site::issue(&site.store());
+    let mut serving = site.serve(&[]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let open = |path: &std::path::Path| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
+    };
+    open(elsewhere.path());
+    let way_in = elsewhere.path().join("sock");
+    std::fs::hard_link(site.data().join("run/upgrade.sock"), &way_in).unwrap();
+    open(&way_in);
+    let ask = "import os, socket, sys\n\
+        os.setgid(65534); os.setuid(65534)\n\
+        s = socket.socket(socket.AF_UNIX)\n\
+        s.settimeout(60)\n\
+        s.connect(sys.argv[1])\n\
+        try: s.sendall(b'kgate 1\\n'); print(len(s.recv(65536)))\n\
+        except OSError as e: print(0, type(e).__name__)\n";
+    let asked = Command::new("python3").args(["-c", ask]).arg(&way_in).output().unwrap();
+    assert!(asked.stdout.starts_with(b"0"), "{asked:?}");
+    serving.until_it_says("somebody else asked for it");
+    until("the key is known", || serving.status(&key) == 200);
+    assert!(site.upgrade(&mut serving).wait().0.success(), "whoever may goes on being able to");
+}
+
 /// Whose name is in the lock of the data directory.
 fn holder(site: &Site) -> rustix::process::Pid {
     let lock = std::fs::read_to_string(site.data().join("serve.lock")).unwrap();
@@ -700,7 +732,7 @@ upstream = "held"
 }
 
 /// Connects from an address of loopback.
-fn client_from(from: [u8; 4], to: std::net::SocketAddr) -> Client {
+pub fn client_from(from: [u8; 4], to: std::net::SocketAddr) -> Client {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&std::net::SocketAddr::from((from, 0)).into()).unwrap();
     socket.connect(&to.into()).unwrap();
