@@ -11,6 +11,7 @@ use super::lines;
 use super::receiver::Receiver;
 use crate::harness::{act, away_from_midnight, until};
 use crate::process::{CONFIG, Process, Site};
+use crate::upgrade::client_from;
 
 /// Puts another configuration in force, and waits until it is. The file is looked at, so it is read once; a signal
 /// might come after that.
@@ -140,6 +141,43 @@ fn what_was_counted_stays_counted_across_reloads() {
     let usage = site.command(&["usage", "--since", "1h", "--json"]).output().unwrap().stdout;
     let usage: Value = serde_json::from_slice(&usage).unwrap();
     assert_eq!((&usage[0]["allowed"], &usage[0]["limited"]), (&6.into(), &3.into()), "{usage}");
+}
+
+/// So is what is counted by address: too many bad keys, there and at the admin API, and requests without a key.
+#[test]
+fn what_addresses_did_stays_counted_across_reloads() {
+    let near = |more: &str| {
+        CONFIG.replace("failed_auth = { exempt = [\"127.0.0.0/8\"] }", "failed_auth = { rate = \"4/h\" }")
+            + "[plans.near]\nlimits = [{ name = \"near\", rate = \"4/h\", burst = 4, per = \"address\" }]\n"
+            + "[[route]]\nname = \"open\"\npath = \"/open/**\"\nanonymous = \"near\"\nupstream = \"echo\"\n"
+            + more
+    };
+    let site = Site::with(&near(""));
+    let process = site.serve(&[]);
+    let ask = |to, what: &str, times: usize| -> Vec<u16> {
+        let once = || {
+            let mut client = client_from([127, 0, 0, 7], to);
+            client.send(format!("GET {what}\r\n\r\n"));
+            client.answer().status
+        };
+        (0..times).map(|_| once()).collect()
+    };
+    let open = |times| ask(process.address, "/open/a HTTP/1.1\r\nHost: a", times);
+    let bad = |times| {
+        ask(process.address, "/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer acme_live_x", times)
+    };
+    let guess = |times| {
+        let head = "/v1/keys HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer kgate_admin_x";
+        ask(process.admin, head, times)
+    };
+    until("it serves", || process.readiness() == "ready");
+    assert_eq!((open(2), bad(2), guess(2)), (vec![200; 2], vec![401; 2], vec![401; 2]));
+    let before = process.said().matches("configuration reloaded").count();
+    site.configure(&near("[usage]\nkeep_minutes = \"3h\"\n"));
+    until("it is reloaded", || process.said().matches("configuration reloaded").count() > before);
+    assert_eq!(open(3), [200, 200, 429]);
+    assert_eq!(bad(3), [401, 401, 429]);
+    assert_eq!(guess(3), [401, 401, 429]);
 }
 
 /// A file that cannot be opened, an authority that cannot be read: all of the old configuration stays in force, and
