@@ -311,8 +311,17 @@ fn a_request_that_comes_again_is_not_done_again_and_never_shows_the_token_again(
         }
     }
     assert_eq!(again(&scene, &json!({ "consumer": consumer })).code(), "idempotency_key_reused");
+    // A name is its sender's: what another one has done under it is nobody's else.
+    let other = |body: &Value| {
+        let admin = Api { address: scene.process.admin, ..scene.admin.clone() };
+        admin.call_with("POST", "/v1/keys", "Idempotency-Key: order-7\r\n", body)
+    };
+    let (theirs, another) = (other(&body), other(&json!({ "consumer": consumer })));
+    assert_eq!((theirs.status, theirs.header("idempotency-replayed")), (201, None));
+    assert_ne!(ids(&theirs), ids(&first));
+    assert_eq!(another.code(), "idempotency_key_reused", "theirs, from now on");
     let made = scene.operator.get(&format!("/v1/keys?consumer={consumer}"));
-    assert_eq!(made["items"].as_array().unwrap().len(), 3);
+    assert_eq!(made["items"].as_array().unwrap().len(), 6);
 }
 
 #[test]
