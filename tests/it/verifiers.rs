@@ -255,7 +255,11 @@ fn keys_are_rotated_under_a_running_gateway() {
     scene.site.run(&["signing-key", "rotate", "--lead", "0s"]);
     assert_eq!(roles(), ["retired", "signing", "next"]);
     scene.site.run(&["signing-key", "rotate", "--lead", "0s"]);
-    assert_eq!(roles(), ["retired", "retired", "signing", "next"], "none that signed a moment ago is taken away");
+    assert_eq!(
+        roles(),
+        ["retired", "retired", "signing", "next"],
+        "none that signed a moment ago is taken away"
+    );
     crate::harness::until("they are published", || published().len() == 4);
     assert!(published().contains(&old), "for tokens on their way");
     let signing = list()[2]["id"].as_str().unwrap().to_owned();

@@ -601,6 +601,9 @@ pub(super) fn trim_ranks(
 
 #[cfg(test)]
 mod tests {
+    use redb::ReadableTableMetadata;
+
+    use super::super::super::tables::BUSIEST;
     use super::super::super::{Access, Options, testing};
     use super::super::{Usage, UsageBatch};
     use super::*;
@@ -698,6 +701,12 @@ mod tests {
             let ranked = Period::ALL
                 .map(|period| usage.counts(Query { of: Whose::Busiest(9), ..all(period) }).unwrap().len());
             assert_eq!(keys, ranked);
+            // Not only unseen: who was busiest then takes no room any more.
+            let rows = usage.read(0, |rows| match rows.table(BUSIEST)? {
+                Some(table) => table.len().map_err(rows.fail()),
+                None => Ok(0),
+            });
+            assert_eq!(rows.unwrap(), keys.iter().sum::<usize>() as u64);
             keys
         };
         assert_eq!(left(HOUR), [1, 1, 1]);

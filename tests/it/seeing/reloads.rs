@@ -163,9 +163,8 @@ fn what_addresses_did_stays_counted_across_reloads() {
         (0..times).map(|_| once()).collect()
     };
     let open = |times| ask(process.address, "/open/a HTTP/1.1\r\nHost: a", times);
-    let bad = |times| {
-        ask(process.address, "/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer acme_live_x", times)
-    };
+    let bad =
+        |times| ask(process.address, "/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer acme_live_x", times);
     let guess = |times| {
         let head = "/v1/keys HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer kgate_admin_x";
         ask(process.admin, head, times)
