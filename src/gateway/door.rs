@@ -450,6 +450,7 @@ impl Door {
         }
         let id = exchange.id();
         let answer = exchange.setup.answers.failure(failure, &id);
+        exchange.is_answered();
         self.send(session, answer, exchange).await
     }
 
@@ -505,10 +506,10 @@ impl Door {
 
     /// The answer is over. A client that is still sending to a backend that may still listen goes on, with no longer
     /// pauses than before it was answered; over HTTP/1.1 the session sees to that.
-    fn answer_is_over(session: &mut Session, exchange: &Exchange) {
-        if let Some(caller) = &exchange.caller
-            && !session.is_body_done()
-        {
+    fn answer_is_over(session: &mut Session, exchange: &mut Exchange) {
+        if session.is_body_done() {
+            exchange.is_answered();
+        } else if let Some(caller) = &exchange.caller {
             caller.expect_body(exchange.setup.caps.body_timeout);
         }
     }
@@ -631,6 +632,7 @@ impl ProxyHttp for Door {
                 return Error::e_explain(ErrorType::InternalError, "not judged");
             }
         };
+        exchange.is_answered();
         self.send(session, answer, exchange).await?;
         Ok(true)
     }

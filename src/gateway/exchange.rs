@@ -128,6 +128,16 @@ impl Forwarding {
 }
 
 impl Exchange {
+    /// The last of the answer is about to leave. Whoever has it knows that nothing is in work any more, and may ask again
+    /// at once, of another worker.
+    pub(super) fn is_answered(&mut self) {
+        match &mut self.stage {
+            Stage::Forwarding(forwarding) => forwarding.permit.leave(),
+            Stage::Own(own) => own.permit.leave(),
+            Stage::Fresh | Stage::Denied(_) | Stage::Answered(..) => {}
+        }
+    }
+
     pub(super) fn new(setup: Arc<Setup>, began: Now) -> Self {
         Self {
             setup,

@@ -123,6 +123,9 @@ impl Door {
         self.note_answer(exchange, head.status);
         let parts = self.answer_head(session, exchange, answered(session, head, is_over))?;
         let head = Box::new(ResponseHeader::from(parts));
+        if is_over {
+            exchange.is_answered();
+        }
         session.write_response_header(head, is_over).await.map_err(Error::into_down)?;
         self.pass_body(session, backend, exchange).await
     }
@@ -133,6 +136,8 @@ impl Door {
         backend: &mut Backend,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        let head = backend.http.resp_header();
+        let length = head.and_then(|head| head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok());
         while !backend.http.is_body_done() {
             // The client may have taken its time.
             backend.alarm.set(backend.pause);
@@ -145,10 +150,14 @@ impl Door {
             let Some(piece) = read else { break };
             self.in_time(session, exchange)?;
             exchange.passed += piece.len() as u64;
+            if length == Some(exchange.passed) {
+                exchange.is_answered();
+            }
             if let (ServerSession::H1(client), false) = (session.as_mut(), piece.is_empty()) {
                 client.write_body(piece).await.map_err(Error::into_down)?;
             }
         }
+        exchange.is_answered();
         session.finish_body().await.map_err(Error::into_down)
     }
 

@@ -31,8 +31,7 @@ pub struct Permit {
     pub(super) upstream: usize,
     pub(super) target: Option<String>,
     pub(super) holder: Holder,
-    /// Its place among those in work, given back when the permit is dropped.
-    #[allow(dead_code, reason = "it is there to be dropped")]
+    /// Its place among those in work, given back at the latest when the permit is dropped.
     pub(super) held: Option<Held>,
     pub(super) asks: Option<Box<NeedsGrant>>,
 }
@@ -67,6 +66,11 @@ impl Charged {
 }
 
 impl Permit {
+    /// Gives back its place among the requests in work.
+    pub fn leave(&mut self) {
+        self.held = None;
+    }
+
     /// Returns the rules it was made under.
     pub fn rules(&self) -> &Arc<Rules> {
         match &self.holder {

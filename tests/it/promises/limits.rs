@@ -7,7 +7,7 @@ use kgate::config::Config;
 use kgate::key::Token;
 use kgate::store::{NewConsumer, NewKey};
 
-use crate::harness::{Client, Gate, acme, away_from_midnight, new_key, request, scopes_of, until};
+use crate::harness::{Client, Gate, acme, away_from_midnight, full_or, new_key, request, scopes_of, until};
 
 /// By the day, so that nothing comes back while a slow machine runs the test.
 const CONFIG: &str = r#"
@@ -44,6 +44,9 @@ limits = [
 
 [plans.parallel]
 limits = [{ name = "parallel", concurrent = 10 }, { name = "rate", rate = "1000/d" }]
+
+[plans.single]
+limits = [{ name = "single", concurrent = 1 }]
 
 [plans.quota]
 limits = [{ name = "quota", quota = "50/month" }]
@@ -289,6 +292,36 @@ fn as_many_are_in_work_as_the_limit_says_whatever_ends_them() {
             assert_eq!(gate.send(request("GET", "/a/3?drop", &token)).status, 502);
         }
         until("all places are free", || gate.count("kgate_requests_in_flight") == 0.0);
+    }
+}
+
+/// Whoever has an answer knows that nothing is in work any more, and asks again at once: over another connection, which
+/// another worker has, by either way, and for what kgate answers itself.
+#[test]
+fn who_has_an_answer_has_the_place_for_the_next_request() {
+    let gate = Gate::start(CONFIG);
+    let token = issue(&gate, "single");
+    let mut clients: Vec<Client> = (0..8).map(|_| gate.connect()).collect();
+    let post =
+        request("POST", "/a/1", &token).replacen("\r\n", "\r\nContent-Length: 0\r\nKeep-Alive: a\r\n", 1);
+    for asked in [
+        request("GET", "/a/1", &token),
+        request("GET", "/a/1?bytes=100000", &token),
+        request("GET", "/a/1?bytes=100000&chunked", &token),
+        request("GET", "/a/1?drop", &token),
+        post.replace("/a/1", "/a/1?bytes=100000"),
+        post.replace("/a/1", "/a/1?bytes=100000&chunked"),
+        post,
+    ] {
+        for turn in 0..full_or(5_000, 200) {
+            let number = turn % clients.len();
+            clients[number].send(&asked);
+            let answer = clients[number].answer();
+            assert!(matches!(answer.status, 200 | 502), "{turn} {asked:?}: {}", answer.head);
+            if answer.header("connection") == Some("close") {
+                clients[number] = gate.connect();
+            }
+        }
     }
 }
 
