@@ -449,6 +449,6 @@ pub(super) const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 256 * 1024;
 
 /// Longer than the timer's resolution, so that the runtime has to look at its sockets before it is over.
-const LAST_LOOK: Duration = Duration::from_millis(5);
+pub(super) const LAST_LOOK: Duration = Duration::from_millis(5);
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

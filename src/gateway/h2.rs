@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::connection::{LINGER, Words};
+use super::connection::{LAST_LOOK, LINGER, Words};
 use super::door::Door;
 use super::live::{Entered, LAST_WORDS, Live, Lives};
 use super::setup::Setup;
@@ -201,7 +201,12 @@ pub(super) async fn converse(io: Io, mut shared: Shared) {
                 is_over = true;
                 leave.as_mut().reset(Instant::now() + LINGER);
             }
-            () = &mut leave, if is_over && streams.is_empty() => break,
+            () = &mut leave, if is_over && streams.is_empty() => {
+                // Where the machine stood still that long the answer has not even begun to leave.
+                let leaves = HttpSession::from_h2_conn(&mut connection, Arc::clone(&digest));
+                let _ = tokio::time::timeout(LAST_LOOK, leaves).await;
+                break;
+            }
             accepted = HttpSession::from_h2_conn(&mut connection, Arc::clone(&digest)) => match accepted {
                 // Its stream is reset.
                 Ok(Some(H2Accept::Session(session))) if is_over => drop(session),

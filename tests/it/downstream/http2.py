@@ -41,6 +41,8 @@ class Peer:
         self.replenish, self.last = True, 1
         self.block = None
         self.sent = 0
+        # Nothing more comes; what cannot be sent any more may have been answered.
+        self.ended = False
         # What may be sent of bodies: a stream's first window, and what was granted and taken by stream, 0 the connection.
         self.first, self.granted = 65535, {0: 65535}
 
@@ -67,7 +69,7 @@ class Peer:
         """Reads one frame; False if none came in time or none will."""
         while len(self.read) < 9 or len(self.read) < 9 + int.from_bytes(self.read[:3], "big"):
             left = deadline - time.monotonic()
-            if left <= 0 or self.closed:
+            if left <= 0 or self.ended:
                 return False
             self.socket.settimeout(left)
             try:
@@ -79,7 +81,7 @@ class Peer:
             finally:
                 self.socket.settimeout(60)
             if not more:
-                self.closed = True
+                self.ended = self.closed = True
                 return False
             self.read += more
         parsed, length = Frame.parse_frame_header(memoryview(self.read[:9]))
@@ -189,10 +191,10 @@ class Peer:
                 self.take(time.monotonic())
         elif what == "wait":
             over = lambda: self.stream(number)["end"] or self.stream(number)["reset"] is not None
-            while not (over() or self.closed) and self.take(deadline):
+            while not over() and self.take(deadline):
                 pass
         elif what == "until-reset":
-            while self.stream(number)["reset"] is None and not self.closed and self.take(deadline):
+            while self.stream(number)["reset"] is None and self.take(deadline):
                 pass
         elif what == "head":
             while self.stream(number)["status"] is None and self.stream(number)["reset"] is None:

@@ -797,11 +797,12 @@ fn draining_answers_what_was_asked_over_http2_and_says_that_it_was_the_last() {
     let key = bearer(&gate.issue(&["products:read"]));
     let mut idle = Peer::tls(&gate);
     assert_eq!(idle.ask(&head(&key, &[]))["status"], 200);
-    let mut busy = Peer::tls(&gate);
+    let (mut busy, mut deaf) = (Peer::tls(&gate), Peer::tls(&gate));
     let asks = [&HEAD[..3], &[(":path", "/v1/products?delay=5000"), ("authorization", &key)]].concat();
     let stream = busy.begin(&asks, true);
-    // The other one, too, is in flight until a moment after its answer.
-    until("it is in work", || gate.echo.requests() == 2);
+    let unheard = deaf.begin(&asks, true);
+    // The first one, too, is in flight until a moment after its answer.
+    until("both are in work", || gate.echo.requests() == 3);
     gate.stop(Stop::Draining);
     let began = now();
     // Until it is closed.
@@ -810,6 +811,8 @@ fn draining_answers_what_was_asked_over_http2_and_says_that_it_was_the_last() {
     let answer = busy.wait(stream);
     assert_eq!((answer["status"].as_u64(), answer["goaway"].as_u64()), (Some(200), Some(0)), "{answer}");
     assert_eq!(busy.run(&json!({ "do": "listen", "seconds": 20 }))["closed"], true);
+    // Who did not look meanwhile, and so has not said that it heard of the end, has its answer, too.
+    assert_eq!(deaf.wait(unheard)["status"], 200);
     gate.wait();
     assert!(now() - began < PATIENCE / 2, "nobody is waited for");
 }
