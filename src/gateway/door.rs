@@ -23,7 +23,7 @@ use tokio::sync::watch;
 
 use super::Gateway;
 use super::compress;
-use super::exchange::{Exchange, Forwarding, InFlight, OwnWork, Stage};
+use super::exchange::{End, Exchange, Forwarding, InFlight, OwnWork, Stage};
 use super::forward;
 use super::framing::{Coding, Framing};
 use super::h2::Caller;
@@ -33,13 +33,9 @@ use super::live::Live;
 use super::plain;
 use super::reply;
 use super::wire::{Peer, Wire};
-use crate::edge::{
-    AccessLine, Answer, Cors, Failure, RequestId, Trace, X_REQUEST_ID, client_address, redacted, refusal_of,
-    without_tokens,
-};
-use crate::key::{ConsumerId, KeyId};
-use crate::metrics::{Finished, Refusal, UpstreamFault};
-use crate::policy::{Attributes, Decision, Engine, Identity, Now, Permit, is_host_name};
+use crate::edge::{Answer, Cors, Failure, RequestId, Trace, X_REQUEST_ID, client_address, without_tokens};
+use crate::metrics::UpstreamFault;
+use crate::policy::{Attributes, Decision, Engine, Now, is_host_name};
 use crate::verify::GRANTS_A_REQUEST;
 
 /// The gateway as Pingora sees it, one for each worker.
@@ -450,7 +446,7 @@ impl Door {
         }
         let id = exchange.id();
         let answer = exchange.setup.answers.failure(failure, &id);
-        exchange.is_answered();
+        exchange.leave();
         self.send(session, answer, exchange).await
     }
 
@@ -508,7 +504,7 @@ impl Door {
     /// pauses than before it was answered; over HTTP/1.1 the session sees to that.
     fn answer_is_over(session: &mut Session, exchange: &mut Exchange) {
         if session.is_body_done() {
-            exchange.is_answered();
+            exchange.leave();
         } else if let Some(caller) = &exchange.caller {
             caller.expect_body(exchange.setup.caps.body_timeout);
         }
@@ -632,7 +628,7 @@ impl ProxyHttp for Door {
                 return Error::e_explain(ErrorType::InternalError, "not judged");
             }
         };
-        exchange.is_answered();
+        exchange.leave();
         self.send(session, answer, exchange).await?;
         Ok(true)
     }
@@ -834,73 +830,15 @@ impl ProxyHttp for Door {
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, exchange: &mut Exchange) {
         exchange.cut = exchange.live.take().and_then(|live| live.end());
         let status = session.response_written().map_or(0, |sent| sent.status.as_u16());
-        let total = Duration::from_nanos(self.mono().saturating_sub(exchange.began.mono));
-        let reason = exchange.reason();
-        let decision = (exchange.judged_at > 0)
-            .then(|| Duration::from_nanos(exchange.judged_at.saturating_sub(exchange.began.mono)));
-        let (route, key, consumer) = match &exchange.stage {
-            Stage::Forwarding(forwarding) => shown_by(forwarding.permit()),
-            Stage::Own(own) => shown_by(&own.permit),
-            Stage::Denied(denial) => {
-                (denial.route(), denial.key_id(), denial.consumer().map(|consumer| consumer.record().id))
-            }
-            Stage::Answered(_, route) => {
-                let all = &exchange.setup.rules().spec().routes;
-                (route.and_then(|route| Some((route, all.get(route)?.name.as_str()))), None, None)
-            }
-            Stage::Fresh => (None, None, None),
-        };
-        let (shadow, is_anonymous, refusal) = match &exchange.stage {
-            Stage::Forwarding(forwarding) => {
-                let permit = forwarding.permit();
-                (permit.shadowed(), permit.is_anonymous(), Refusal::default())
-            }
-            Stage::Denied(denial) => (None, false, refusal_of(denial)),
-            Stage::Own(own) => (own.permit.shadowed(), false, Refusal::default()),
-            Stage::Fresh | Stage::Answered(..) => (None, false, Refusal::default()),
-        };
-        let is_refused = !matches!(exchange.stage, Stage::Forwarding(_) | Stage::Answered(..));
-        exchange.setup.series.finished(&Finished {
-            route: route.map(|(index, _)| index),
-            verdict: exchange.counted_as(),
+        let end = End {
             status,
-            total,
-            decision,
-            reason: reason.filter(|_| is_refused),
-            refusal,
-            shadow,
-        });
-        exchange.in_flight = None;
-
-        let upstream_time = match &exchange.stage {
-            Stage::Forwarding(forwarding) => forwarding.answered_in,
-            _ => None,
-        };
-        let line = AccessLine {
-            time: exchange.began.wall,
-            request_id: exchange.id.as_ref().map_or("", RequestId::as_str),
-            client: exchange.client,
-            method: &without_tokens(exchange.method.as_str().into(), &exchange.setup.key_types),
-            path: &redacted(&exchange.target, &exchange.setup.key_types),
-            host: &exchange.logged_host(),
-            status,
-            route: route.map(|(_, name)| name),
-            upstream: exchange.upstream().map(|(upstream, _)| upstream.name.as_str()),
-            key,
-            consumer,
-            verdict: exchange.logged_as(),
-            reason,
-            shadow,
-            is_anonymous,
-            bytes_in: exchange.received,
             bytes_out: session.body_bytes_sent() as u64,
-            total,
-            verify: decision.unwrap_or_default(),
-            upstream_time,
-            trace: exchange.trace,
-            one_in: 1,
+            total: Duration::from_nanos(self.mono().saturating_sub(exchange.began.mono)),
+            reason: exchange.reason(),
         };
-        self.gateway.sink.record(&line);
+        exchange.count(&end);
+        exchange.in_flight = None;
+        exchange.log(&end, &*self.gateway.sink);
         if exchange.caller.is_some() && status > 0 && exchange.failure != Some(Failure::RequestTimeout) {
             // What it held others may have now, its client first: for who got the answer it is over.
             exchange.stage = Stage::Fresh;
@@ -986,13 +924,6 @@ fn caller_of(session: &Session) -> Option<&Caller> {
 
 fn live_of(session: &Session) -> Option<&Arc<Live>> {
     wire_of(session).map(Wire::live).or_else(|| caller_of(session).map(Caller::live))
-}
-
-/// Returns what is logged of a request that passed: its route, its key and who holds that.
-fn shown_by(permit: &Permit) -> (Option<(usize, &str)>, Option<KeyId>, Option<ConsumerId>) {
-    let identity = permit.identity();
-    let consumer = identity.map(|identity| identity.consumer().record().id);
-    (Some(permit.route()), identity.map(Identity::key_id), consumer)
 }
 
 pub(super) fn wire_of(session: &Session) -> Option<&Wire> {

@@ -17,7 +17,8 @@ use super::live::Live;
 use super::route::Route;
 use super::setup::Setup;
 use super::upstream::{Chosen, Upstream};
-use crate::edge::{AccessLine, Failure, RequestId, Trace, redacted, without_tokens};
+use crate::edge::{AccessLine, AccessSink, Failure, RequestId, Trace, redacted, refusal_of, without_tokens};
+use crate::key::{ConsumerId, KeyId};
 use crate::metrics::{Finished, Refusal, UpstreamFault, UpstreamSeries};
 use crate::policy::{Denial, Identity, Now, Permit};
 use crate::{edge, metrics};
@@ -128,16 +129,6 @@ impl Forwarding {
 }
 
 impl Exchange {
-    /// The last of the answer is about to leave. Whoever has it knows that nothing is in work any more, and may ask again
-    /// at once, of another worker.
-    pub(super) fn is_answered(&mut self) {
-        match &mut self.stage {
-            Stage::Forwarding(forwarding) => forwarding.permit.leave(),
-            Stage::Own(own) => own.permit.leave(),
-            Stage::Fresh | Stage::Denied(_) | Stage::Answered(..) => {}
-        }
-    }
-
     pub(super) fn new(setup: Arc<Setup>, began: Now) -> Self {
         Self {
             setup,
@@ -257,54 +248,124 @@ impl Exchange {
             }),
         }
     }
-}
 
-impl Drop for Exchange {
-    /// Logs and counts a request that was forwarded and that Pingora did not get to log: it was cut while a backend took
-    /// no more of it, or over HTTP/2, or its connection or the gateway itself came to an end.
-    fn drop(&mut self) {
-        let Some(reason) = self.live.as_ref().map(|live| live.end()) else { return };
-        let (Some(in_flight), Stage::Forwarding(forwarding)) = (&self.in_flight, &self.stage) else { return };
-        let verifier = &in_flight.gateway.verifier;
-        let since = |from: u64| Duration::from_nanos(verifier.now().mono.saturating_sub(from));
-        let (total, decision) = (since(self.began.mono), self.judged_at.saturating_sub(self.began.mono));
-        let decision = Duration::from_nanos(decision);
+    /// Counts the request.
+    pub(super) fn count(&self, end: &End) {
+        let refusal = match &self.stage {
+            Stage::Denied(denial) => refusal_of(denial),
+            _ => Refusal::default(),
+        };
+        let is_refused = !matches!(self.stage, Stage::Forwarding(_) | Stage::Answered(..));
         self.setup.series.finished(&Finished {
-            route: Some(forwarding.permit.route().0),
+            route: self.shown().0.map(|(index, _)| index),
             verdict: self.counted_as(),
-            status: self.answered,
-            total,
-            decision: Some(decision),
-            reason: None,
-            refusal: Refusal::default(),
-            shadow: forwarding.permit.shadowed(),
+            status: end.status,
+            total: end.total,
+            decision: self.decided_in(),
+            reason: end.reason.filter(|_| is_refused),
+            refusal,
+            shadow: self.permit().and_then(Permit::shadowed),
         });
-        let identity = forwarding.permit.identity();
-        in_flight.gateway.sink.record(&AccessLine {
+    }
+
+    /// Logs it.
+    pub(super) fn log(&self, end: &End, sink: &dyn AccessSink) {
+        let (route, key, consumer) = self.shown();
+        sink.record(&AccessLine {
             time: self.began.wall,
             request_id: self.id.as_ref().map_or("", RequestId::as_str),
             client: self.client,
             method: &without_tokens(self.method.as_str().into(), &self.setup.key_types),
             path: &redacted(&self.target, &self.setup.key_types),
             host: &self.logged_host(),
-            status: self.answered,
-            route: Some(forwarding.permit.route().1),
+            status: end.status,
+            route: route.map(|(_, name)| name),
             upstream: self.upstream().map(|(upstream, _)| upstream.name.as_str()),
-            key: identity.map(Identity::key_id),
-            consumer: identity.map(|identity| identity.consumer().record().id),
+            key,
+            consumer,
             verdict: self.logged_as(),
-            reason,
-            shadow: forwarding.permit.shadowed(),
-            is_anonymous: forwarding.permit.is_anonymous(),
+            reason: end.reason,
+            shadow: self.permit().and_then(Permit::shadowed),
+            is_anonymous: self.permit().is_some_and(Permit::is_anonymous),
             bytes_in: self.received,
-            bytes_out: self.passed,
-            total,
-            verify: decision,
-            upstream_time: forwarding.answered_in,
+            bytes_out: end.bytes_out,
+            total: end.total,
+            verify: self.decided_in().unwrap_or_default(),
+            upstream_time: match &self.stage {
+                Stage::Forwarding(forwarding) => forwarding.answered_in,
+                _ => None,
+            },
             trace: self.trace,
             one_in: 1,
         });
     }
+
+    /// Returns what it passed with, if it did.
+    fn permit(&self) -> Option<&Permit> {
+        match &self.stage {
+            Stage::Forwarding(forwarding) => Some(&forwarding.permit),
+            Stage::Own(own) => Some(&own.permit),
+            Stage::Fresh | Stage::Denied(_) | Stage::Answered(..) => None,
+        }
+    }
+
+    /// Returns what is known of it: its route, its key and who holds that.
+    fn shown(&self) -> (Option<(usize, &str)>, Option<KeyId>, Option<ConsumerId>) {
+        match &self.stage {
+            Stage::Denied(denial) => {
+                (denial.route(), denial.key_id(), denial.consumer().map(|consumer| consumer.record().id))
+            }
+            Stage::Answered(_, route) => {
+                let all = &self.setup.rules().spec().routes;
+                (route.and_then(|route| Some((route, all.get(route)?.name.as_str()))), None, None)
+            }
+            Stage::Fresh | Stage::Forwarding(_) | Stage::Own(_) => {
+                let identity = self.permit().and_then(Permit::identity);
+                let consumer = identity.map(|identity| identity.consumer().record().id);
+                (self.permit().map(Permit::route), identity.map(Identity::key_id), consumer)
+            }
+        }
+    }
+
+    /// Returns how long it took to be judged, if it was.
+    fn decided_in(&self) -> Option<Duration> {
+        (self.judged_at > 0).then(|| Duration::from_nanos(self.judged_at.saturating_sub(self.began.mono)))
+    }
+
+    /// Gives its place among the requests in work back, when the last of the answer is about to leave: whoever has that
+    /// knows that nothing is in work any more, and may ask again at once, of another worker.
+    pub(super) fn leave(&mut self) {
+        match &mut self.stage {
+            Stage::Forwarding(forwarding) => forwarding.permit.leave(),
+            Stage::Own(own) => own.permit.leave(),
+            Stage::Fresh | Stage::Denied(_) | Stage::Answered(..) => {}
+        }
+    }
+}
+
+impl Drop for Exchange {
+    /// Counts and logs a request that was forwarded and that Pingora did not get to log: it was cut while a backend took
+    /// no more of it, or over HTTP/2, or its connection or the gateway itself came to an end.
+    fn drop(&mut self) {
+        let Some(reason) = self.live.as_ref().map(|live| live.end()) else { return };
+        let (Some(in_flight), Stage::Forwarding(_)) = (&self.in_flight, &self.stage) else { return };
+        let now = in_flight.gateway.verifier.now().mono;
+        let total = Duration::from_nanos(now.saturating_sub(self.began.mono));
+        let end = End { status: self.answered, bytes_out: self.passed, total, reason };
+        self.count(&end);
+        self.log(&end, &*in_flight.gateway.sink);
+    }
+}
+
+/// How a request ended.
+pub(super) struct End {
+    /// The status that went out; 0 if none did.
+    pub(super) status: u16,
+    /// Bytes of the answer's body that were sent.
+    pub(super) bytes_out: u64,
+    pub(super) total: Duration,
+    /// Why it did not end well, if so.
+    pub(super) reason: Option<&'static str>,
 }
 
 /// A request's place among those in work; dropping it gives the place back.

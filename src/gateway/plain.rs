@@ -124,7 +124,7 @@ impl Door {
         let parts = self.answer_head(session, exchange, answered(session, head, is_over))?;
         let head = Box::new(ResponseHeader::from(parts));
         if is_over {
-            exchange.is_answered();
+            exchange.leave();
         }
         session.write_response_header(head, is_over).await.map_err(Error::into_down)?;
         self.pass_body(session, backend, exchange).await
@@ -151,13 +151,13 @@ impl Door {
             self.in_time(session, exchange)?;
             exchange.passed += piece.len() as u64;
             if length == Some(exchange.passed) {
-                exchange.is_answered();
+                exchange.leave();
             }
             if let (ServerSession::H1(client), false) = (session.as_mut(), piece.is_empty()) {
                 client.write_body(piece).await.map_err(Error::into_down)?;
             }
         }
-        exchange.is_answered();
+        exchange.leave();
         session.finish_body().await.map_err(Error::into_down)
     }
 
