@@ -24,7 +24,7 @@ use super::live::{LAST_WORDS, Live, Lives};
 use super::pipe::Pipe;
 use super::setup::{Listening, Setup};
 use super::wire::{Handback, Peer, Refusals, Socket, Wire};
-use super::{FIRST_WORDS, Gateway, LATECOMERS, Listener, Stop, Stopped, first_words};
+use super::{Gateway, Listener, Stop, Stopped, first_words};
 use crate::edge::{AccessLine, Announced, Answer, Failure, RequestId, Verdict, is_trusted};
 use crate::key::canonical_ip;
 use crate::metrics::ConnectionFault;
@@ -193,15 +193,10 @@ async fn open(mut socket: Socket, mut shared: Shared) -> Option<Opened> {
     }
     let mut ahead = Vec::new();
     if door.h2c {
-        let mut draining = shared.draining.clone();
-        let late = async {
-            let _ = draining.wait_for(|draining| *draining).await;
-            tokio::time::sleep(LATECOMERS + FIRST_WORDS).await;
-        };
         let greeted = tokio::select! {
             biased;
             greeted = tokio::time::timeout(setup.wire.head_timeout, greeting(&mut socket, &mut ahead)) => greeted,
-            () = late => return None,
+            () = shared.last_call() => return None,
         };
         match greeted {
             Ok(Ok(greeted)) => is_h2 = greeted,

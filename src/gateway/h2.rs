@@ -170,11 +170,7 @@ pub(super) async fn converse(io: Io, mut shared: Shared) {
     if is_leaving {
         connection.graceful_shutdown();
     }
-    let mut draining = shared.draining.clone();
-    let mut parting = pin!(async {
-        let _ = draining.wait_for(|draining| *draining).await;
-        tokio::time::sleep(LATECOMERS + FIRST_WORDS).await;
-    });
+    let mut last_call = pin!(shared.last_call());
     // Whoever has not said by then that it heard of the end may be gone, or mean to stay: it is asked nothing more. What
     // it was answered last is still on its way.
     let mut is_over = false;
@@ -197,7 +193,7 @@ pub(super) async fn converse(io: Io, mut shared: Shared) {
                 is_leaving = true;
                 connection.graceful_shutdown();
             }
-            () = &mut parting, if !is_over => {
+            () = &mut last_call, if !is_over => {
                 is_over = true;
                 leave.as_mut().reset(Instant::now() + LINGER);
             }
@@ -265,6 +261,15 @@ impl Count {
 }
 
 impl Shared {
+    /// Waits until it has been time to drain for so long that who has said nothing yet is heard no more.
+    pub(super) fn last_call(&self) -> impl Future<Output = ()> + use<> {
+        let mut draining = self.draining.clone();
+        async move {
+            let _ = draining.wait_for(|draining| *draining).await;
+            tokio::time::sleep(LATECOMERS + FIRST_WORDS).await;
+        }
+    }
+
     pub(super) fn words(&self) -> Words {
         let (setup, gateway) = (Arc::clone(&self.setup), Arc::clone(&self.gateway));
         Words { setup, gateway, client: self.peer.address }

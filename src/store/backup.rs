@@ -6,7 +6,7 @@ use redb::{ConcurrencyMode, Database, Key, ReadableTable, TableDefinition, Value
 
 use super::guard::Out;
 use super::open::{fault, make_db};
-use super::place::{LOCK_FILE, STORE_FILE, USAGE_FILE, beside, io_fault, name_new, sync_parent};
+use super::place::{LOCK_FILE, STORE_FILE, USAGE_FILE, beside, io_fault, name_new, parent_of, sync_parent};
 use super::read::Snapshot;
 use super::seen::FILE as SEEN_FILE;
 use super::tables::{
@@ -122,9 +122,7 @@ impl Store {
 
 /// Says whether a path leads to what a data directory is made of.
 fn is_own(path: &Path, dir: &Path) -> bool {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let is_there =
-        matches!((parent.canonicalize(), dir.canonicalize()), (Ok(parent), Ok(dir)) if parent == dir);
+    let is_there = matches!((parent_of(path).canonicalize(), dir.canonicalize()), (Ok(parent), Ok(dir)) if parent == dir);
     let own = [STORE_FILE, USAGE_FILE, LOCK_FILE, SEEN_FILE];
     is_there && path.file_name().is_some_and(|name| own.iter().any(|own| name == *own))
 }

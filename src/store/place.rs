@@ -135,7 +135,7 @@ pub(super) fn beside(path: &Path) -> Result<PathBuf, StoreError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".new-{}", std::process::id()));
     let beside = path.with_file_name(name);
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = parent_of(path);
     // The fault is the directory's, whose name was typed, not that of a file nobody knows.
     parent.metadata().map_err(|error| io_fault(parent, error))?;
     match fs::remove_file(&beside) {
@@ -145,9 +145,14 @@ pub(super) fn beside(path: &Path) -> Result<PathBuf, StoreError> {
     }
 }
 
+/// Returns the directory that holds `path`.
+pub(super) fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Syncs the directory that holds `path`, so that a new name survives a power loss.
 pub(super) fn sync_parent(path: &Path) -> Result<(), StoreError> {
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = parent_of(path);
     File::open(parent).and_then(|dir| dir.sync_all()).map_err(|error| io_fault(parent, error))
 }
 

@@ -20,7 +20,7 @@ use kgate::key::{Networks, Peppers, RevokeReason, Token};
 use kgate::store::{Act, NewConsumer, NewKey, Store};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::harness::{Answer, Client, PATIENCE, act, is_quick, new_key, now, scopes_of, until};
+use crate::harness::{Answer, Client, PATIENCE, act, is_quick, new_key, now, read_head, scopes_of, until};
 use crate::process::{Process, Site};
 
 pub const CONFIG: &str = r#"
@@ -713,14 +713,7 @@ fn sockets() -> (SocketAddr, mpsc::Receiver<String>) {
         for stream in listener.incoming() {
             let (mut stream, heads) = (stream.unwrap(), heads.clone());
             thread::spawn(move || {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    let mut byte = [0];
-                    if stream.read_exact(&mut byte).is_err() {
-                        return;
-                    }
-                    head.push(byte[0]);
-                }
+                let Some(head) = read_head(&mut stream) else { return };
                 let _ = heads.send(String::from_utf8(head).unwrap());
                 let answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                               Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: v2\r\n\r\nhello";

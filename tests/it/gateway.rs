@@ -7,12 +7,15 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use kgate::gateway::Stop;
+use kgate::gateway::{FIRST_WORDS, Stop};
 use kgate::key::Token;
 use kgate::store::NewKey;
 
 use crate::fronts::free_port;
-use crate::harness::{CONFIG, Client, Gate, PATIENCE, SECRET, acme, new_key, now, request, scopes_of, until};
+use crate::harness::{
+    CONFIG, Client, Gate, PATIENCE, SECRET, acme, asked, new_key, now, read_head, request, scopes_of,
+    unless_it_stands_still, until,
+};
 
 /// [`CONFIG`] with more lines in `[server]`.
 fn with_server(lines: &str) -> String {
@@ -754,33 +757,8 @@ fn connections_to_the_backend_are_kept() {
     assert_eq!((gate.echo.requests(), gate.echo.connections()), (10, 1));
 }
 
-/// A request that has reached its backend, which answers when it is told to.
-struct Asked(std::net::TcpStream);
-
-impl Asked {
-    /// Waits for the next request.
-    fn of(backend: &TcpListener) -> Self {
-        backend.set_nonblocking(true).unwrap();
-        let mut accepted = None;
-        until("the backend is asked", || {
-            accepted = backend.accept().ok();
-            accepted.is_some()
-        });
-        let (mut stream, _) = accepted.unwrap();
-        stream.set_nonblocking(false).unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
-        }
-        Self(stream)
-    }
-
-    fn answer(mut self) {
-        self.0.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").unwrap();
-    }
-}
+/// What a backend says that keeps no connection.
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
 
 #[test]
 fn requests_over_the_cap_in_flight_are_503_and_spend_nothing() {
@@ -789,16 +767,16 @@ fn requests_over_the_cap_in_flight_are_503_and_spend_nothing() {
     let gate = Gate::start(&config.replace("{echo}", &backend.local_addr().unwrap().to_string()));
     let mut slow = gate.connect();
     slow.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
-    let asked = Asked::of(&backend);
+    let mut in_work = asked(&backend);
     let answer = gate.send("GET /public/2 HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!((answer.status, answer.code().as_str()), (503, "overloaded"));
     assert_eq!(answer.header("retry-after"), Some("1"));
-    asked.answer();
+    in_work.write_all(OK).unwrap();
     assert_eq!(slow.answer().status, 200);
     until("it is done", || gate.gateway.in_flight() == 0);
     let mut next = gate.connect();
     next.send("GET /public/2 HTTP/1.1\r\nHost: a\r\n\r\n");
-    Asked::of(&backend).answer();
+    asked(&backend).write_all(OK).unwrap();
     assert_eq!(next.answer().status, 200);
     until("nothing is in flight", || gate.count("kgate_requests_in_flight") == 0.0);
 }
@@ -870,17 +848,17 @@ fn draining_answers_what_was_asked_and_closes_the_rest() {
     let mut gate = Gate::start(&config.replace("{echo}", &backend.local_addr().unwrap().to_string()));
     let mut idle = gate.connect();
     idle.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
-    Asked::of(&backend).answer();
+    asked(&backend).write_all(OK).unwrap();
     assert_eq!(idle.answer().status, 200);
     let mut busy = gate.connect();
     busy.send("GET /public/2 HTTP/1.1\r\nHost: a\r\n\r\n");
-    let asked = Asked::of(&backend);
+    let mut in_work = asked(&backend);
     gate.stop(Stop::Draining);
     assert!(
         idle.is_closed(),
         "an idle connection is closed, this one a little later than one that is idle for long"
     );
-    asked.answer();
+    in_work.write_all(OK).unwrap();
     let answer = busy.answer();
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert!(busy.is_closed());
@@ -906,63 +884,48 @@ fn a_request_sent_just_before_the_word_to_drain_is_answered() {
 /// Whoever has been let in and never answered cannot know that nobody is there any more, however late it asks.
 #[test]
 fn who_had_connected_before_the_word_to_drain_may_still_ask_once() {
-    assert!((0..5).any(|_| asks_after_the_word()), "it never asked in time");
-}
-
-/// What is given to whoever has been let in, less what it takes to be sure of it.
-const IN_TIME: Duration = Duration::from_secs(1);
-
-/// Says whether it was asked within the time that is given: the machine may be too busy for it.
-fn asks_after_the_word() -> bool {
-    let mut gate = Gate::start(CONFIG);
-    let (mut silent, mut halfway, mut late) = (gate.connect(), gate.connect(), gate.connect());
-    halfway.send("GET /public/1 HTTP/1.1\r\nHo");
-    // They are accepted in the order they came in.
-    let mut last = gate.connect();
-    last.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert_eq!(last.answer().status, 200);
-    let told = now();
-    gate.stop(Stop::Draining);
-    thread::sleep(Duration::from_millis(100));
-    silent.try_send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
-    halfway.try_send("st: a\r\n\r\n");
-    if told.elapsed() > IN_TIME {
-        return false;
-    }
-    for client in [&mut silent, &mut halfway] {
-        let answer = client.answer();
-        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
-        assert!(client.is_closed());
-    }
-    let started = now();
-    gate.wait();
-    assert!(started.elapsed() < PATIENCE / 2, "one that never asks is not waited for");
-    assert!(late.is_closed());
-    true
+    unless_it_stands_still(FIRST_WORDS, |began| {
+        let mut gate = Gate::start(CONFIG);
+        let (mut silent, mut halfway, mut late) = (gate.connect(), gate.connect(), gate.connect());
+        halfway.send("GET /public/1 HTTP/1.1\r\nHo");
+        // They are accepted in the order they came in.
+        let mut last = gate.connect();
+        last.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(last.answer().status, 200);
+        began.set(now());
+        gate.stop(Stop::Draining);
+        thread::sleep(Duration::from_millis(100));
+        silent.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
+        halfway.send("st: a\r\n\r\n");
+        for client in [&mut silent, &mut halfway] {
+            let answer = client.answer();
+            assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+            assert!(client.is_closed());
+        }
+        let started = now();
+        gate.wait();
+        assert!(started.elapsed() < PATIENCE / 2, "one that never asks is not waited for");
+        assert!(late.is_closed());
+    });
 }
 
 /// Whoever asks again and again has its next request on the way while the word to drain is given.
 #[test]
 fn a_connection_in_use_has_one_more_answer_when_it_is_time_to_drain() {
-    let is_asked_in_time = || {
+    unless_it_stands_still(FIRST_WORDS, |began| {
         let mut gate = Gate::start(CONFIG);
         let mut client = gate.connect();
         client.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
         assert_eq!(client.answer().status, 200);
-        let told = now();
+        began.set(now());
         gate.stop(Stop::Draining);
         thread::sleep(Duration::from_millis(200));
-        client.try_send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
-        if told.elapsed() > IN_TIME {
-            return false;
-        }
+        client.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\n");
         let answer = client.answer();
         assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
         assert!(client.is_closed());
         gate.wait();
-        true
-    };
-    assert!((0..5).any(|_| is_asked_in_time()), "it never asked in time");
+    });
 }
 
 /// What a backend has said so far may be all that its client waits for.
@@ -1097,12 +1060,7 @@ fn upgrading(gate: &Gate) -> (std::net::TcpStream, Vec<u8>) {
     let mut raw = std::net::TcpStream::connect(gate.address).unwrap();
     raw.set_read_timeout(Some(PATIENCE)).unwrap();
     raw.write_all(UPGRADE.as_bytes()).unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        raw.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
+    let head = read_head(&mut raw).expect("an answer");
     (raw, head)
 }
 

@@ -11,7 +11,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
@@ -460,6 +460,14 @@ impl Client {
         Self::try_tcp(address).expect("the gateway accepts")
     }
 
+    /// Connects over TCP from an address of loopback.
+    pub fn tcp_from(from: [u8; 4], to: SocketAddr) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.connect(&to.into()).unwrap();
+        Self::on(socket.into())
+    }
+
     /// Talks over a connection.
     pub fn on(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
@@ -692,6 +700,31 @@ pub fn within<T: Send + 'static>(limit: Duration, run: impl FnOnce() -> T + Send
         let _ = done.send(run());
     });
     finished.recv_timeout(limit).ok()
+}
+
+/// Reads a head, to its blank line and no further; `None` if there is none.
+pub fn read_head(stream: &mut impl Read) -> Option<Vec<u8>> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    Some(head)
+}
+
+/// Waits until a backend is asked, and has read the head; it answers over what this returns.
+pub fn asked(backend: &TcpListener) -> TcpStream {
+    backend.set_nonblocking(true).unwrap();
+    let mut accepted = None;
+    until("the backend is asked", || {
+        accepted = backend.accept().ok();
+        accepted.is_some()
+    });
+    let (mut stream, _) = accepted.unwrap();
+    stream.set_nonblocking(false).unwrap();
+    read_head(&mut stream).expect("a head");
+    stream
 }
 
 /// Windows of quotas end at midnight (UTC), and days of usage with them: waits until it is over where it is near.

@@ -11,7 +11,7 @@ use kgate::key::{Networks, Timestamp, Token};
 use kgate::store::{Issued, KeyEdit, NewKey};
 use kgate::verify::wall;
 
-use crate::harness::{CONFIG, Gate, PATIENCE, acme, act, new_key, now, until};
+use crate::harness::{CONFIG, Gate, PATIENCE, acme, act, new_key, now, read_head, until};
 
 /// What is promised where `cut_within` says nothing.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -30,8 +30,8 @@ pub fn backend() -> SocketAddr {
 }
 
 fn serve(mut stream: TcpStream) {
-    let head = read_head(&mut stream);
-    if head.starts_with("GET /live/ws ") {
+    let Some(head) = read_head(&mut stream) else { return };
+    if head.starts_with(b"GET /live/ws ") {
         let answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
         let _ = stream.write_all(answer);
         let mut buffer = [0; 4096];
@@ -40,7 +40,7 @@ fn serve(mut stream: TcpStream) {
                 return;
             }
         }
-    } else if head.starts_with("GET /live/events ") {
+    } else if head.starts_with(b"GET /live/events ") {
         let _ = stream.write_all(
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
         );
@@ -50,18 +50,6 @@ fn serve(mut stream: TcpStream) {
     } else {
         thread::sleep(PATIENCE);
     }
-}
-
-fn read_head(stream: &mut TcpStream) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        if stream.read(&mut byte).unwrap_or(0) == 0 {
-            break;
-        }
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).unwrap()
 }
 
 /// A gate before such a backend, with more lines in `[server]`.
@@ -95,14 +83,14 @@ fn websocket(gate: &Gate, token: &Token) -> TcpStream {
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
     );
-    assert!(read_head(&mut client).starts_with("HTTP/1.1 101"));
+    assert!(read_head(&mut client).unwrap().starts_with(b"HTTP/1.1 101"));
     assert!(echoes(&mut client));
     client
 }
 
 fn events(gate: &Gate, token: &Token) -> TcpStream {
     let mut client = ask(gate, "GET /live/events", token, "");
-    assert!(read_head(&mut client).starts_with("HTTP/1.1 200"));
+    assert!(read_head(&mut client).unwrap().starts_with(b"HTTP/1.1 200"));
     assert!(flows(&mut client));
     client
 }

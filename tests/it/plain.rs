@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Answer, CONFIG, Client, Gate, until};
+use crate::harness::{Answer, CONFIG, Client, Gate, read_head, until};
 
 /// What makes a request take Pingora's way, and is passed on by neither.
 const LONG_WAY: &str = "Keep-Alive: timeout=5\r\n";
@@ -63,13 +63,7 @@ impl Backend {
     }
 
     fn serve(&self, mut stream: &TcpStream) -> Option<()> {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut one = [0];
-            stream.read_exact(&mut one).ok()?;
-            head.push(one[0]);
-        }
-        let head = String::from_utf8(head).unwrap();
+        let head = String::from_utf8(read_head(&mut stream)?).unwrap();
         let number: usize = head.split_once("?n=")?.1.split_once(' ')?.0.parse().unwrap();
         let is_head = head.starts_with("HEAD");
         self.heads.lock().unwrap().push(head);

@@ -14,7 +14,9 @@ use kgate::store::{Issued, NewKey, Store};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use crate::fronts::free_port;
-use crate::harness::{Answer, Client, PATIENCE, SetsAtLast, act, full_or, is_quick, new_key, now, until};
+use crate::harness::{
+    Answer, Client, PATIENCE, SetsAtLast, act, asked, full_or, is_quick, new_key, now, until,
+};
 use crate::process::{CONFIG, Process, Site, exists, request, status};
 use crate::seeing::receiver::Receiver;
 
@@ -536,7 +538,7 @@ fn an_old_process_that_finishes_is_in_nobodys_way() {
     let address = old.address;
     let mut slow = Client::tcp(address);
     slow.send(request(&key).replace("/x", "/held/x"));
-    let mut in_work = asked_of(&holding);
+    let mut in_work = asked(&holding);
     let mut new = old;
     let old = site.upgrade(&mut new);
     // The lock went along: nobody serves beside it unasked.
@@ -553,25 +555,6 @@ fn an_old_process_that_finishes_is_in_nobodys_way() {
     assert_eq!(slow.answer().status, 200);
     assert!(old.wait().0.success());
     assert_eq!((third.status(&key), holder(&site)), (200, third.pid()));
-}
-
-/// Waits until a backend is asked; it answers over what this returns.
-fn asked_of(backend: &std::net::TcpListener) -> std::net::TcpStream {
-    backend.set_nonblocking(true).unwrap();
-    let mut accepted = None;
-    until("the backend is asked", || {
-        accepted = backend.accept().ok();
-        accepted.is_some()
-    });
-    let (mut stream, _) = accepted.unwrap();
-    stream.set_nonblocking(false).unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        std::io::Read::read_exact(&mut stream, &mut byte).unwrap();
-        head.extend(byte);
-    }
-    stream
 }
 
 /// The real thing: killed when the old process has just stopped accepting.
@@ -668,18 +651,18 @@ upstream = "held"
     until("the key is known", || serving.status(&busy) == 200);
     let address = serving.address;
     let open = |from: [u8; 4]| {
-        let mut client = client_from(from, address);
+        let mut client = Client::tcp_from(from, address);
         client.send("GET /open/a HTTP/1.1\r\nHost: a\r\n\r\n");
         client.answer().status
     };
     let fails = |from: [u8; 4]| {
-        let mut client = client_from(from, address);
+        let mut client = Client::tcp_from(from, address);
         client.send("GET /x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer acme_live_x\r\n\r\n");
         client.answer().status
     };
     let admin = serving.admin;
     let guesses = |from: [u8; 4]| {
-        let mut client = client_from(from, admin);
+        let mut client = Client::tcp_from(from, admin);
         client
             .send("GET /v1/keys HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer kgate_admin_x\r\n\r\n");
         client.answer().status
@@ -691,7 +674,7 @@ upstream = "held"
     let mut held = [(); 2].map(|()| {
         let mut client = Client::tcp(address);
         client.send(request(&busy).replace("/x", "/held/x"));
-        (client, asked_of(&holding))
+        (client, asked(&holding))
     });
     let mut answered = |number: usize| {
         let (client, stream) = &mut held[number];
@@ -729,14 +712,6 @@ upstream = "held"
             .collect();
         both.into_iter().all(|one| one.join().unwrap() == 200)
     });
-}
-
-/// Connects from an address of loopback.
-pub fn client_from(from: [u8; 4], to: std::net::SocketAddr) -> Client {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&std::net::SocketAddr::from((from, 0)).into()).unwrap();
-    socket.connect(&to.into()).unwrap();
-    Client::on(socket.into())
 }
 
 /// Several listeners on TCP, a sidecar and an admin door on Unix sockets: all go over, under load, again and again.

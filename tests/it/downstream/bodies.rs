@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use super::{TLS, run, tls_client, tls_gate};
-use crate::harness::{CONFIG, Gate, PATIENCE, is_quick, now, request, until};
+use crate::harness::{CONFIG, Gate, PATIENCE, is_quick, now, read_head, request, until};
 
 /// How long `/file` is.
 const LONG: usize = 8 << 20;
@@ -29,13 +29,7 @@ fn byte(at: usize) -> u8 {
 }
 
 fn serve(mut stream: &TcpStream) -> Option<()> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut one = [0];
-        stream.read_exact(&mut one).ok()?;
-        head.push(one[0]);
-    }
-    let head = String::from_utf8(head).ok()?.to_lowercase();
+    let head = String::from_utf8(read_head(&mut stream)?).ok()?.to_lowercase();
     let field =
         |name: &str| Some(head.split_once(&format!("\r\n{name}: "))?.1.split_once("\r\n")?.0.to_owned());
     let path = head.split(' ').nth(1)?;

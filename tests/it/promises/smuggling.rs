@@ -16,6 +16,7 @@ use super::corpus::{self, Form};
 use crate::downstream::http2::Peer;
 use crate::fronts::tool;
 use crate::harness::{CONFIG, Client, Gate, acme, is_quick, request, until};
+use crate::seeing::lines;
 
 /// A real server that says of each request it sees what it takes it for.
 struct Backend {
@@ -86,13 +87,8 @@ impl Backend {
     fn seen(&self) -> Vec<Value> {
         match &self.seen {
             Seen::Said(said) => said.lock().unwrap().clone(),
-            Seen::Logged(path) => {
-                let text = std::fs::read_to_string(path).unwrap_or_default();
-                // Of a line that is being written only the beginning may be there.
-                let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-                // nginx escapes what is no text as JSON wants it, but for bytes beyond ASCII.
-                whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-            }
+            // nginx escapes what is no text as JSON wants it, but for bytes beyond ASCII.
+            Seen::Logged(path) => lines(path),
         }
     }
 }

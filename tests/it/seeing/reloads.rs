@@ -9,9 +9,8 @@ use serde_json::Value;
 
 use super::lines;
 use super::receiver::Receiver;
-use crate::harness::{act, away_from_midnight, until};
+use crate::harness::{Client, act, away_from_midnight, until};
 use crate::process::{CONFIG, Process, Site};
-use crate::upgrade::client_from;
 
 /// Puts another configuration in force, and waits until it is. The file is looked at, so it is read once; a signal
 /// might come after that.
@@ -156,7 +155,7 @@ fn what_addresses_did_stays_counted_across_reloads() {
     let process = site.serve(&[]);
     let ask = |to, what: &str, times: usize| -> Vec<u16> {
         let once = || {
-            let mut client = client_from([127, 0, 0, 7], to);
+            let mut client = Client::tcp_from([127, 0, 0, 7], to);
             client.send(format!("GET {what}\r\n\r\n"));
             client.answer().status
         };
