@@ -6,7 +6,9 @@ use redb::{ConcurrencyMode, Database, Key, ReadableTable, TableDefinition, Value
 
 use super::guard::Out;
 use super::open::{fault, make_db};
-use super::place::{LOCK_FILE, STORE_FILE, USAGE_FILE, beside, io_fault, name_new, parent_of, sync_parent};
+use super::place::{
+    LOCK_FILE, STORE_FILE, USAGE_FILE, beside, check_file, io_fault, name_new, parent_of, sync_parent,
+};
 use super::read::Snapshot;
 use super::seen::FILE as SEEN_FILE;
 use super::tables::{
@@ -120,11 +122,14 @@ impl Store {
     }
 }
 
-/// Says whether a path leads to what a data directory is made of.
+/// Says whether a path leads to what a data directory is made of. What others keep below it, keys that sign say, is
+/// nothing a backup is: of what is there only a backup is replaced by another.
 fn is_own(path: &Path, dir: &Path) -> bool {
-    let is_there = matches!((parent_of(path).canonicalize(), dir.canonicalize()), (Ok(parent), Ok(dir)) if parent == dir);
+    let (Ok(parent), Ok(dir)) = (parent_of(path).canonicalize(), dir.canonicalize()) else { return false };
     let own = [STORE_FILE, USAGE_FILE, LOCK_FILE, SEEN_FILE];
-    is_there && path.file_name().is_some_and(|name| own.iter().any(|own| name == *own))
+    let is_named = parent == dir && path.file_name().is_some_and(|name| own.iter().any(|own| name == *own));
+    let is_other = parent.starts_with(&dir) && path.symlink_metadata().is_ok() && check_file(path).is_err();
+    is_named || is_other
 }
 
 const BACKUP_CACHE: usize = 32 << 20;
@@ -234,7 +239,16 @@ mod tests {
         }
         store.backup_unlogged(&dir.path().join("usage.redb"), Overwrite::Replace).unwrap_err();
         assert_eq!(store.audit_head().unwrap(), before);
-        store.backup(&dir.path().join("backup"), Overwrite::Replace, &act()).unwrap();
+        // Nor of what others keep there.
+        let keys = dir.path().join("signing-keys");
+        std::fs::create_dir(&keys).unwrap();
+        std::fs::write(keys.join("sig_1.key"), "a secret").unwrap();
+        let error = store.backup(&keys.join("sig_1.key"), Overwrite::Replace, &act()).unwrap_err();
+        assert!(matches!(error, StoreError::OwnFile { .. }), "{error}");
+        assert_eq!(std::fs::read(keys.join("sig_1.key")).unwrap(), b"a secret");
+        for _ in 0..2 {
+            store.backup(&dir.path().join("backup"), Overwrite::Replace, &act()).unwrap();
+        }
     }
 
     #[test]
